@@ -1,0 +1,42 @@
+"""What a plan says about its images."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from medsynth.api import option
+
+
+@dataclass(frozen=True, kw_only=True)
+class DataConfig:
+    """Where images come from, how they are read and split. Imports nothing heavy."""
+
+    path: str = option(
+        "phantom",
+        "manifest.csv, a folder with one, a folder with trainA trainB testA testB, "
+        "a folder of class folders per domain (source/CLASS, target/CLASS), or 'phantom'",
+    )
+    source: str = option("", "take all source images from here instead: an image, a folder, a DICOM series")
+    source_label: str = option("", "label of source images whose label is unknown: 1, 0 or a class name")
+    positive: str = option("", "name of the positive class when labels are names")
+    size: int = option(64, "height and width in pixels that images are resized to", low=16, high=2048)
+    channels: int = option(1, "1 = grey, 3 = color", choices=(1, 3))
+    fit: str = option("pad", "non-square images: pad with the darkest value, or stretch", choices=("pad", "stretch"))
+    intensity: str = option(
+        "auto",
+        "to [-1, 1] by the full 8-bit range, or by the 0.5 to 99.5 percentiles of the file; "
+        "auto = range if all files of a domain are 8-bit",
+        choices=("auto", "range", "percentile"),
+    )
+    slices: float = option(1.0, "central share of a volume's slices to use", low=0.01, high=1.0)
+    series: str = option("", "DICOM SeriesInstanceUID to use where a folder mixes several series")
+    split: str = option(
+        "auto", "auto = the manifest's split column where it is filled, else drawn by patient", choices=("auto", "draw")
+    )
+    ratio: str = option("8:1:1", "train : validation : test, by patient")
+    held_out_center: str = option("", "value of the manifest's center column that becomes the test split")
+    workers: int = option(0, "processes that load images; results do not depend on it", low=0)
+    phantom_source: int = option(240, "phantom: MRI patients, one image each, in all splits together", low=20)
+    phantom_negative: int = option(240, "phantom: ultrasound patients without invasion", low=20)
+    phantom_positive: int = option(40, "phantom: ultrasound patients with invasion (scarce)", low=10)
+    phantom_test: int = option(60, "phantom: extra test patients per class and domain", low=10)
