@@ -34,7 +34,11 @@ class DataConfig:
         "auto", "auto = the manifest's split column where it is filled, else drawn by patient", choices=("auto", "draw")
     )
     ratio: str = option("8:1:1", "train : validation : test, by patient")
+    match_labels: bool = option(
+        True, "where labels are known, the generator sees target classes in the source's proportions"
+    )
     held_out_center: str = option("", "value of the manifest's center column that becomes the test split")
+    seed: int = option(42, "seed of drawn splits and of the phantom; training seeds do not change the data", low=0)
     workers: int = option(0, "processes that load images; results do not depend on it", low=0)
     phantom_source: int = option(240, "phantom: MRI patients, one image each, in all splits together", low=20)
     phantom_negative: int = option(240, "phantom: ultrasound patients without invasion", low=20)

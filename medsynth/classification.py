@@ -1,0 +1,114 @@
+"""Train the classifier rows under one budget and let them judge the real test images.
+
+Rows: ``synthetic`` pre-trains on real + synthetic images, ``real-only`` on real ones alone, ``oracle`` on
+real ones + the true counterparts of the sources, where these are known. All fine-tune on real images,
+take the same number of steps, and are selected and given their threshold on the same validation images.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from medsynth.api import Phase, Predictions
+from medsynth.data.images import Images
+from medsynth.data.loaders import LabelledLoader
+from medsynth.devices import Policy
+from medsynth.files import write_text
+from medsynth.statistics import choose_threshold, diagnostic_metrics, selection_key
+from medsynth.training import Key
+
+ROWS = ("synthetic", "real-only", "oracle")
+BATCH = 32
+
+
+@dataclass(frozen=True)
+class Row:
+    """Training images of one classifier row."""
+
+    real: Images
+    added: Images | None
+    steps: int
+    """Steps that one epoch of pre-training takes when the plan does not say; the same for all rows."""
+
+    def loader(self, phase: Phase, *, seed: int, balance: bool, augment: bool, workers: int) -> LabelledLoader:
+        """Return the loader of a phase: ``mixed`` sees real and added images, ``real`` only real ones."""
+        sets = [self.real] if self.added is None or phase.data == "real" else [self.real, self.added]
+        own = max(1, len(self.real) // phase.batch_size) if phase.data == "real" else self.steps
+        return LabelledLoader(
+            sets,
+            batch_size=phase.batch_size,
+            steps=phase.epoch_steps or own,
+            seed=seed,
+            balance=balance,
+            augment=augment,
+            workers=workers,
+        )
+
+
+def make_rows(real: Images, synthetic: Images, oracle: Images | None, batch_size: int) -> dict[str, Row]:
+    """Return the rows by name; images without a label are left out of training."""
+    known = {name: images.where(lambda record: record.label is not None) if images is not None else None
+             for name, images in (("synthetic", synthetic), ("oracle", oracle))}
+    added = {"synthetic": known["synthetic"], "real-only": None, "oracle": known["oracle"]}
+    steps = max(1, (len(real) + len(known["synthetic"] or ())) // batch_size)
+    return {
+        name: Row(real, added[name], steps) for name in ROWS if name != "oracle" or known["oracle"] is not None
+    }
+
+
+def predict(network: nn.Module, images: Images, policy: Policy) -> np.ndarray:
+    """Return the positive class's probability of each image, (N,) float64; fp32 whatever the policy."""
+    network.eval()
+    parts = []
+    with torch.inference_mode():
+        for start in range(0, len(images), BATCH):
+            stop = min(start + BATCH, len(images))
+            batch = torch.from_numpy(np.stack([images.read(row) for row in range(start, stop)]))
+            parts.append(torch.softmax(network(batch.to(policy.device)).double(), dim=1)[:, 1].cpu().numpy())
+    return np.concatenate(parts)
+
+
+def validate(network: nn.Module, images: Images, policy: Policy) -> tuple[Key, dict[str, float]]:
+    """Judge a classifier on validation images at probability 0.5; return the selection key and the figures."""
+    probabilities = predict(network, images, policy)
+    found = diagnostic_metrics(probabilities, images.labels, 0.5)
+    values = {name: found[name] for name in ("sensitivity", "specificity", "roc_auc")}
+    return selection_key(*values.values()), values
+
+
+def test(
+    network: nn.Module, validation: Images, images: Images, *, policy: Policy, threshold_policy: str
+) -> Predictions:
+    """Choose the threshold on validation images, then predict the test images."""
+    threshold = choose_threshold(predict(network, validation, policy), validation.labels, threshold_policy)
+    columns = sorted({name for record in images.records for name in record.extra})
+    return Predictions(
+        probabilities=predict(network, images, policy),
+        labels=images.labels,
+        patients=images.patients,
+        threshold=threshold,
+        groups={c: np.array([r.extra.get(c, "") for r in images.records], dtype=object) for c in columns},
+    )
+
+
+def write_predictions(path: Path, predictions: Predictions, names: Sequence[str]) -> None:
+    """Write one row per test image: image, patient, label, probability, decision."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["image", "patient", "label", "probability", "decision"])
+    rows: Mapping[str, Sequence[object]] = {
+        "patient": predictions.patients.tolist(),
+        "label": predictions.labels.tolist(),
+        "probability": predictions.probabilities.tolist(),
+    }
+    for name, patient, label, probability in zip(names, *rows.values(), strict=True):
+        writer.writerow([name, patient, label, repr(probability), int(float(probability) >= predictions.threshold)])  # type: ignore[arg-type]
+    write_text(path, text.getvalue())

@@ -1,0 +1,50 @@
+"""The flow on one screen: images in, report and bundle out."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from medsynth.api import Result
+from medsynth.data import Data
+from medsynth.plan import Plan
+from medsynth.plugins import Registry
+from medsynth.progress import Silent, Watch
+from medsynth.runs import Run, SeedRun
+from medsynth.stages import (
+    evaluate,
+    prepare_data,
+    summarize_seeds,
+    synthesize_training_set,
+    train_classifiers,
+    train_generator,
+    write_run_bundle,
+    write_run_report,
+)
+from medsynth.stopping import Stop
+
+
+def run(
+    plan: Plan, registry: Registry, folder: Path, *, watch: Watch | None = None, stop: Stop | None = None
+) -> Result:
+    """Carry out a plan in `folder`, continuing whatever is already there.
+
+    Each line below is a stage; it reads and writes only its own folder, and what is finished is loaded
+    instead of done again.
+
+    Raises:
+        RunError: a stage failed. Interrupted: a stop was requested; both leave everything up to the last
+        checkpoint on disk.
+    """
+    with Run.open(folder, plan, registry, watch or Silent(), stop or Stop()) as opened:
+        data = prepare_data(opened)
+        results = [_one_seed(SeedRun(opened, seed), data) for seed in plan.seeds]
+        return results[0] if len(results) == 1 else summarize_seeds(opened, data, results)
+
+
+def _one_seed(seed_run: SeedRun, data: Data) -> Result:
+    generator = train_generator(seed_run, data)
+    synthetic = synthesize_training_set(seed_run, data, generator)
+    classifiers = train_classifiers(seed_run, data, synthetic)
+    evaluation = evaluate(seed_run, data, generator, classifiers)
+    bundle = write_run_bundle(seed_run, data, generator, classifiers, evaluation)
+    return write_run_report(seed_run, data, evaluation, bundle)

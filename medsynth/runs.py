@@ -1,0 +1,222 @@
+"""A run's folder: refused or opened, locked, and its record of stages kept in run.json."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import IO, Any
+
+from medsynth import __version__
+from medsynth.api import RunInfo, StageInfo
+from medsynth.devices import hardware
+from medsynth.errors import InputError, Interrupted
+from medsynth.files import write_json, write_text
+from medsynth.plan import Plan
+from medsynth.plugins import Registry
+from medsynth.progress import Watch
+from medsynth.stopping import Stop
+
+PLAN, RECORD, LOCK = "plan.toml", "run.json", ".lock"
+STAGES = ("data", "generator", "synthesis", "classifier", "evaluation", "bundle", "report")
+LIBRARIES = ("torch", "monai", "pytorch-ignite", "numpy", "scipy", "torchmetrics", "itk-io", "nibabel", "pydicom")
+
+
+def choose_folder(plan: Plan, out: Path | None, *, resume: bool) -> Path:
+    """Return the folder a run will use, after refusing one that it must not touch. Writes nothing.
+
+    Without `out` it is ``runs/<data>/<generator>--<classifier>/<number>``: with `resume` the newest one of
+    the same plan, otherwise a new number.
+
+    Raises:
+        InputError: the folder holds another plan's run, other files, or the same run without `resume`.
+    """
+    if out is None:
+        return _default_folder(plan, resume)
+    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
+        return out
+    if not out.is_dir():
+        raise InputError(f"--out {out} is a file", hint="Name a folder that does not exist yet.")
+    if not (out / PLAN).exists():
+        raise InputError(f"--out {out} holds other files", hint="Name a folder that does not exist yet.")
+    if (out / PLAN).read_text() != plan.to_toml():
+        raise InputError(
+            f"--out {out} holds a run of another plan: {_first_difference((out / PLAN).read_text(), plan.to_toml())}",
+            hint="Use another --out, or repeat that run's own command with --resume.",
+        )
+    if not resume:
+        raise InputError(f"--out {out} already holds a run of this plan", hint="Add --resume to continue it.")
+    return out
+
+
+def _default_folder(plan: Plan, resume: bool) -> Path:
+    data = Path(plan.data.path).resolve()
+    name = "phantom" if plan.data.path == "phantom" else (data.parent.name if data.is_file() else data.name)
+    parent = Path("runs") / name / f"{plan.generator}--{plan.classifier}"
+    numbers = sorted(int(item.name) for item in parent.glob("*") if item.name.isdigit()) if parent.exists() else []
+    if resume:
+        for number in reversed(numbers):
+            folder = parent / str(number)
+            if (folder / PLAN).exists() and (folder / PLAN).read_text() == plan.to_toml():
+                return folder
+        raise InputError(f"no run of this plan under {parent}", hint="Leave out --resume to start it.")
+    return parent / str(numbers[-1] + 1 if numbers else 1)
+
+
+def _first_difference(old: str, new: str) -> str:
+    for left, right in zip(old.splitlines(), new.splitlines(), strict=False):
+        if left != right:
+            return f"'{left}' there, '{right}' asked for"
+    return "its length differs"
+
+
+def check_disk(folder: Path, needed: int) -> None:
+    """Refuse a run that would fill the disk.
+
+    Args:
+        folder: the run's folder, which may not exist yet.
+        needed: bytes the plan will write.
+
+    Raises:
+        InputError: with both figures.
+    """
+    existing = folder.absolute()
+    while not existing.exists():
+        existing = existing.parent
+    free = shutil.disk_usage(existing).free
+    if needed > free:
+        raise InputError(
+            f"--out {folder}: the plan will write about {needed / 1e6:,.0f} MB, {free / 1e6:,.0f} MB are free",
+            hint="Make room, choose another --out, or reduce data.size.",
+        )
+
+
+class Run:
+    """An open run: writes plan.toml and run.json, tells stages apart, informs observers."""
+
+    def __init__(self, folder: Path, plan: Plan, registry: Registry, watch: Watch, stop: Stop) -> None:
+        self.folder, self.plan, self.registry, self.watch, self.stop = folder, plan, registry, watch, stop
+        self.record: dict[str, Any] = {}
+        self.warnings: list[str] = []
+
+    @classmethod
+    @contextmanager
+    def open(cls, folder: Path, plan: Plan, registry: Registry, watch: Watch, stop: Stop) -> Iterator[Run]:
+        """Create or continue the folder and hold its lock while the block runs."""
+        run = cls(folder, plan, registry, watch, stop)
+        folder.mkdir(parents=True, exist_ok=True)
+        with _lock(folder):
+            write_text(folder / PLAN, plan.to_toml())
+            run.record = _read_record(folder / RECORD) or _new_record(plan, registry)
+            run.record["hardware"] = hardware(plan.device)
+            run.save()
+            yield run
+
+    def save(self) -> None:
+        """Write run.json."""
+        write_json(self.folder / RECORD, self.record)
+
+    def warn(self, text: str) -> None:
+        """Show a warning and keep it for the report."""
+        if text not in self.warnings:
+            self.warnings.append(text)
+            self.watch.say(f"warning: {text}")
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Record a stage's time and outcome; a finished stage that is entered again keeps its first record."""
+        self.stop.check()
+        start, status, error = time.monotonic(), "failed", ""
+        self.watch.say(f"[{STAGES.index(name.split()[-1]) + 1}/{len(STAGES)}] {name}")
+        try:
+            yield
+            status = "finished"
+        except Interrupted as interruption:
+            status, error = "interrupted", interruption.message
+            raise
+        except Exception as failure:
+            error = str(failure).splitlines()[0] if str(failure) else type(failure).__name__
+            raise
+        finally:
+            self._end_stage(name, status, time.monotonic() - start, error)
+
+    def _end_stage(self, name: str, status: str, seconds: float, error: str) -> None:
+        stages = self.record["stages"]
+        earlier = stages.get(name, {})
+        if earlier.get("status") != "finished":
+            total = round(earlier.get("seconds", 0.0) + seconds, 2)
+            stages[name] = {"status": status, "seconds": total, **({"error": error} if error else {})}
+            self.save()
+        if status != "interrupted":
+            info = StageInfo(name=name, status="finished" if status == "finished" else "failed",
+                             seconds=seconds, error=error)
+            for hooks in self.registry.observers():
+                try:
+                    hooks.medsynth_stage_finished(run=self.info(), stage=info)
+                except Exception as failure:  # an observer must not end a run
+                    self.warn(f"an observer failed after stage '{name}': {type(failure).__name__}: {failure}")
+
+    def info(self) -> RunInfo:
+        """Return what observers may see."""
+        return RunInfo(folder=str(self.folder), plan=self.plan.as_dict(), seed=self.plan.seeds[0])
+
+
+@dataclass(frozen=True)
+class SeedRun:
+    """One training of a run: its seed and where its files go."""
+
+    run: Run
+    seed: int
+
+    @property
+    def folder(self) -> Path:
+        """The run's folder itself, or ``seeds/<seed>`` in it when there are several."""
+        return self.run.folder if len(self.run.plan.seeds) == 1 else self.run.folder / "seeds" / str(self.seed)
+
+    def stage_name(self, stage: str) -> str:
+        """Return how run.json calls this training's stage."""
+        return stage if len(self.run.plan.seeds) == 1 else f"seed {self.seed} {stage}"
+
+
+def _new_record(plan: Plan, registry: Registry) -> dict[str, Any]:
+    used = [("generator", plan.generator), ("classifier", plan.classifier)]
+    used += [("evaluator", name) for name in plan.evaluators]
+    found = [registry.record(kind, name) for kind, name in used]
+    return {
+        "schema": 1,
+        "medsynth": __version__,
+        "plan": plan.digest,
+        "seeds": list(plan.seeds),
+        "versions": {"python": platform.python_version(), **{name: metadata.version(name) for name in LIBRARIES}},
+        "plugins": [{"kind": r.kind, "name": r.name, "distribution": r.distribution, "version": r.version} for r in found],
+        "hardware": {},
+        "split": "",
+        "stages": {},
+    }
+
+
+def _read_record(path: Path) -> dict[str, Any] | None:
+    return json.loads(path.read_text()) if path.exists() else None
+
+
+@contextmanager
+def _lock(folder: Path) -> Iterator[None]:
+    """Hold the folder for one process; the system drops the lock if the process dies."""
+    stream: IO[str] = (folder / LOCK).open("w")
+    try:
+        if os.name == "posix":
+            import fcntl
+
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        yield
+    except BlockingIOError:
+        raise InputError(f"{folder} is in use by another medsynth process", hint="Wait for it, or stop it.") from None
+    finally:
+        stream.close()

@@ -1,0 +1,44 @@
+"""Stopping on request: the first Ctrl-C or SIGTERM saves and ends, the second ends at once."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from medsynth.errors import Interrupted
+
+
+class Stop:
+    """Tells long work whether somebody asked it to end."""
+
+    def __init__(self) -> None:
+        self.requested = False
+
+    def check(self) -> None:
+        """Raise `Interrupted` if a stop was requested; call where everything is saved."""
+        if self.requested:
+            raise Interrupted("stopped on request; everything up to here is saved", hint="Continue with --resume.")
+
+
+@contextmanager
+def stop_on_signals() -> Iterator[Stop]:
+    """Listen to SIGINT and SIGTERM while the block runs; in threads other than the main one, to nothing."""
+    stop = Stop()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+
+    def request(number: int, frame: FrameType | None) -> None:
+        if stop.requested:
+            raise KeyboardInterrupt
+        stop.requested = True
+
+    previous = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

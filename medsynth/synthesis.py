@@ -1,0 +1,88 @@
+"""Translate source images and keep them as files with provenance."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from medsynth.api import Generator
+from medsynth.data.images import Images, Record
+from medsynth.devices import Policy
+from medsynth.files import new_folder, write_text
+from medsynth.progress import Watch
+from medsynth.stopping import Stop
+
+COLUMNS = ("image", "domain", "label", "patient", "split", "pair", "source", "generator")
+BATCH = 16
+
+
+def synthesize(
+    generator: Generator, source: Images, folder: Path, *, name: str, policy: Policy, watch: Watch, stop: Stop
+) -> Images:
+    """Translate `source` into `folder` (images, manifest.csv, pixels.npy), once; return the translations.
+
+    What later stages read is what the PNG files hold: 8-bit values, mapped back to [-1, 1].
+    """
+    if not (folder / "manifest.csv").exists():
+        with new_folder(folder) as new:
+            _write(generator, source, new, name=name, policy=policy, watch=watch, stop=stop)
+    pixels = np.load(folder / "pixels.npy", mmap_mode="r")
+    return Images(_records(source), pixels, np.arange(len(source)))
+
+
+def to_bytes(images: np.ndarray) -> np.ndarray:
+    """Map float images in [-1, 1] to 8-bit values 0..255."""
+    return np.round((np.clip(images, -1.0, 1.0) + 1.0) * 127.5).astype(np.uint8)
+
+
+def png(image: np.ndarray) -> bytes:
+    """Encode one (C, H, W) image in [-1, 1] as an 8-bit PNG file."""
+    values = to_bytes(image)
+    buffer = io.BytesIO()
+    Image.fromarray(values[0] if values.shape[0] == 1 else values.transpose(1, 2, 0)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _write(
+    generator: Generator, source: Images, folder: Path, *, name: str, policy: Policy, watch: Watch, stop: Stop
+) -> None:
+    shape = (len(source), *source.pixels.shape[1:])
+    pixels = np.lib.format.open_memmap(folder / "pixels.npy", mode="w+", dtype=np.float32, shape=shape)
+    records = _records(source)
+    (folder / "images").mkdir()
+    with watch.task(f"synthesis: {name}", len(source)) as task, torch.inference_mode():
+        for start in range(0, len(source), BATCH):
+            stop.check()
+            rows = range(start, min(start + BATCH, len(source)))
+            batch = torch.from_numpy(np.stack([source.read(row) for row in rows])).to(policy.device)
+            translated = generator.translate(batch).float().cpu().numpy()
+            for row, image in zip(rows, translated, strict=True):
+                (folder / records[row].image).write_bytes(png(image))
+            pixels[start : rows.stop] = to_bytes(translated) / np.float32(127.5) - np.float32(1.0)
+            task.advance(rows.stop)
+    pixels.flush()
+    write_text(folder / "manifest.csv", _manifest(records, source.records, name))
+
+
+def _records(source: Images) -> tuple[Record, ...]:
+    return tuple(
+        replace(record, image=f"images/{index:06}.png", domain="target", pair="", slice=None, extra={})
+        for index, record in enumerate(source.records)
+    )
+
+
+def _manifest(records: Sequence[Record], sources: Sequence[Record], generator: str) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for record, source in zip(records, sources, strict=True):
+        label = "" if record.label is None else record.label
+        writer.writerow([record.image, "target", label, record.patient, record.split, "", source.name, generator])
+    return text.getvalue()

@@ -1,0 +1,184 @@
+"""Parameters, multiply-accumulates, latency and peak memory of a network for one image."""
+
+from __future__ import annotations
+
+import statistics
+import time
+import weakref
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import FlopCounterMode
+
+from medsynth.api import Evidence, Score
+
+if TYPE_CHECKING:
+    from medsynth_efficiency import EfficiencyConfig
+
+MEGABYTE = 1e6
+
+
+class Efficiency:
+    """Measures each exported network on the first real test image, batch 1."""
+
+    def __init__(self, config: EfficiencyConfig) -> None:
+        self.config = config
+
+    def scores(self, evidence: Evidence) -> Sequence[Score]:
+        """Return ``parameters``, ``macs``, ``latency`` (ms) and ``memory`` (MB) per network."""
+        shape = (1, *evidence.real.images.shape[1:])
+        first = torch.from_numpy(evidence.real.images[:1].copy()) if len(evidence.real) else torch.zeros(shape)
+        return [
+            score for subject, network in evidence.networks.items() for score in self._judge(subject, network, first)
+        ]
+
+    def _judge(self, subject: str, network: nn.Module, image: Tensor) -> list[Score]:
+        weight = next(network.parameters(), image)
+        image = image.to(weight.device)
+        size = " x ".join(str(length) for length in image.shape[1:])
+        place = f"batch 1, {size}, {weight.device.type}"
+        if weight.device.type == "cpu":
+            place += f", {torch.get_num_threads()} threads"
+        times = self._latencies(network, image)
+        return [
+            _score("parameters", subject, float(count_parameters(network))),
+            _score("macs", subject, float(count_macs(network, image)), detail=f"batch 1, {size}"),
+            _score(
+                "latency",
+                subject,
+                1e3 * statistics.median(times),
+                unit="ms",
+                detail=f"median of {len(times)} runs, {place}",
+                measured=True,
+            ),
+            _score("memory", subject, peak_memory(network, image) / MEGABYTE, unit="MB", detail=place, measured=True),
+        ]
+
+    def _latencies(self, network: nn.Module, image: Tensor) -> list[float]:
+        """Return seconds of each timed run."""
+        with torch.inference_mode():
+            for _ in range(self.config.warmup):
+                network(image)
+            times: list[float] = []
+            while len(times) < self.config.runs and sum(times) <= self.config.seconds:
+                _wait(image.device)
+                start = time.perf_counter()
+                network(image)
+                _wait(image.device)
+                times.append(time.perf_counter() - start)
+        return times
+
+
+def _wait(device: torch.device) -> None:
+    """Wait until an accelerator has finished: its work is queued, not done, when a call returns."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
+
+
+def _score(name: str, subject: str, value: float, *, unit: str = "", detail: str = "", measured: bool = False) -> Score:
+    return Score(
+        evaluator="efficiency",
+        name=name,
+        subject=subject,
+        value=value,
+        n=1,
+        unit=unit,
+        higher_is_better=False,
+        detail=detail,
+        measured=measured,
+    )
+
+
+def count_parameters(network: nn.Module) -> int:
+    """Return the number of parameters, shared ones counted once, buffers not counted."""
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def count_macs(network: nn.Module, image: Tensor) -> int:
+    """Return the multiply-accumulates of one call: convolutions, linear layers, all matrix products of attention.
+
+    Fused attention is replaced by its explicit matrix products, because the fused operator for CPUs is counted as zero
+    otherwise. Elementwise operations, norms and activations are not counted.
+
+    Args:
+        network: in evaluation mode.
+        image: (1, C, H, W).
+    """
+    with _explicit_attention(), torch.no_grad(), FlopCounterMode(display=False) as counter:
+        network(image)
+    return int(counter.get_total_flops()) // 2
+
+
+@contextmanager
+def _explicit_attention() -> Iterator[None]:
+    """Compute attention by separate matrix products, in `torch.nn.MultiheadAttention` too."""
+    fast = torch.backends.mha.get_fastpath_enabled()
+    torch.backends.mha.set_fastpath_enabled(False)
+    try:
+        with sdpa_kernel(SDPBackend.MATH):
+            yield
+    finally:
+        torch.backends.mha.set_fastpath_enabled(fast)
+
+
+def peak_memory(network: nn.Module, image: Tensor) -> int:
+    """Return the most bytes alive at any moment of one call: weights, buffers, image and intermediate tensors.
+
+    On CUDA the allocator knows it. Elsewhere every storage that an operator returns is followed until it is freed;
+    scratch memory inside an operator's kernel is not seen.
+
+    Args:
+        network: in evaluation mode.
+        image: (1, C, H, W).
+    """
+    with torch.no_grad():
+        if image.device.type == "cuda":
+            torch.cuda.reset_peak_memory_stats(image.device)
+            network(image)
+            return int(torch.cuda.max_memory_allocated(image.device))
+        with _LiveBytes() as live:
+            for tensor in (*network.parameters(), *network.buffers(), image):
+                live.follow(tensor)
+            network(image)
+        return live.peak
+
+
+class _LiveBytes(TorchDispatchMode):
+    """Adds up the bytes of all storages that operators return, for as long as these are alive."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.now = 0
+        self.peak = 0
+        self._known: weakref.WeakSet[Any] = weakref.WeakSet()
+
+    def follow(self, tensor: Tensor) -> None:
+        """Count the tensor's storage, once however many views share it."""
+        storage = tensor.untyped_storage()
+        if storage in self._known:
+            return
+        self._known.add(storage)
+        self.now += storage.nbytes()
+        self.peak = max(self.peak, self.now)
+        weakref.finalize(storage, self._forget, storage.nbytes())
+
+    def _forget(self, size: int) -> None:
+        self.now -= size
+
+    def __torch_dispatch__(
+        self, func: Callable[..., Any], types: Any, args: Any = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        del types
+        result = func(*args, **(kwargs or {}))
+        for leaf in tree_leaves(result):
+            if isinstance(leaf, Tensor):
+                self.follow(leaf)
+        return result
