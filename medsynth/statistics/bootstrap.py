@@ -78,13 +78,13 @@ def bootstrap_diagnostic(
     Args:
         probabilities: (N,) probability of the positive class.
         labels: (N,) 1 positive, 0 negative.
-        patients: (N,) names; all cases of one name are drawn together.
+        patients: (N,) names; all cases of one name are drawn together. Draws number the names in sorted order.
         threshold: smallest probability that is called positive.
         resamples: number of resamples R.
         seed: of the random numbers.
     """
     values, positive = checked(probabilities, labels)
-    names, owner = np.unique(np.asarray(patients).astype(str), return_inverse=True)
+    names, owner = np.unique(np.asarray(patients), return_inverse=True)
     if owner.shape != values.shape:
         raise ValueError(f"need one patient per probability, got {owner.size} for {values.size}")
     cells = np.zeros((len(names), 4))

@@ -101,7 +101,8 @@ def rates(counts: Counts) -> dict[str, Floats]:
 def ratio(numerator: Floats, denominator: Floats, *, otherwise: float = np.nan) -> Floats:
     """Divide; `otherwise` where the denominator is zero."""
     empty: Any = np.full(np.shape(denominator), otherwise)
-    return np.divide(numerator, denominator, out=empty, where=np.asarray(denominator) > 0)
+    divided: Floats = np.divide(numerator, denominator, out=empty, where=np.asarray(denominator) > 0)
+    return divided
 
 
 def diagnostic_metrics(

@@ -48,8 +48,10 @@ def _mean_and_root(features: NDArray[np.floating]) -> tuple[Floats, Floats]:
     """Return the mean (D,) and a matrix R, (min(N, D), D), with R'R = covariance."""
     values = _checked(features)
     mean = values.mean(axis=0)
-    root = (values - mean) / math.sqrt(len(values) - 1)
-    return mean, np.linalg.qr(root, mode="r") if root.shape[0] > root.shape[1] else root
+    root: Floats = (values - mean) / math.sqrt(len(values) - 1)
+    if root.shape[0] > root.shape[1]:
+        root = np.asarray(np.linalg.qr(root, mode="r"))
+    return mean, root
 
 
 def _checked(features: NDArray[np.floating]) -> Floats:
@@ -93,14 +95,14 @@ def kernel_distance(
     )
     halves = estimates[1:]
     halves = halves[np.isfinite(halves)]
-    enough = len(halves) > 1 and min(len(np.unique(names.astype(str))) for names in patients) > 1
+    enough = len(halves) > 1 and min(len(np.unique(names)) for names in patients) > 1
     error = float(np.sqrt(np.mean((halves - estimates[0]) ** 2))) if enough else math.nan
     return KernelDistance(float(estimates[0]), error)
 
 
 def _with_halves(groups: NDArray[np.generic], subsets: int, generator: np.random.Generator) -> Floats:
     """Return (1 + subsets, N) weights: all images, then the images of random halves of the patients."""
-    names, owner = np.unique(groups.astype(str), return_inverse=True)
+    names, owner = np.unique(groups, return_inverse=True)
     chosen = np.ones((1 + subsets, len(names)))
     for row in range(1, 1 + subsets):
         # Rounding the size up and down in turn, an odd number of patients is halved without bias.
@@ -112,7 +114,7 @@ def _with_halves(groups: NDArray[np.generic], subsets: int, generator: np.random
 
 def _mean_within(values: Floats, weights: Floats) -> Floats:
     """Return (S,) means of the kernel over pairs of different images; NaN where there is no pair."""
-    itself = weights @ (_kernel_of_itself(values))
+    itself = weights @ _kernel_of_itself(values)
     size = weights.sum(axis=1)
     pairs = np.where(size > 1, size * (size - 1), np.nan)
     return (_kernel_sums(values, values, weights, weights) - itself) / pairs
@@ -125,7 +127,8 @@ def _mean_between(one: Floats, two: Floats, weights_one: Floats, weights_two: Fl
 
 
 def _kernel_of_itself(values: Floats) -> Floats:
-    return ((values**2).mean(axis=1) + 1.0) ** 3
+    kernel: Floats = ((values**2).mean(axis=1) + 1.0) ** 3
+    return kernel
 
 
 def _kernel_sums(one: Floats, two: Floats, weights_one: Floats, weights_two: Floats) -> Floats:

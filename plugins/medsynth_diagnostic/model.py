@@ -76,8 +76,9 @@ class Diagnostic:
 
     def _detail(self, predictions: Predictions, bootstrap: Bootstrap) -> str:
         positive = predictions.labels == 1
-        carriers = len(np.unique(predictions.patients[positive].astype(str)))
-        text = f"{int(positive.sum())} positive of {len(positive)} images; {bootstrap.patients} patients, {carriers} with positives"
+        carriers = len(np.unique(predictions.patients[positive]))
+        text = f"{int(positive.sum())} of {len(positive)} images positive; "
+        text += f"{bootstrap.patients} patients, {carriers} with positive images"
         if bootstrap.patients < 2:
             return f"{text}; no interval from a single patient"
         text += f"; {self.config.confidence:.4g} interval from {self.config.resamples:,} resamples of patients"

@@ -139,26 +139,32 @@ def peak_memory(network: nn.Module, image: Tensor) -> int:
         network: in evaluation mode.
         image: (1, C, H, W).
     """
-    with torch.no_grad():
-        if image.device.type == "cuda":
-            torch.cuda.reset_peak_memory_stats(image.device)
+    live = _LiveBytes()
+    for tensor in (*network.parameters(), *network.buffers(), image):
+        live.follow(tensor)
+    if image.device.type == "cuda":
+        before = torch.cuda.memory_allocated(image.device)
+        torch.cuda.reset_peak_memory_stats(image.device)
+        with torch.no_grad():
             network(image)
-            return int(torch.cuda.max_memory_allocated(image.device))
-        with _LiveBytes() as live:
-            for tensor in (*network.parameters(), *network.buffers(), image):
-                live.follow(tensor)
+        # What else lives on the device is not this network's cost.
+        live.peak += int(torch.cuda.max_memory_allocated(image.device)) - before
+    else:
+        with torch.no_grad(), live:
             network(image)
-        return live.peak
+    live.forget_all()
+    return live.peak
 
 
-class _LiveBytes(TorchDispatchMode):
+class _LiveBytes(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves the base class unannotated
     """Adds up the bytes of all storages that operators return, for as long as these are alive."""
 
     def __init__(self) -> None:
-        super().__init__()
-        self.now = 0
-        self.peak = 0
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.now: int = 0
+        self.peak: int = 0
         self._known: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._finalizers: list[weakref.finalize[..., Any]] = []
 
     def follow(self, tensor: Tensor) -> None:
         """Count the tensor's storage, once however many views share it."""
@@ -168,7 +174,12 @@ class _LiveBytes(TorchDispatchMode):
         self._known.add(storage)
         self.now += storage.nbytes()
         self.peak = max(self.peak, self.now)
-        weakref.finalize(storage, self._forget, storage.nbytes())
+        self._finalizers.append(weakref.finalize(storage, self._forget, storage.nbytes()))
+
+    def forget_all(self) -> None:
+        """Stop following, so that nothing of this object outlives the call."""
+        for finalizer in self._finalizers:
+            finalizer.detach()
 
     def _forget(self, size: int) -> None:
         self.now -= size

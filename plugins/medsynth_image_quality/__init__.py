@@ -12,7 +12,7 @@ class ImageQualityConfig(EvaluatorConfig):
     """Options of the evaluator image-quality."""
 
     extractor: str = option("efficientnet-lite0", "feature extractor plugin; scores of different ones do not compare")
-    batch_size: int = option(32, "images sent through the extractor at once; does not change scores", low=1)
+    batch_size: int = option(8, "images sent through the extractor at once; changes scores by rounding only", low=1)
     subsets: int = option(100, "random halves of the patients behind the interval of KID; 0 = no interval", low=0)
     confidence: float = option(0.95, "share of the interval of KID", low=0.5, high=0.999)
 
@@ -25,6 +25,6 @@ def medsynth_evaluator() -> EvaluatorSpec:
         summary="FID and KID of synthetic images, of untranslated source images, and of real against real images.",
         config=ImageQualityConfig,
         factory="medsynth_image_quality.model:ImageQuality",
-        reference="Heusel et al., GANs trained by a two time-scale update rule converge to a local Nash equilibrium, 2017; "
+        reference="Heusel et al., GANs trained by a two time-scale update rule, 2017; "
         "Binkowski et al., Demystifying MMD GANs, 2018",
     )

@@ -86,8 +86,8 @@ class ImageQuality:
                 real,
                 "real training images",
             )
-        names = generator.permutation(np.unique(real.patients.astype(str)))
-        first = np.isin(real.patients.astype(str), names[: len(names) // 2])
+        names = generator.permutation(np.unique(real.patients))
+        first = np.isin(real.patients, names[: len(names) // 2])
         halves = real.take(np.flatnonzero(first)), real.take(np.flatnonzero(~first))
         return *halves, "two halves of the real test images, split by patient"
 

@@ -1,0 +1,36 @@
+# make demo: set up and run the main job. make test: set up and pass the tests. Both need only Python >= 3.11.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+
+.PHONY: demo test check docs setup clean
+
+test: setup
+	$(BIN)/python -m pytest
+
+demo: setup
+	$(BIN)/medsynth run --generator sg-cyclegan --classifier lsnet
+
+check: setup
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+docs: setup
+	$(BIN)/python -m pip install -q -c constraints.txt --group docs
+	$(BIN)/mkdocs build --strict
+
+setup: $(READY)
+
+# Reinstalled whenever the declared dependencies or entry points change.
+$(READY): pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --upgrade "pip>=25.1"
+	$(BIN)/python -m pip install -q -c constraints.txt torch
+	$(BIN)/python -m pip install -q -c constraints.txt --group dev -e .
+	touch $(READY)
+
+clean:
+	rm -rf $(VENV) site build dist

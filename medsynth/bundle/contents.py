@@ -1,0 +1,93 @@
+"""What goes into a bundle."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from torch import nn
+
+from medsynth.api import Score
+
+
+@dataclass(frozen=True, kw_only=True)
+class PluginVersion:
+    """A plugin as the run used it.
+
+    Args:
+        kind: ``generator``, ``classifier``, ``evaluator`` or ``extractor``.
+        name: entry-point name.
+        distribution: the distribution that brought it, and its version.
+        reference: the paper that describes the method.
+    """
+
+    kind: str
+    name: str
+    distribution: str
+    version: str
+    reference: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TargetSample:
+    """A target image that may be given away, with what the classifier says about it.
+
+    Args:
+        path: a PNG file; its pixels are copied, its name and its metadata are not.
+        probability: of the positive class, as medsynth computed it.
+    """
+
+    path: Path
+    probability: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceSample:
+    """A source image that may be given away (PNG; pixels are copied, name and metadata are not)."""
+
+    path: Path
+
+
+@dataclass(frozen=True, kw_only=True)
+class BundleContents:
+    """A trained run as a bundle needs it.
+
+    Args:
+        name: of the model; letters, digits, ``-`` and ``_``.
+        generator, classifier: exported networks. Their classes live in importable modules that need only torch,
+            MONAI, the standard library, ``medsynth.networks`` and their own plugin package; ``arguments`` holds the
+            JSON-able keyword arguments that rebuild them.
+        source_preprocessing, target_preprocessing: MONAI transforms as configs (``_target_`` and arguments) that turn
+            ``{"image": path}`` into ``{"image": (C, H, W) float32 in [-1, 1]}``.
+        size: (H, W) in pixels.
+        channels: 1 or 3.
+        positive, negative: class names; class 1 is the positive one.
+        threshold: a probability at or above it is called positive.
+        scores: of the evaluation; those marked ``measured`` stay out, they describe a machine.
+        plan: the resolved plan; values that look like paths or identify people are left out.
+        plugins: names and versions.
+        split_hash: of the run's split.
+        counts: images used, e.g. ``{"target train positive": 24}``; numbers only.
+        target_samples, source_samples: images that may be given away (phantom, or released by the user).
+    """
+
+    name: str
+    generator: nn.Module
+    classifier: nn.Module
+    source_preprocessing: Sequence[Mapping[str, Any]]
+    target_preprocessing: Sequence[Mapping[str, Any]]
+    size: tuple[int, int]
+    channels: int
+    positive: str
+    threshold: float
+    split_hash: str
+    negative: str = "negative"
+    version: str = "0.1.0"
+    scores: Sequence[Score] = ()
+    plan: Mapping[str, Any] = field(default_factory=dict)
+    plugins: Sequence[PluginVersion] = ()
+    counts: Mapping[str, int] = field(default_factory=dict)
+    target_samples: Sequence[TargetSample] = ()
+    source_samples: Sequence[SourceSample] = ()

@@ -1,0 +1,38 @@
+"""Axis work of attention over 2x2 patches (MobileViT, Mehta and Rastegari 2022).
+
+Letters in shapes: B batch, D channels of a token, P pixel positions in a patch (4), N patches, h heads, E = D / h.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+PATCH = 2
+POSITIONS = PATCH * PATCH
+
+
+def unfold_patches(features: Tensor) -> Tensor:
+    """Turn (B, D, H, W) with even H and W into (B, P, N, D): sequence p holds pixel p of every 2x2 patch."""
+    batch, depth, height, width = features.shape
+    grid = features.reshape(batch, depth, height // PATCH, PATCH, width // PATCH, PATCH)
+    return grid.permute(0, 3, 5, 2, 4, 1).reshape(batch, POSITIONS, -1, depth)
+
+
+def fold_patches(tokens: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Undo `unfold_patches`: (B, P, N, D) and the (rows, columns) of patches become (B, D, H, W)."""
+    rows, columns = grid
+    batch, depth = tokens.shape[0], tokens.shape[-1]
+    pixels = tokens.reshape(batch, PATCH, PATCH, rows, columns, depth)
+    return pixels.permute(0, 5, 3, 1, 4, 2).reshape(batch, depth, rows * PATCH, columns * PATCH)
+
+
+def split_heads(tokens: Tensor, heads: int, *, parts: int = 3) -> tuple[Tensor, ...]:
+    """Split (B, P, N, parts * h * E) into `parts` tensors (B, P, h, N, E), e.g. queries, keys, values."""
+    split = tokens.unflatten(-1, (parts, heads, -1))
+    return torch.unbind(split.permute(3, 0, 1, 4, 2, 5))
+
+
+def merge_heads(values: Tensor) -> Tensor:
+    """Turn (B, P, h, N, E) into (B, P, N, h * E)."""
+    return values.transpose(2, 3).flatten(3)

@@ -1,0 +1,104 @@
+"""Building blocks of mobile networks: convolution with norm and activation, inverted residual.
+
+Sources: MobileNet-V2 (Sandler et al. 2018), whose blocks EfficientNet and MobileViT reuse with another activation.
+Letters in shapes: B batch, C channels, H height, W width.
+"""
+
+from __future__ import annotations
+
+import math
+
+from torch import Tensor, nn
+
+Activation = type[nn.Module] | None
+
+
+def round_channels(channels: float, *, divisor: int = 8) -> int:
+    """Return the nearest multiple of `divisor`, at least `divisor`, and never below 90 % of `channels`.
+
+    Example:
+        >>> [round_channels(32 * 0.45), round_channels(96 * 0.45), round_channels(1)]
+        [16, 40, 8]
+    """
+    rounded = max(divisor, int(channels + divisor / 2) // divisor * divisor)
+    return rounded + divisor if rounded < 0.9 * channels else rounded
+
+
+class ConvNormActivation(nn.Sequential):
+    """Convolution without bias, batch norm, activation; keeps H and W at stride 1.
+
+    Args:
+        inputs: channels of the input, (B, inputs, H, W).
+        outputs: channels of the output.
+        kernel: side of the odd square kernel.
+        stride: 2 halves H and W, rounding up.
+        groups: `inputs` makes the convolution depthwise.
+        activation: module type built with ``inplace=True``, or None for none.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        *,
+        kernel: int,
+        stride: int = 1,
+        groups: int = 1,
+        activation: Activation = nn.ReLU6,
+    ) -> None:
+        layers: list[nn.Module] = [
+            nn.Conv2d(inputs, outputs, kernel, stride=stride, padding=kernel // 2, groups=groups, bias=False),
+            nn.BatchNorm2d(outputs),
+        ]
+        if activation is not None:
+            layers.append(activation(inplace=True))
+        super().__init__(*layers)
+
+
+class InvertedResidual(nn.Module):
+    """Widen by a 1x1 convolution, filter each channel by a 3x3 one, narrow by a 1x1 one without activation.
+
+    The input is added where stride is 1 and `inputs` equals `outputs`. The hidden width is round(inputs * expansion);
+    at expansion 1 the widening convolution is left out.
+
+    Args:
+        inputs: channels of the input, (B, inputs, H, W).
+        outputs: channels of the output.
+        stride: of the depthwise convolution.
+        expansion: hidden width relative to `inputs`.
+        activation: of the first two convolutions.
+    """
+
+    def __init__(
+        self, inputs: int, outputs: int, *, stride: int, expansion: float, activation: Activation = nn.ReLU6
+    ) -> None:
+        super().__init__()
+        hidden = round(inputs * expansion)
+        widen = [] if expansion == 1 else [ConvNormActivation(inputs, hidden, kernel=1, activation=activation)]
+        self.layers = nn.Sequential(
+            *widen,
+            ConvNormActivation(hidden, hidden, kernel=3, stride=stride, groups=hidden, activation=activation),
+            ConvNormActivation(hidden, outputs, kernel=1, activation=None),
+        )
+        self.skip = stride == 1 and inputs == outputs
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map (B, inputs, H, W) to (B, outputs, H / stride, W / stride)."""
+        result: Tensor = self.layers(features)
+        return features + result if self.skip else result
+
+
+def initialize(network: nn.Module, *, linear_std: float) -> None:
+    """Draw start weights: convolutions N(0, sqrt(2 / fan-out)), linear layers N(0, linear_std), biases 0.
+
+    The fan-out counts a group's outputs only; without that a wide depthwise convolution would start near zero.
+    Norms keep their scale 1 and shift 0.
+    """
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            fan_out = module.out_channels * math.prod(module.kernel_size) / module.groups
+            nn.init.normal_(module.weight, std=math.sqrt(2.0 / fan_out))
+        elif isinstance(module, nn.Linear):
+            nn.init.normal_(module.weight, std=linear_std)
+        if isinstance(module, nn.Conv2d | nn.Linear) and module.bias is not None:
+            nn.init.zeros_(module.bias)

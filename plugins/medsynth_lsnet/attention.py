@@ -1,0 +1,181 @@
+"""Which keys a query sees, and attention restricted to them.
+
+Letters in shapes: B batch, P pixel positions in a patch, h heads, N tokens, E head width, K selected keys.
+A map is (B, P, h, N, N): row = query, column = key.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from medsynth.networks.attention import POSITIONS, split_heads
+
+SUBSET_SHARE, SUBSET_TOKENS = 4, 256
+
+
+def normalize(maps: Tensor) -> Tensor:
+    """Divide each (N, N) map by its root mean square, in float32 at least; a map of zeros stays zero."""
+    maps = maps if maps.dtype == torch.float64 else maps.float()
+    return maps / (maps.square().mean(dim=(-2, -1), keepdim=True).sqrt() + 1e-12)
+
+
+def fuse(maps: Tensor, *, share: float, temperature: float) -> Tensor:
+    """Favor both ends of each row: share * softmax(G / t) + (1 - share) * softmax(-G / t)."""
+    scaled = maps / temperature
+    return share * scaled.softmax(dim=-1) + (1.0 - share) * (-scaled).softmax(dim=-1)
+
+
+def blend(simulated: Tensor, target: Tensor | None, weight: float) -> Tensor:
+    """Mix the simulator's map with the teacher's: weight 1 is the teacher alone, 0 the simulator alone."""
+    if target is None or weight <= 0.0:
+        return simulated
+    if weight >= 1.0:
+        return target
+    return weight * normalize(target) + (1.0 - weight) * normalize(simulated)
+
+
+def attend(queries: Tensor, keys: Tensor, values: Tensor, indices: Tensor | None) -> Tensor:
+    """Scaled dot-product attention of (B, P, h, N, E) tensors over the selected keys.
+
+    Args:
+        queries: (B, P, h, N, E), as `keys` and `values`.
+        keys: see `queries`.
+        values: see `queries`.
+        indices: None for all keys; (B, P, h, K) for the same keys for all queries of a head; (B, P, h, N, K) for
+            keys of each query. Indices count tokens; the order within K has no influence.
+    """
+    if indices is None:
+        return _dense(queries, keys, values)
+    if indices.dim() == 4:
+        picked = indices.unsqueeze(-1).expand(*indices.shape, keys.shape[-1])
+        return _dense(queries, keys.gather(-2, picked), values.gather(-2, picked))
+    scores = (_gather(keys, indices) @ queries.unsqueeze(-1)).squeeze(-1) * queries.shape[-1] ** -0.5
+    return (scores.softmax(dim=-1).unsqueeze(-2) @ _gather(values, indices)).squeeze(-2)
+
+
+def _dense(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
+    # The fused kernel takes four axes only.
+    result = F.scaled_dot_product_attention(queries.flatten(0, 1), keys.flatten(0, 1), values.flatten(0, 1))
+    return result.unflatten(0, queries.shape[:2])
+
+
+def _gather(tokens: Tensor, indices: Tensor) -> Tensor:
+    """Pick (B, P, h, N, K, E) rows out of (B, P, h, N, E); no copy of a token is made before it is picked."""
+    sequences, count = tokens.shape[0] * tokens.shape[1] * tokens.shape[2], tokens.shape[3]
+    first = torch.arange(sequences, device=tokens.device).mul(count).view(*tokens.shape[:3], 1, 1)
+    rows = tokens.reshape(-1, tokens.shape[-1])
+    return rows.index_select(0, (indices + first).flatten()).view(*indices.shape, tokens.shape[-1])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rule:
+    """How many and which keys are selected.
+
+    Args:
+        attention: ``sparse`` selects keys for each query; ``subset`` a quarter of the keys once per head, where there
+            are 256 tokens or more; ``dense`` none.
+        sparsity: a query sees N // sparsity keys, at least `min_keys`, at most N.
+        min_keys: see `sparsity`.
+        fusion: select on both ends of the map (see `fuse`) instead of on its largest values.
+        fusion_share: share of the positive end.
+        temperature: of both softmaxes.
+    """
+
+    attention: str = "sparse"
+    sparsity: int = 25
+    min_keys: int = 4
+    fusion: bool = False
+    fusion_share: float = 0.7
+    temperature: float = 0.5
+
+    def keys(self, tokens: int) -> int:
+        """Return how many of `tokens` keys a query sees."""
+        if self.attention == "sparse":
+            return min(tokens, max(tokens // self.sparsity, self.min_keys))
+        if self.attention == "subset" and tokens >= SUBSET_TOKENS:
+            return tokens // SUBSET_SHARE
+        return tokens
+
+    def score(self, maps: Tensor) -> Tensor:
+        """Return what the keys of each query are ranked by.
+
+        SELU, normalization and the released one-sided fusion rise strictly with the map's values, so that without
+        two-sided fusion the raw map ranks as they would, at a tenth of the time and without ties.
+        """
+        if not self.fusion:
+            return maps
+        return fuse(normalize(maps), share=self.fusion_share, temperature=self.temperature)
+
+    @torch.no_grad()
+    def select(self, left: Tensor, right: Tensor, target: Tensor | None, weight: float) -> Tensor | None:
+        """Choose keys by the simulator's map, mixed with the teacher's while there is one.
+
+        Args:
+            left: (B, P, h, N, E), one factor of the simulator's map.
+            right: (B, P, h, N, E), the other.
+            target: the teacher's map, or None.
+            weight: of the teacher's map.
+
+        Returns:
+            indices for `attend`: (B, P, h, N, K), (B, P, h, K), or None where all keys are seen.
+        """
+        count = self.keys(left.shape[-2])
+        if count == left.shape[-2]:
+            return None
+        if self.attention == "subset":
+            columns = right @ left.mean(dim=-2).unsqueeze(-1)
+            wanted = None if target is None else target.mean(dim=-2).unsqueeze(-1)
+            return blend(columns, wanted, weight).squeeze(-1).topk(count, sorted=False).indices
+        if target is None or weight < 1.0:
+            simulated = left @ right.mT
+            needs_values = self.fusion or (target is not None and weight > 0.0)
+            target = blend(F.selu(simulated) if needs_values else simulated, target, weight)
+        return self.score(target).topk(count, sorted=False).indices
+
+
+class Simulator(nn.Module):
+    """Predicts the teacher's attention gradient from the tokens that enter a block.
+
+    The P positions of one head form the channels of an image on the token grid; a depthwise-separable convolution,
+    shared by the heads, turns it into factors Y whose self-correlation SELU(Y Y^T) is the map. The asymmetric form
+    replaces the second factor by another 1x1 convolution of Y: SELU(Y Z^T / sqrt(E)).
+
+    Args:
+        dim: width of a token, a multiple of `heads`.
+        heads: number of heads.
+        asymmetric: use the asymmetric form.
+    """
+
+    def __init__(self, dim: int, heads: int, *, asymmetric: bool) -> None:
+        super().__init__()
+        width = POSITIONS * dim // heads
+        self.heads = heads
+        self.scale = (dim // heads) ** -0.5 if asymmetric else 1.0
+        self.layers = nn.Sequential(
+            nn.Conv2d(width, width, 3, padding=1, groups=width), nn.Conv2d(width, width, 1), nn.BatchNorm2d(width)
+        )
+        self.second = nn.Conv2d(width, width, 1) if asymmetric else None
+
+    def forward(self, tokens: Tensor, grid: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        """Map (B, P, N, D) tokens to the two factors (B, P, h, N, E) of the map."""
+        (split,) = split_heads(tokens, self.heads, parts=1)
+        batch, positions, heads, _, width = split.shape
+        image = split.permute(0, 2, 1, 4, 3).reshape(batch * heads, positions * width, *grid)
+        first = self.layers(image)
+        second = first if self.second is None else self.second(first) * self.scale
+
+        def factors(image: Tensor) -> Tensor:
+            split = image.reshape(batch, heads, positions, width, -1)
+            return split.permute(0, 2, 1, 4, 3)
+
+        left = factors(first)
+        return left, left if self.second is None else factors(second)
+
+
+def simulated_map(left: Tensor, right: Tensor) -> Tensor:
+    """Return the simulator's map (B, P, h, N, N) from its factors."""
+    return F.selu(left @ right.mT)

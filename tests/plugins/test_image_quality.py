@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+import dataclasses
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+from medsynth_image_quality import ImageQualityConfig, medsynth_evaluator
+from medsynth_image_quality.model import ImageQuality
+
+from medsynth.api import Evidence, ImageSet
+from medsynth.statistics import frechet_distance, kernel_distance
+
+
+class Corners:
+    """An extractor of four features: the mean of each quarter of an image. Counts what it was sent."""
+
+    name = "corners"
+    dimension = 4
+
+    def __init__(self) -> None:
+        self.batches: list[int] = []
+
+    def features(self, images: torch.Tensor) -> torch.Tensor:
+        self.batches.append(len(images))
+        return torch.nn.functional.adaptive_avg_pool2d(images.mean(1, keepdim=True), 2).flatten(1)
+
+
+def image_set(n: int, seed: int, shift: float = 0.0, per_patient: int = 1) -> ImageSet:
+    rng = np.random.default_rng(seed)
+    owner = np.arange(n) // per_patient
+    return ImageSet(
+        images=np.clip(rng.normal(shift, 0.3, size=(n, 1, 8, 8)), -1, 1).astype(np.float32),
+        labels=np.arange(n) % 2,
+        patients=np.array([f"p{seed}-{k}" for k in owner], dtype=object),
+        names=np.array([f"i{seed}-{k}" for k in range(n)], dtype=object),
+    )
+
+
+def evidence(extractor: Corners | None = None, **changes: object) -> Evidence:
+    parts = {
+        "real": image_set(40, 0),
+        "source": image_set(30, 1, shift=0.5),
+        "synthetic": image_set(30, 2, shift=0.1),
+        "training": image_set(90, 3),
+        "truth": None,
+        "predictions": {},
+        "networks": {},
+        "extractor": lambda name: extractor or Corners(),
+        "seed": 5,
+    }
+    return Evidence(**{**parts, **changes})
+
+
+def table(found) -> dict:
+    return {(score.name, score.subject): score for score in found}
+
+
+def test_declaring_imports_no_torch():
+    code = "import sys, medsynth_image_quality as p; p.medsynth_evaluator(); sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+    assert medsynth_evaluator().name == "image-quality"
+
+
+def test_values_equal_the_distances_of_the_features():
+    given = evidence()
+    found = table(ImageQuality(ImageQualityConfig(subsets=10)).scores(given))
+    real, synthetic = (Corners().features(torch.from_numpy(s.images)).numpy() for s in (given.real, given.synthetic))
+    assert found["fid", "synthetic"].value == pytest.approx(frechet_distance(synthetic, real))
+    assert found["kid", "synthetic"].value == pytest.approx(kernel_distance(synthetic, real).value)
+
+
+def test_translated_images_lie_between_the_source_and_the_floor():
+    found = table(ImageQuality(ImageQualityConfig()).scores(evidence()))
+    for name in ("fid", "kid"):
+        values = [found[name, subject].value for subject in ("real", "synthetic", "source")]
+        assert values == sorted(values)
+
+
+def test_each_score_names_n_reference_extractor_and_direction():
+    for score in ImageQuality(ImageQualityConfig()).scores(evidence()):
+        assert score.n == 30
+        assert "30 against 40 real" in score.detail
+        assert "extractor corners, 4 features" in score.detail
+        assert score.higher_is_better is False
+
+
+def test_the_interval_of_kid_holds_its_value_and_fid_has_none():
+    found = table(ImageQuality(ImageQualityConfig()).scores(evidence()))
+    kid = found["kid", "synthetic"]
+    assert kid.low < kid.value < kid.high
+    assert found["fid", "synthetic"].low is None
+
+
+def test_no_subsets_mean_no_interval():
+    found = table(ImageQuality(ImageQualityConfig(subsets=0)).scores(evidence()))
+    assert (found["kid", "synthetic"].low, found["kid", "synthetic"].high) == (None, None)
+
+
+def test_fewer_images_than_features_are_warned_about():
+    class Wide(Corners):
+        dimension = 192
+
+        def features(self, images: torch.Tensor) -> torch.Tensor:
+            return images.repeat(1, 3, 1, 1).flatten(1)
+
+    (fid,) = (
+        s
+        for s in ImageQuality(ImageQualityConfig()).scores(evidence(Wide()))
+        if s.subject == "real" and s.name == "fid"
+    )
+    assert "fewer images than features" in fid.detail
+    found = table(ImageQuality(ImageQualityConfig()).scores(evidence()))
+    assert "fewer" not in found["fid", "synthetic"].detail
+
+
+def test_the_floor_judges_as_many_training_images_as_there_are_synthetic_ones():
+    found = table(ImageQuality(ImageQualityConfig()).scores(evidence(training=image_set(12, 3))))
+    assert found["fid", "real"].n == 12
+    assert "real training images" in found["fid", "real"].detail
+
+
+def test_without_training_images_the_floor_is_two_halves_by_patient():
+    real = image_set(40, 0, per_patient=4)
+    found = table(ImageQuality(ImageQualityConfig()).scores(evidence(real=real, training=image_set(0, 3))))
+    assert found["kid", "real"].n == 20
+    assert "two halves of the real test images, split by patient" in found["kid", "real"].detail
+
+
+def test_each_image_is_sent_through_the_extractor_once():
+    extractor = Corners()
+    ImageQuality(ImageQualityConfig(batch_size=16)).scores(evidence(extractor))
+    assert sum(extractor.batches) == 40 + 30 + 30 + 30
+    assert max(extractor.batches) == 16
+
+
+def test_scores_repeat_exactly_and_depend_on_the_seed():
+    judge = ImageQuality(ImageQualityConfig())
+    given = evidence()
+    assert judge.scores(given) == judge.scores(given)
+    other = table(judge.scores(dataclasses.replace(given, seed=6)))
+    assert other["fid", "real"].value != table(judge.scores(given))["fid", "real"].value
+
+
+def test_a_subject_of_a_single_image_is_left_out():
+    found = ImageQuality(ImageQualityConfig()).scores(evidence(synthetic=image_set(1, 2)))
+    assert {score.subject for score in found} == {"source"}

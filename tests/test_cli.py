@@ -1,0 +1,75 @@
+"""The command: what answers at once, exit codes, refusals."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from medsynth.plan import presets
+
+QUICK_COMMANDS = [["--help"], ["run", "--help"], ["plugins"], ["plugins", "show", "lsnet"], ["plugins", "--json"]]
+
+
+@pytest.mark.parametrize("arguments", QUICK_COMMANDS, ids=" ".join)
+def test_help_and_listings_import_neither_torch_nor_monai(arguments: list[str]) -> None:
+    code = (
+        "import sys\nfrom medsynth.cli import app\n"
+        f"app({arguments!r}, standalone_mode=False)\n"
+        "print(sorted({'torch', 'monai', 'numpy', 'ignite'} & set(sys.modules)), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.strip().splitlines()[-1] == "[]"
+
+
+def test_show_prints_every_field_with_default_range_and_help(medsynth) -> None:
+    shown = medsynth("plugins", "show", "diagnostic")
+    assert shown.returncode == 0
+    assert "resamples" in shown.stdout
+    assert ">= 100" in shown.stdout
+    fields = json.loads(medsynth("plugins", "show", "diagnostic", "--json").stdout)["plugins"][0]["fields"]
+    assert {"name", "type", "default", "range", "help"} == set(fields[0])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "--generator", "cyclegam"], "unknown generator 'cyclegam'"),
+        (["run", "--set", "generator.widht=8"], "unknown field generator.widht"),
+        (["run", "--set", "data.size=8"], "data.size = '8' is out of range"),
+        (["run", "--preset", "quikc"], "unknown preset 'quikc'"),
+        (["run", "--seeds", "a"], "--seeds 'a' is not a list of whole numbers"),
+        (["run", "--device", "tpu"], "--device 'tpu' is not available"),
+        (["run", "--resume"], "no run of this plan"),
+        (["plugins", "show", "lsnt"], "unknown plugin 'lsnt'"),
+        (["data", "check", "--set", "generator.width=3"], "has no effect here"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_wrong_use_is_refused_with_exit_code_2_and_nothing_written(medsynth, tmp_path, arguments, message) -> None:
+    done = medsynth(*arguments)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_presets_are_three() -> None:
+    assert presets() == ["paper", "quick", "standard"]
+
+
+def test_shell_completion_offers_plugin_names(medsynth) -> None:
+    environment = {
+        "_MEDSYNTH_COMPLETE": "complete_bash",
+        "COMP_WORDS": "medsynth run --generator sg",
+        "COMP_CWORD": "3",
+    }
+    code = "from medsynth.cli import app; app(prog_name='medsynth')"
+    import os
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, **environment}, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.split() == ["sg-cyclegan"]
