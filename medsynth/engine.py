@@ -10,16 +10,10 @@ from medsynth.plan import Plan
 from medsynth.plugins import Registry
 from medsynth.progress import Silent, Watch
 from medsynth.runs import Run, SeedRun
-from medsynth.stages import (
-    evaluate,
-    prepare_data,
-    summarize_seeds,
-    synthesize_training_set,
-    train_classifiers,
-    train_generator,
-    write_run_bundle,
-    write_run_report,
-)
+from medsynth.evaluation import evaluate
+from medsynth.publishing import write_run_bundle, write_run_report
+from medsynth.stages import prepare_data, synthesize_training_set, train_classifiers, train_generator
+from medsynth.summary import summarize_seeds
 from medsynth.stopping import Stop
 
 

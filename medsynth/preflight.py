@@ -48,9 +48,14 @@ def needed_bytes(plan: Plan, registry: Registry, records: tuple[Record, ...]) ->
     """Estimate what a run writes: the image cache, translations as files and arrays, weights and checkpoints."""
     image = plan.data.size**2 * plan.data.channels
     sources = sum(record.domain == "source" for record in records)
+    cache = cache_bytes(records, plan.data)
+    if not records:  # the phantom, which is drawn later: sources with their true counterparts, then targets
+        data = plan.data
+        sources = data.phantom_source + 2 * data.phantom_test
+        cache = 5 * image * (2 * sources + data.phantom_negative + data.phantom_positive + 2 * data.phantom_test)
     per_seed = sources * image * 5
     per_seed += 4 * _weight_bytes(plan, registry, "generator") + 10 * _weight_bytes(plan, registry, "classifier")
-    return cache_bytes(records, plan.data) + len(plan.seeds) * per_seed
+    return cache + len(plan.seeds) * per_seed
 
 
 def _weight_bytes(plan: Plan, registry: Registry, kind: str) -> int:

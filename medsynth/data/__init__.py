@@ -1,0 +1,170 @@
+"""Images and what is known about them: from files to splits, cached pixels and batches.
+
+`inspect` validates without writing; `prepare` writes the resolved manifest, the split and the decoded pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from medsynth.data.config import DataConfig
+from medsynth.errors import InputError
+
+if TYPE_CHECKING:
+    from medsynth.data.images import Images, Record
+    from medsynth.data.inspection import Inspection
+
+PHANTOM = "phantom"
+
+
+@dataclass(frozen=True)
+class Data:
+    """Prepared data.
+
+    Args:
+        images: all images of all domains and splits.
+        records: their records, in the same order.
+        root: folder that images are relative to.
+        split_hash: SHA-256 of who is in which split.
+        warnings: what was left out or deserves a look.
+        preprocessing: by domain the MONAI transform configs that read one file.
+        positive: name of the positive class, ``positive`` where labels are numbers.
+        known_truth: true counterparts of source images exist (domain ``oracle``).
+    """
+
+    images: Images
+    records: tuple[Record, ...]
+    root: Path
+    split_hash: str
+    warnings: tuple[str, ...]
+    preprocessing: Mapping[str, list[dict[str, Any]]]
+    positive: str
+    known_truth: bool
+
+
+def inspect(config: DataConfig, seed: int) -> tuple[tuple[Record, ...], Path, str]:
+    """Validate everything about the data without writing anything.
+
+    Every file is decoded once: missing, truncated, empty and constant images are refused here.
+
+    Returns:
+        Records with splits, the folder that they are relative to, and the split hash. The phantom is made by
+        `prepare`; for it there is nothing to check, and no record is returned.
+
+    Raises:
+        InputError: with all problems of the first stage that has any: table and folders, files, splits.
+    """
+    if config.path == PHANTOM:
+        _check_phantom(config)
+        return (), Path(), ""
+    found = _inspection(config, seed)
+    return found.records, found.root, found.hash
+
+
+def prepare(config: DataConfig, folder: Path, *, seed: int, progress: Callable[[int, int], None] | None = None) -> Data:
+    """Resolve, split, validate and decode the data.
+
+    Writes into `folder`: ``manifest.csv`` (resolved), ``split.json`` (hash and counts), ``preprocessing.json``, the
+    decoded pixels, and for the phantom its images in ``phantom/``. Calling it again reuses what is complete.
+
+    Args:
+        config: where images come from, how they are read and split.
+        folder: created if needed.
+        seed: of the phantom and of drawn splits.
+        progress: called with (images done, images in all).
+
+    Raises:
+        InputError: if the data cannot be used; see `inspect`.
+    """
+    from dataclasses import replace
+
+    from medsynth.data.cache import domain_chains, load_images
+    from medsynth.files import write_json
+
+    if config.path == PHANTOM:
+        config = replace(config, path=str(write_phantom_for(config, folder, seed)))
+    found = _inspection(config, seed)
+    images = load_images(found.records, found.root, config, folder, progress, facts=found.facts)
+    _write_manifest(found, folder / "manifest.csv")
+    write_json(folder / "split.json", _summary(found))
+    return Data(
+        images=images,
+        records=found.records,
+        root=found.root,
+        split_hash=found.hash,
+        warnings=found.warnings,
+        preprocessing=domain_chains(found.records, found.facts, config),
+        positive=config.positive or "positive",
+        known_truth=any(record.domain == "oracle" for record in found.records),
+    )
+
+
+def _inspection(config: DataConfig, seed: int) -> Inspection:
+    from medsynth.data.inspection import inspect_data
+
+    return inspect_data(config, seed)
+
+
+def write_split(config: DataConfig, out: Path, *, seed: int) -> dict[str, Any]:
+    """Write the manifest `out` with every patient's split, and return ``hash`` and ``counts``.
+
+    Raises:
+        InputError: if the data cannot be used; see `inspect`.
+    """
+    if config.path == PHANTOM:
+        raise InputError("the phantom comes with its splits", hint="give --data a manifest or a folder of images")
+    found = _inspection(config, seed)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    _write_manifest(found, out)
+    return _summary(found)
+
+
+def _check_phantom(config: DataConfig) -> None:
+    if config.source:
+        hint = "give --data the target images that these source images are to be translated to"
+        raise InputError("data.source cannot be combined with the phantom", hint=hint)
+
+
+def write_phantom_for(config: DataConfig, folder: Path, seed: int) -> Path:
+    """Write the phantom once; it gets its final name when it is complete."""
+    from medsynth.data.phantom import write_phantom
+    from medsynth.files import new_folder
+
+    _check_phantom(config)
+    final = folder / "phantom"
+    if not final.is_dir():
+        with new_folder(final) as partial:
+            write_phantom(
+                partial,
+                source=config.phantom_source,
+                negative=config.phantom_negative,
+                positive=config.phantom_positive,
+                test=config.phantom_test,
+                size=config.size,
+                seed=seed,
+            )
+    return final / "manifest.csv"
+
+
+def _write_manifest(found: Inspection, path: Path) -> None:
+    from dataclasses import replace
+
+    from medsynth.data.files import relative
+    from medsynth.data.manifest import write_manifest
+
+    def moved(image: str) -> str:
+        return relative(found.root / image, path.parent) if image else ""
+
+    rows = [replace(record, image=moved(record.image), pair=moved(record.pair)) for record in found.records]
+    write_manifest(rows, path)
+
+
+def _summary(found: Inspection) -> dict[str, Any]:
+    from collections import Counter
+
+    labels = {1: "positive", 0: "negative", None: "unknown"}
+    counts = Counter(f"{record.domain} {labels[record.label]} {record.split}" for record in found.records)
+    return {"hash": found.hash, "counts": dict(sorted(counts.items()))}

@@ -6,12 +6,30 @@ import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TypeVar
 
 from medsynth.data.config import DataConfig
 from medsynth.data.dicom import Header, choose_series, pseudonym, read_header
 from medsynth.data.formats import kind_of, probe
 from medsynth.data.images import Record
 from medsynth.data.problems import Problem
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class ImageFile:
+    """An image file.
+
+    Args:
+        path: where it is.
+        patient: pseudonym of the DICOM patient, empty for other files.
+        stack: names the stack of slices that the file is one of, empty where it stands alone.
+    """
+
+    path: Path
+    patient: str = ""
+    stack: str = ""
 
 
 @dataclass(frozen=True)
@@ -20,14 +38,12 @@ class Found:
 
     Args:
         files: in a fixed order; the slices of a DICOM series in the order of their positions.
-        patients: DICOM patient pseudonym per file, empty where there is none.
         problems: unreadable headers, mixed series.
         ignored: files that are no images.
         series: the SeriesInstanceUIDs that were seen.
     """
 
-    files: tuple[Path, ...]
-    patients: tuple[str, ...]
+    files: tuple[ImageFile, ...]
     problems: tuple[Problem, ...]
     ignored: tuple[Path, ...]
     series: frozenset[str]
@@ -39,8 +55,7 @@ def find_images(path: Path, series: str = "") -> Found:
     Hidden files and files of other kinds are ignored and reported. DICOM files of one folder must belong to one
     series, or `series` must choose one.
     """
-    files: list[Path] = []
-    patients: list[str] = []
+    files: list[ImageFile] = []
     problems: list[Problem] = []
     ignored: list[Path] = []
     seen: set[str] = set()
@@ -57,17 +72,20 @@ def find_images(path: Path, series: str = "") -> Found:
                 else:
                     headers.append(header)
             elif kind:
-                files.append(file)
-                patients.append("")
+                files.append(ImageFile(file))
             else:
                 ignored.append(file)
         if headers:
             seen |= {header.series for header in headers}
             chosen, wrong = choose_series(folder, headers, series)
             problems += wrong
-            files += [header.path for header in chosen]
-            patients += [pseudonym(header.patient) if header.patient else "" for header in chosen]
-    return Found(tuple(files), tuple(patients), tuple(problems), tuple(ignored), frozenset(seen))
+            files += [_image_file(header) for header in chosen]
+    return Found(tuple(files), tuple(problems), tuple(ignored), frozenset(seen))
+
+
+def _image_file(header: Header) -> ImageFile:
+    patient = pseudonym(header.patient or header.series or header.path.parent.name)
+    return ImageFile(header.path, patient, str(header.path.parent) if header.frames == 1 else "")
 
 
 def _walk(path: Path) -> Iterator[tuple[Path, list[str]]]:
@@ -95,10 +113,8 @@ def expand(records: Sequence[Record], root: Path, config: DataConfig) -> tuple[l
             problems += found.problems
             if not found.files and not found.problems:
                 problems.append(Problem(f"{path} holds no images"))
-            rows = [replace(record, image=relative(file, root)) for file in found.files]
-            if found.series:
-                rows = central(rows, config.slices)
-            result += [row for each in rows for row in _frames(each, root, config)]
+            for file in central_files(found.files, config.slices):
+                result += _frames(replace(record, image=relative(file.path, root)), root, config)
         else:
             result += _frames(record, root, config)
     return result, problems + unknown_series(seen, config)
@@ -119,7 +135,15 @@ def _frames(record: Record, root: Path, config: DataConfig) -> list[Record]:
     return central([replace(record, slice=k) for k in range(found.depth)], config.slices)
 
 
-def central(records: list[Record], share: float) -> list[Record]:
+def central_files(files: Sequence[ImageFile], share: float) -> list[ImageFile]:
+    """Keep the central share of every stack of slices and all files that stand alone."""
+    stacks: dict[object, list[ImageFile]] = {}
+    for file in files:
+        stacks.setdefault(file.stack or file.path, []).append(file)
+    return [file for stack in stacks.values() for file in central(stack, share)]
+
+
+def central(records: list[T], share: float) -> list[T]:
     """Return the central share of a list, at least one.
 
     Example:

@@ -100,7 +100,7 @@ def examine(path: Path) -> Facts | Problem:
     }
     try:
         facts = readers[found.kind](path, found)
-    except Unusable as error:
+    except UnusableError as error:
         return Problem(f"{path} {error}")
     except Exception as error:  # decoders raise many types on damaged files
         lines = str(error).strip().splitlines()
@@ -108,7 +108,7 @@ def examine(path: Path) -> Facts | Problem:
     return Problem(f"{path} is constant: all its pixels are {facts.low:g}") if facts.low == facts.high else facts
 
 
-class Unusable(Exception):
+class UnusableError(Exception):
     """A file that can be decoded but not used; says why."""
 
 
@@ -119,8 +119,9 @@ def open_raster(path: Path) -> Any:
     lenient, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, False
     try:
         with Image.open(path) as image:
-            if getattr(image, "n_frames", 1) > 1:
-                raise Unusable(f"holds {image.n_frames} pages; save one file per page")
+            pages = getattr(image, "n_frames", 1)
+            if pages > 1:
+                raise UnusableError(f"holds {pages} pages; save one file per page")
             image.load()
             return image
     finally:
@@ -165,7 +166,7 @@ def _examine_raster(path: Path, found: Format) -> Facts:
     constant = bool((array == array[:1, :1]).all())
     facts = _facts(found, array, eight_bit, (image.width, image.height), ())
     if constant:
-        raise Unusable(f"is constant: all its pixels are {array[0, 0].tolist()}")
+        raise UnusableError(f"is constant: all its pixels are {array[0, 0].tolist()}")
     return facts
 
 
@@ -192,10 +193,10 @@ def _examine_dicom(path: Path, found: Format) -> Facts:
 
     header = read_header(path)
     if isinstance(header, Problem):
-        raise Unusable(f"cannot be read: {header.message}")
+        raise UnusableError(f"cannot be read: {header.message}")
     array = load_dicom(path)
     if array.shape[-1] != found.depth:
-        raise Unusable(f"says {found.depth} frames in its header, but {array.shape[-1]} can be decoded")
+        raise UnusableError(f"says {found.depth} frames in its header, but {array.shape[-1]} can be decoded")
     return _facts(found, array, header.eight_bit, array.shape[1:], header.spacing)
 
 
@@ -207,7 +208,7 @@ def _facts(
     import numpy as np
 
     if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise Unusable("contains NaN or infinite values")
+        raise UnusableError("contains NaN or infinite values")
     empty: list[int] = []
     if found.depth > 1:
         # channels vary between pictures of one colour, so every channel is compared with itself

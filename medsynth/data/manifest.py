@@ -14,6 +14,7 @@ from medsynth.data.config import DataConfig
 from medsynth.data.images import Record
 from medsynth.data.labels import label_values
 from medsynth.data.problems import Problem, refuse
+from medsynth.files import write_text
 
 COLUMNS = ("image", "domain", "label", "patient", "split", "pair")
 NEEDED = ("image", "domain", "label", "patient")
@@ -104,11 +105,15 @@ def _row_problems(path: Path, line: int, row: dict[str, str], values: dict[str, 
         problems.append(Problem(f"{where}: domain {row.get('domain', '')!r} is unknown", f"use {', '.join(DOMAINS)}"))
     if values is not None and row.get("label", "") not in values:
         known = ", ".join(repr(name) for name in values if name)
-        problems.append(Problem(f"{where}: label {row.get('label', '')!r} is unknown", f"use {known} or leave it empty"))
+        problems.append(
+            Problem(f"{where}: label {row.get('label', '')!r} is unknown", f"use {known} or leave it empty")
+        )
     if not row.get("patient", ""):
         problems.append(Problem(f"{where}: patient is empty"))
     if row.get("split", "").lower() not in SPLITS:
-        problems.append(Problem(f"{where}: split {row['split']!r} is unknown", "use train, val, test or leave it empty"))
+        problems.append(
+            Problem(f"{where}: split {row['split']!r} is unknown", "use train, val, test or leave it empty")
+        )
     if row.get("slice", "") and not row["slice"].isdecimal():
         problems.append(Problem(f"{where}: slice {row['slice']!r} is not a number from 0"))
     return problems
@@ -152,4 +157,4 @@ def write_manifest(records: Sequence[Record], path: Path) -> None:
         index = "" if record.slice is None else str(record.slice)
         row = [record.image, record.domain, label, record.patient, record.split, record.pair, index]
         writer.writerow(row + [record.extra.get(name, "") for name in extras])
-    path.write_text(buffer.getvalue(), encoding="utf-8")
+    write_text(path, buffer.getvalue())

@@ -90,9 +90,7 @@ def _one_slice(config: DataConfig, found: Format, index: int | None) -> Chain:
     square = [config.size, config.size]
     if config.fit == "pad":
         chain.append(
-            _transform(
-                "Resized", spatial_size=config.size, size_mode="longest", mode="bilinear", anti_aliasing=True
-            )
+            _transform("Resized", spatial_size=config.size, size_mode="longest", mode="bilinear", anti_aliasing=True)
         )
         chain.append(_transform("SpatialPadd", spatial_size=square, mode="constant", value=-1.0))
     else:

@@ -6,13 +6,12 @@ for files directly there, the pseudonymized PatientID of a DICOM file; else ever
 
 from __future__ import annotations
 
-import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from medsynth.data.config import DataConfig
-from medsynth.data.files import Found, central, expand, find_images, relative, unknown_series
+from medsynth.data.files import Found, central_files, expand, find_images, relative, unknown_series
 from medsynth.data.images import Record
 from medsynth.data.labels import label_values, source_label
 from medsynth.data.manifest import Table, parse_manifest
@@ -23,7 +22,9 @@ CYCLEGAN = {
     for letter, domain in (("A", "source"), ("B", "target"))
     for split in ("train", "val", "test")
 }
-_FORMS = "give a manifest.csv, a folder with one, a folder with trainA trainB testA testB, or one with source and target"
+_FORMS = (
+    "give a manifest.csv, a folder with one, a folder with trainA trainB testA testB, or one with source and target"
+)
 
 
 def resolve_sources(config: DataConfig) -> tuple[list[Record], Path]:
@@ -99,8 +100,8 @@ def _class_folders(path: Path, config: DataConfig) -> Table:
     return _labelled(path, rows, problems, config, ignored)
 
 
-def _class_names(folders: object) -> set[str]:
-    names = {entry.name for folder in folders for entry in folder.iterdir() if entry.is_dir()}  # type: ignore[attr-defined]
+def _class_names(folders: Iterable[Path]) -> set[str]:
+    names = {entry.name for folder in folders for entry in folder.iterdir() if entry.is_dir()}
     # two folders are classes; any other number can only be patients
     return names if len(names) == 2 else set()
 
@@ -108,19 +109,15 @@ def _class_names(folders: object) -> set[str]:
 def _rows(
     found: Found, folder: Path, root: Path, template: Record, classes: set[str], config: DataConfig
 ) -> list[tuple[Record, str]]:
-    """Make records of files, each with its label as written; slices of a DICOM folder are cut to the central share."""
-    by_series: dict[Path, list[tuple[Record, str]]] = {}
-    for file, pseudonym in zip(found.files, found.patients, strict=True):
-        parts = list(file.relative_to(folder).parts[:-1])
+    """Make records of files, each with its label as written."""
+    rows = []
+    for file in central_files(found.files, config.slices):
+        parts = list(file.path.relative_to(folder).parts[:-1])
         label = parts.pop(0) if parts and parts[0] in classes else ""
-        stem = relative(file, root).removesuffix(file.suffix)
-        patient = parts[0] if parts else pseudonym or stem
-        record = replace(template, image=relative(file, root), patient=patient)
-        by_series.setdefault(file.parent if found.series else file, []).append((record, label))
-    if config.slices == 1.0:
-        return [row for rows in by_series.values() for row in rows]
-    kept = {id(record) for rows in by_series.values() for record in central([row[0] for row in rows], config.slices)}
-    return [row for rows in by_series.values() for row in rows if id(row[0]) in kept]
+        image = relative(file.path, root)
+        patient = parts[0] if parts else file.patient or image.removesuffix(file.path.suffix)
+        rows.append((replace(template, image=image, patient=patient), label))
+    return rows
 
 
 def _labelled(
@@ -136,13 +133,13 @@ def _replace_source(table: Table, config: DataConfig) -> Table:
     others = [record for record in table.records if record.domain == "target"]
     if not path.exists():
         return replace(table, records=others, problems=[*table.problems, Problem(f"data.source {path} does not exist")])
-    found = find_images(path, config.series)
+    found = find_images(path.resolve(), config.series)
     problems = [*table.problems, *found.problems, *unknown_series(found.series, config)]
     if not found.files and not found.problems:
         problems.append(Problem(f"data.source {path} holds no images"))
-    folder = path if path.is_dir() else path.parent
-    base = Path(os.path.relpath(folder, table.root))
-    rows = _rows(found, folder, folder, Record("", "source", None, "", ""), set(), config)
+    folder = path.resolve() if path.is_dir() else path.resolve().parent
+    base = Path(relative(folder.parent, table.root))
+    rows = _rows(found, folder, folder.parent, Record("", "source", None, "", ""), set(), config)
     own = [replace(record, image=(base / record.image).as_posix()) for record, _ in rows]
     # pairs pointed at source images that are no longer there
     others = [replace(record, pair="") for record in others]

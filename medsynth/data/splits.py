@@ -47,9 +47,7 @@ def assign_splits(records: Sequence[Record], config: DataConfig, *, seed: int) -
         records = [replace(record, split="") for record in records]
     if config.held_out_center:
         problems += _center_problems(records, config.held_out_center)
-        records = [
-            replace(r, split="test") if r.extra.get("center") == config.held_out_center else r for r in records
-        ]
+        records = [replace(r, split="test") if r.extra.get("center") == config.held_out_center else r for r in records]
         ratio = (ratio[0], ratio[1], 0.0)
     if problems:
         return list(records), problems

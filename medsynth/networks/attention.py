@@ -29,7 +29,7 @@ def fold_patches(tokens: Tensor, grid: tuple[int, int]) -> Tensor:
 
 def split_heads(tokens: Tensor, heads: int, *, parts: int = 3) -> tuple[Tensor, ...]:
     """Split (B, P, N, parts * h * E) into `parts` tensors (B, P, h, N, E), e.g. queries, keys, values."""
-    split = tokens.unflatten(-1, (parts, heads, -1))
+    split = tokens.reshape(*tokens.shape[:-1], parts, heads, -1)
     return torch.unbind(split.permute(3, 0, 1, 4, 2, 5))
 
 

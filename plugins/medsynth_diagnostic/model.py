@@ -81,5 +81,5 @@ class Diagnostic:
         text += f"{bootstrap.patients} patients, {carriers} with positive images"
         if bootstrap.patients < 2:
             return f"{text}; no interval from a single patient"
-        text += f"; {self.config.confidence:.4g} interval from {self.config.resamples:,} resamples of patients"
+        text += f"; {100 * self.config.confidence:g} % interval from {self.config.resamples:,} resamples of patients"
         return text + (f", {bootstrap.discarded:,} without both classes left out" if bootstrap.discarded else "")

@@ -6,7 +6,7 @@ A map is (B, P, h, N, N): row = query, column = key.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
@@ -54,13 +54,14 @@ def attend(queries: Tensor, keys: Tensor, values: Tensor, indices: Tensor | None
         picked = indices.unsqueeze(-1).expand(*indices.shape, keys.shape[-1])
         return _dense(queries, keys.gather(-2, picked), values.gather(-2, picked))
     scores = (_gather(keys, indices) @ queries.unsqueeze(-1)).squeeze(-1) * queries.shape[-1] ** -0.5
-    return (scores.softmax(dim=-1).unsqueeze(-2) @ _gather(values, indices)).squeeze(-2)
+    weights = scores.softmax(dim=-1).unsqueeze(-2)
+    return torch.matmul(weights, _gather(values, indices)).squeeze(-2)
 
 
 def _dense(queries: Tensor, keys: Tensor, values: Tensor) -> Tensor:
     # The fused kernel takes four axes only.
     result = F.scaled_dot_product_attention(queries.flatten(0, 1), keys.flatten(0, 1), values.flatten(0, 1))
-    return result.unflatten(0, queries.shape[:2])
+    return result.reshape(queries.shape)
 
 
 def _gather(tokens: Tensor, indices: Tensor) -> Tensor:
@@ -99,6 +100,10 @@ class Rule:
         if self.attention == "subset" and tokens >= SUBSET_TOKENS:
             return tokens // SUBSET_SHARE
         return tokens
+
+    def compared(self, tokens: int) -> int:
+        """Return how many keys per query show whether two maps agree, whatever the attention is."""
+        return replace(self, attention="sparse").keys(tokens)
 
     def score(self, maps: Tensor) -> Tensor:
         """Return what the keys of each query are ranked by.

@@ -1,104 +1,23 @@
 """LSNet, the student: a small MobileViT whose attention sees the keys that a gradient simulator selects.
 
 Widths and depths reproduce the paper's 381,776 weights (3 channels, 2 classes).
-Letters in shapes: B batch, C channels, D width of a token, H height, W width, P = 4 pixel positions in a 2x2 patch,
-N patches, h heads, E = D / h.
+Letters in shapes as in `trunk`; E = D / h.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import Any
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from medsynth.networks.attention import PATCH, fold_patches, merge_heads, split_heads, unfold_patches
-from medsynth.networks.mobile import ConvNormActivation, InvertedResidual, initialize, round_channels
+from medsynth.networks.attention import merge_heads, split_heads
+from medsynth.networks.mobile import initialize
 
 from .attention import Rule, Simulator, attend, simulated_map
-
-
-Three = tuple[int, int, int]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sizes:
-    """Widths and depths of a student or teacher.
-
-    Args:
-        stem: channels of the first convolution, of the inverted residual after it, and of the next three.
-        blocks: channels of the three attention blocks.
-        dims: token widths of the three attention blocks.
-        depths: layers of the three attention blocks.
-        expansion: of the inverted residuals.
-        head: channels before the mean over space.
-    """
-
-    stem: Three
-    blocks: Three
-    dims: Three
-    depths: Three
-    expansion: int
-    head: int
-
-    def scaled(self, width: float) -> Sizes:
-        """Multiply all channel counts by `width`, rounded to multiples of 8."""
-
-        def scale(three: Three) -> Three:
-            first, second, third = (round_channels(channels * width) for channels in three)
-            return first, second, third
-
-        stem, blocks, dims = scale(self.stem), scale(self.blocks), scale(self.dims)
-        return replace(self, stem=stem, blocks=blocks, dims=dims, head=round_channels(self.head * width))
-
+from .trunk import Outcome, PatchBlock, Sizes, Trunk
 
 STUDENT = Sizes(stem=(16, 16, 24), blocks=(32, 48, 64), dims=(40, 48, 56), depths=(2, 4, 3), expansion=2, head=128)
-
-
-class Outcome(NamedTuple):
-    """What a student or teacher gives in training."""
-
-    logits: Tensor
-    """(B, classes)."""
-    features: Tensor
-    """(B, head): the mean over space before the last layer."""
-    maps: list[Tensor]
-    """Three (B, P, h, N, N) maps: the student's simulated gradients or the teacher's attention scores."""
-
-
-class PatchBlock(nn.Module):
-    """The convolutional frame of an attention block; `tokens` and `features` lead in and out of the patches.
-
-    Args:
-        channels: of the features, (B, channels, H, W).
-        dim: width of a token.
-    """
-
-    def __init__(self, channels: int, dim: int) -> None:
-        super().__init__()
-        self.local = nn.Sequential(
-            ConvNormActivation(channels, channels, kernel=3), ConvNormActivation(channels, dim, kernel=1)
-        )
-        self.project = ConvNormActivation(dim, channels, kernel=1)
-        self.merge = ConvNormActivation(2 * channels, channels, kernel=3)
-
-    def tokens(self, features: Tensor) -> tuple[Tensor, tuple[int, int]]:
-        """Return (B, P, N, D) tokens and their (rows, columns); an odd H or W is resized up to an even one."""
-        local = self.local(features)
-        rows, columns = (-(-side // PATCH) for side in local.shape[-2:])
-        if local.shape[-2:] != (rows * PATCH, columns * PATCH):
-            local = F.interpolate(local, (rows * PATCH, columns * PATCH), mode="bilinear", align_corners=False)
-        return unfold_patches(local), (rows, columns)
-
-    def features(self, tokens: Tensor, grid: tuple[int, int], entry: Tensor) -> Tensor:
-        """Fold tokens back and merge them with the block's input `entry`, (B, C, H, W)."""
-        folded = fold_patches(tokens, grid)
-        if folded.shape[-2:] != entry.shape[-2:]:
-            folded = F.interpolate(folded, entry.shape[-2:], mode="bilinear", align_corners=False)
-        merged: Tensor = self.merge(torch.cat([self.project(folded), entry], dim=1))
-        return merged
 
 
 class StudentLayer(nn.Module):
@@ -127,7 +46,7 @@ class StudentLayer(nn.Module):
         tokens = tokens + self.output(F.gelu(attended))
         batch, positions, _, dim = tokens.shape
         images = self.grid_norm(tokens).reshape(batch * positions, *grid, dim).permute(0, 3, 1, 2)
-        filtered = self.grid(images).permute(0, 2, 3, 1).reshape(tokens.shape)
+        filtered: Tensor = self.grid(images).permute(0, 2, 3, 1).reshape(tokens.shape)
         return tokens + filtered
 
 
@@ -169,44 +88,6 @@ class StudentBlock(PatchBlock):
         return self.features(tokens, grid, entry), simulated
 
 
-class Trunk(nn.Module):
-    """What student and teacher have in common: stem, three stages that halve H and W, head.
-
-    Args:
-        sizes: widths and depths.
-        blocks: the attention block of each stage.
-        channels: of the images.
-        classes: number of classes.
-    """
-
-    def __init__(self, sizes: Sizes, blocks: list[PatchBlock], *, channels: int, classes: int) -> None:
-        super().__init__()
-        first, second, third = sizes.stem
-
-        def residual(inputs: int, outputs: int, stride: int = 1) -> InvertedResidual:
-            return InvertedResidual(
-                inputs, outputs, stride=stride, expansion=sizes.expansion, activation=nn.SiLU
-            )
-
-        self.stem = nn.Sequential(
-            ConvNormActivation(channels, first, kernel=3, stride=2),
-            residual(first, second),
-            residual(second, third, 2),
-            residual(third, third),
-            residual(third, third),
-        )
-        inputs = (third, *sizes.blocks)
-        self.halvings = nn.ModuleList(residual(inputs[i], inputs[i + 1], 2) for i in range(3))
-        self.blocks = nn.ModuleList(blocks)
-        self.last = ConvNormActivation(sizes.blocks[-1], sizes.head, kernel=1)
-        self.classify = nn.Linear(sizes.head, classes, bias=False)
-
-    def head(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """Return logits (B, classes) and pooled features (B, head)."""
-        pooled = self.last(features).mean(dim=(2, 3))
-        return self.classify(pooled), pooled
-
-
 class LSNet(Trunk):
     """The network that is deployed: student and simulators, `forward(images) -> logits`.
 
@@ -216,8 +97,8 @@ class LSNet(Trunk):
         width: multiplies all channel counts.
         heads: attention heads of every block.
         asymmetric: form of the simulator (see `Simulator`).
-        attention, sparsity, min_keys, fusion, fusion_share, temperature: see `Rule`. They change no weight, so the same weights
-            run with any of them; `rule` may be replaced at any time.
+        attention, sparsity, min_keys, fusion, fusion_share, temperature: see `Rule`. They change no weight, so
+            that the same weights run with any of them; `rule` may be replaced at any time.
     """
 
     def __init__(
@@ -238,7 +119,12 @@ class LSNet(Trunk):
         super().__init__(sizes, blocks, channels=channels, classes=classes)
         self.rule = Rule(**rule)
         self.arguments: dict[str, Any] = {
-            "channels": channels, "classes": classes, "width": width, "heads": heads, "asymmetric": asymmetric, **rule,
+            "channels": channels,
+            "classes": classes,
+            "width": width,
+            "heads": heads,
+            "asymmetric": asymmetric,
+            **rule,
         }
         initialize(self, linear_std=0.02)
 

@@ -1,7 +1,7 @@
 """The teacher: a wide MobileViT of the student's shape, 6,713,104 weights at width 1 (3 channels, 2 classes).
 
 It keeps the attention scores of the first layer of each block, whose gradient tells which links matter.
-Letters in shapes as in `network`.
+Letters in shapes as in `trunk`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from medsynth.networks.attention import merge_heads, split_heads
 from medsynth.networks.mobile import initialize
 
 from .attention import attend
-from .network import Outcome, PatchBlock, Sizes, Trunk
+from .trunk import Outcome, PatchBlock, Sizes, Trunk
 
 TEACHER = Sizes(
     stem=(16, 32, 64), blocks=(128, 160, 192), dims=(128, 160, 192), depths=(2, 4, 3), expansion=4, head=384

@@ -80,7 +80,7 @@ def test_each_metric_reports_n_direction_patients_and_resamples():
     assert score.n == 40
     assert score.higher_is_better is True
     assert "20 of 40 images positive; 20 patients, 10 with positive images" in score.detail
-    assert "200 resamples of patients" in score.detail
+    assert "95 % interval from 200 resamples of patients" in score.detail
 
 
 def test_the_threshold_has_no_interval_and_no_direction():

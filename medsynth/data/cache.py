@@ -1,0 +1,164 @@
+"""Pixels on disk: every image is decoded once into a memory map that all stages share."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Mapping, Sequence
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from medsynth.data.config import DataConfig
+from medsynth.data.formats import Facts, Format
+from medsynth.data.problems import Problem, refuse
+from medsynth.data.readers import Chain, Decoder, DomainInfo, domain_info, preprocessing_config
+from medsynth.files import write_json
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from medsynth.data.images import Images, Record
+
+Progress = Callable[[int, int], None]
+"""Called with (images done, images in all)."""
+
+
+def domain_of(record: Record) -> str:
+    """Return the domain whose preprocessing the record shares: true counterparts are read as target images."""
+    return "target" if record.domain == "oracle" else record.domain
+
+
+def domain_infos(records: Sequence[Record], facts: Mapping[str, Facts]) -> dict[str, DomainInfo]:
+    """Summarize the files of each domain; true counterparts follow the target and do not decide."""
+    return {
+        domain: domain_info(facts[record.image] for record in records if record.domain == domain)
+        for domain in ("source", "target")
+    }
+
+
+def domain_chains(records: Sequence[Record], facts: Mapping[str, Facts], config: DataConfig) -> dict[str, Chain]:
+    """Return the preprocessing of each domain, for its most frequent kind of file, reading one slice of it."""
+    infos = domain_infos(records, facts)
+    chains = {}
+    for domain, info in infos.items():
+        formats = [facts[record.image].format for record in records if record.domain == domain]
+        if formats:
+            most = max(dict.fromkeys(formats), key=formats.count)
+            chains[domain] = preprocessing_config(info, config, most)
+    return chains
+
+
+def cache_bytes(records: Sequence[Record], config: DataConfig) -> int:
+    """Return the bytes that the decoded images take on disk."""
+    return 128 + len(records) * config.channels * config.size**2 * 4
+
+
+def load_images(
+    records: Sequence[Record],
+    root: Path,
+    config: DataConfig,
+    folder: Path,
+    progress: Progress | None = None,
+    *,
+    facts: Mapping[str, Facts] | None = None,
+) -> Images:
+    """Decode every record once into a float32 memory map in `folder`, or reuse a complete one with the same key.
+
+    The file appears under its final name only when it is complete, so a killed run never leaves a broken cache.
+    One file at a time is in memory. Also writes ``preprocessing.json``: the transforms of each domain.
+
+    Args:
+        records: the images, in the order of the result.
+        root: folder that `Record.image` is relative to.
+        config: how images are read.
+        folder: where the cache lies; created if needed.
+        progress: told after every file.
+        facts: by `Record.image`, if the files were examined before.
+
+    Raises:
+        InputError: names the first ten files that cannot be read or are constant.
+    """
+    import numpy as np
+
+    from medsynth.data.images import Images
+
+    if facts is None:
+        from medsynth.data.inspection import examine_files
+
+        facts, problems = examine_files(records, root, config)
+        refuse(problems)
+    folder.mkdir(parents=True, exist_ok=True)
+    chains = domain_chains(records, facts, config)
+    write_json(folder / "preprocessing.json", chains)
+    path = folder / f"pixels-{_key(records, root, config, chains)}.npy"
+    if not path.exists():
+        for stale in folder.glob("pixels-*"):
+            stale.unlink()
+        refuse(_decode(records, root, config, path, facts, progress))
+    elif progress:
+        progress(len(records), len(records))
+    pixels: np.ndarray = np.load(path, mmap_mode="r")
+    return Images(tuple(records), pixels, np.arange(len(records)))
+
+
+def _key(records: Sequence[Record], root: Path, config: DataConfig, chains: Mapping[str, Chain]) -> str:
+    digest = hashlib.sha256(json.dumps([chains, config.size, config.channels], sort_keys=True).encode())
+    for record in records:
+        stat = (root / record.image).stat()
+        digest.update(json.dumps([record.name, domain_of(record), stat.st_size, stat.st_mtime_ns]).encode())
+    return digest.hexdigest()[:16]
+
+
+def _decode(
+    records: Sequence[Record],
+    root: Path,
+    config: DataConfig,
+    path: Path,
+    facts: Mapping[str, Facts],
+    progress: Progress | None,
+) -> list[Problem]:
+    import numpy as np
+
+    partial = path.with_suffix(".partial")
+    shape = (len(records), config.channels, config.size, config.size)
+    pixels = np.lib.format.open_memmap(partial, mode="w+", dtype=np.float32, shape=shape)
+    infos = domain_infos(records, facts)
+    decoders: dict[tuple[str, Format], Decoder] = {}
+    problems: list[Problem] = []
+    order = sorted(range(len(records)), key=lambda i: (records[i].image, domain_of(records[i])))
+    done = 0
+    for (image, domain), group in groupby(order, key=lambda i: (records[i].image, domain_of(records[i]))):
+        rows = list(group)
+        found = facts[image].format
+        if (domain, found) not in decoders:
+            decoders[domain, found] = Decoder(infos[domain], config, found)
+        try:
+            images = decoders[domain, found].read(root / image, [records[i].slice for i in rows])
+        except Exception as error:  # decoders raise many types on damaged files
+            problems.append(Problem(f"{root / image} cannot be decoded: {str(error).strip().splitlines()[-1:]}"))
+            continue
+        problems += [Problem(f"{records[i].name} is constant") for i, x in zip(rows, images, strict=True) if _flat(x)]
+        for i, x in zip(rows, images, strict=True):
+            pixels[i] = x
+        done += len(rows)
+        if progress:
+            progress(done, len(records))
+    pixels.flush()
+    del pixels
+    if problems:
+        partial.unlink()
+    else:
+        _publish(partial, path)
+    return problems
+
+
+def _flat(image: np.ndarray) -> bool:
+    return bool(image.min() == image.max())
+
+
+def _publish(partial: Path, path: Path) -> None:
+    with partial.open("rb+") as file:
+        os.fsync(file.fileno())
+    partial.replace(path)

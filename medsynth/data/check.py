@@ -1,0 +1,197 @@
+"""`medsynth data check`: everything that can be said about a data set, all at once, raising for nothing."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from medsynth.data.config import DataConfig
+from medsynth.data.dicom import read_header
+from medsynth.data.formats import Facts
+from medsynth.data.images import Record
+from medsynth.data.inspection import examine_files, split_warnings, without_empty_slices
+from medsynth.data.manifest import Table
+from medsynth.data.problems import Problem, some
+from medsynth.data.sources import collect_sources
+from medsynth.data.splits import assign_splits, split_hash, split_problems
+
+_LABELS = {1: "positive", 0: "negative", None: "unknown"}
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What a check has found.
+
+    Args:
+        errors: what a run would refuse.
+        warnings: what deserves a look: near-duplicates across splits, identifying tags, burnt-in text.
+        counts: images by domain, class, split, center; sizes, spacings and value ranges by domain; patients.
+        split_hash: see `medsynth.data.splits.split_hash`; empty if splits could not be made.
+    """
+
+    errors: tuple[str, ...]
+    warnings: tuple[str, ...]
+    counts: Mapping[str, Any] = field(default_factory=dict)
+    split_hash: str = ""
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return plain dicts and lists for JSON."""
+        return {"schema": 1, **asdict(self), "errors": list(self.errors), "warnings": list(self.warnings)}
+
+
+def check_data(config: DataConfig, seed: int) -> Findings:
+    """Look at all files, labels and splits of a data set and report everything at once.
+
+    The phantom is written to a temporary folder first.
+
+    Args:
+        config: where images come from and how they are read.
+        seed: of drawn splits.
+    """
+    if config.path == "phantom":
+        return _check_phantom(config, seed)
+    table = collect_sources(config)
+    facts, damaged = examine_files(table.records, table.root, config)
+    usable = [record for record in table.records if record.image in facts]
+    usable, warnings = without_empty_slices(usable, facts)
+    split, wrong = assign_splits(usable, config, seed=seed)
+    errors = [*table.problems, *damaged, *wrong]
+    if not wrong:
+        errors += split_problems(split)
+    warnings += split_warnings(split) + _duplicates(split, facts, table.root)
+    warnings += _near_duplicates(split, table.root, config, facts) + _privacy(split, table.root, facts)
+    warnings += [f"not an image, ignored: {name}" for name in table.ignored]
+    return Findings(
+        tuple(_text(problem) for problem in errors),
+        tuple(warnings),
+        _counts(split, facts, table),
+        "" if wrong else split_hash(split),
+    )
+
+
+def _check_phantom(config: DataConfig, seed: int) -> Findings:
+    from dataclasses import replace
+    from tempfile import TemporaryDirectory
+
+    from medsynth.data import write_phantom_for
+
+    with TemporaryDirectory() as folder:
+        path = write_phantom_for(config, Path(folder), seed)
+        return check_data(replace(config, path=str(path)), seed)
+
+
+def _text(problem: Problem) -> str:
+    return f"{problem.message} ({problem.hint})" if problem.hint else problem.message
+
+
+def _counts(records: Sequence[Record], facts: Mapping[str, Facts], table: Table) -> dict[str, Any]:
+    by_class = Counter(f"{r.domain} {_LABELS[r.label]} {r.split or 'no split'}" for r in records)
+    counts: dict[str, Any] = {"images": len(records), "images by domain, class, split": dict(sorted(by_class.items()))}
+    patients: dict[str, set[str]] = defaultdict(set)
+    for record in records:
+        patients[f"{record.domain} {record.split or 'no split'}"].add(record.patient)
+    counts["patients by domain, split"] = {name: len(found) for name, found in sorted(patients.items())}
+    centers = Counter(f"{r.domain} {r.extra['center']} {r.split}" for r in records if r.extra.get("center"))
+    if centers:
+        counts["images by domain, center, split"] = dict(sorted(centers.items()))
+    for domain in dict.fromkeys(record.domain for record in records):
+        own = [facts[image] for image in dict.fromkeys(r.image for r in records if r.domain == domain)]
+        counts[domain] = {
+            "files": len(own),
+            "kinds": _tally(f"{f.format.kind}{' 8-bit' if f.eight_bit else ''}" for f in own),
+            "sizes (columns x rows x slices)": _tally(" x ".join(map(str, f.shape)) for f in own),
+            "spacings (mm)": _tally(" x ".join(f"{s:g}" for s in f.spacing) or "unknown" for f in own),
+            "values": f"{min(f.low for f in own):g} to {max(f.high for f in own):g}",
+        }
+    counts["files ignored"] = len(table.ignored)
+    return counts
+
+
+def _tally(names: Any) -> str:
+    common = Counter(names).most_common()
+    shown = ", ".join(f"{name} ({count})" for name, count in common[:5])
+    return shown if len(common) <= 5 else f"{shown} and {len(common) - 5} more"
+
+
+def _duplicates(records: Sequence[Record], facts: Mapping[str, Facts], root: Path) -> list[str]:
+    """Find images with equal pixels and say which contradict each other in label, domain or split."""
+    groups: dict[str, list[Record]] = defaultdict(list)
+    for record in {record.image: record for record in records}.values():
+        # true counterparts may repeat target images; they are for scoring only
+        if record.domain != "oracle":
+            groups[facts[record.image].hash].append(record)
+    warnings: list[str] = []
+    for same in groups.values():
+        if len(same) < 2:
+            continue
+        names = some([f"{record.image} ({record.domain}, {_LABELS[record.label]}, {record.split})" for record in same])
+        labels = {record.label for record in same if record.label is not None}
+        if len({record.domain for record in same}) > 1:
+            warnings.append(f"the same pixels in both domains: {names}")
+        elif len(labels) > 1:
+            warnings.append(f"the same pixels with different labels, one must be wrong: {names}")
+        elif len({record.split for record in same}) > 1:
+            warnings.append(f"the same pixels in different splits: {names}")
+        else:
+            identical = len({(root / record.image).read_bytes() for record in same}) == 1
+            warnings.append(f"{'identical files' if identical else 'files with the same pixels'}: {names}")
+    return warnings
+
+
+def _near_duplicates(
+    records: Sequence[Record], root: Path, config: DataConfig, facts: Mapping[str, Facts]
+) -> list[str]:
+    """Compare what networks will see, in both domains separately, across splits."""
+    from tempfile import TemporaryDirectory
+
+    import numpy as np
+
+    from medsynth.data.cache import load_images
+    from medsynth.data.likeness import near_pairs, perceptual_hash
+    from medsynth.errors import InputError
+
+    warnings = []
+    with TemporaryDirectory() as folder:
+        for domain in ("source", "target"):
+            own = [record for record in records if record.domain == domain]
+            if not own:
+                continue
+            try:
+                images = load_images(own, root, config, Path(folder), facts=facts)
+            except InputError as error:
+                warnings.append(f"near-duplicates of the {domain} were not searched: {error.message}")
+                continue
+            hashes = np.array([perceptual_hash(images.read(i)[0]) for i in range(len(own))], dtype=np.uint64)
+            splits = np.array([record.split for record in own])
+            seen = {record.image: facts[record.image].hash for record in own}
+            for i, j, bits in near_pairs(hashes, splits):
+                if seen[own[i].image] != seen[own[j].image]:
+                    pair = f"{own[i].name} ({own[i].split}) and {own[j].name} ({own[j].split})"
+                    warnings.append(f"look alike across splits: {pair}, {bits} of 64 bits differ")
+            del images
+    return warnings
+
+
+def _privacy(records: Sequence[Record], root: Path, facts: Mapping[str, Facts]) -> list[str]:
+    tags: dict[str, list[str]] = defaultdict(list)
+    burned: list[str] = []
+    unsure: list[str] = []
+    for image in dict.fromkeys(record.image for record in records):
+        header = read_header(root / image) if facts[image].format.kind == "dicom" else None
+        if header is None or isinstance(header, Problem):
+            continue
+        for name in header.identifying:
+            tags[name].append(image)
+        if header.burned_in.upper() == "YES":
+            burned.append(image)
+        elif header.modality == "US" and header.burned_in.upper() != "NO":
+            unsure.append(image)
+    warnings = [f"identifying DICOM tag {tag} is filled in {len(n)} files: {some(n, 3)}" for tag, n in tags.items()]
+    if burned:
+        warnings.append(f"burnt-in annotation in {len(burned)} files says the header: {some(burned, 3)}")
+    if unsure:
+        warnings.append(f"ultrasound that may show burnt-in text, {len(unsure)} files: {some(unsure, 3)}")
+    return warnings

@@ -1,0 +1,146 @@
+"""The evaluation stage: translate held-out sources, predict real test images, let evaluators judge."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+
+from medsynth.api import Classifier, Evidence, Extractor, Generator, ImageSet, Predictions, Score
+from medsynth.classification import test, write_predictions
+from medsynth.data import Data
+from medsynth.data.images import Images
+from medsynth.files import write_json
+from medsynth.runs import Run, SeedRun
+from medsynth.seeds import seed_everything
+from medsynth.stages import policy_of, translate
+
+SCORES, MEASUREMENTS = "scores.json", "measurements.json"
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """What the evaluation stage found out, for bundle and report."""
+
+    scores: list[Score]
+    measurements: list[Score]
+    predictions: Mapping[str, Predictions]
+    evidence: Evidence
+    histories: Mapping[str, Any]
+    """Training histories: ``generator`` and one per classifier row."""
+
+
+def evaluate(
+    seed_run: SeedRun, data: Data, generator: Generator, classifiers: Mapping[str, Classifier]
+) -> Evaluation:
+    """Translate held-out sources, predict the real test images, and let every evaluator judge."""
+    run, folder = seed_run.run, seed_run.folder
+    with run.stage(seed_run.stage_name("evaluation")):
+        predictions = _predict(seed_run, data, classifiers)
+        evidence = _evidence(seed_run, data, generator, classifiers, predictions)
+        if not (folder / SCORES).exists():
+            scores = _judge(run, evidence)
+            write_scores(folder / MEASUREMENTS, [score for score in scores if score.measured])
+            write_scores(folder / SCORES, [score for score in scores if not score.measured])
+        trained = {"generator": folder / "generator"} | {n: folder / "classifier" / n for n in classifiers}
+        return Evaluation(
+            scores=read_scores(folder / SCORES),
+            measurements=read_scores(folder / MEASUREMENTS),
+            predictions=predictions,
+            evidence=evidence,
+            histories={name: json.loads((path / "history.json").read_text()) for name, path in trained.items()},
+        )
+
+
+def _predict(seed_run: SeedRun, data: Data, classifiers: Mapping[str, Classifier]) -> dict[str, Predictions]:
+    plan = seed_run.run.plan
+    validation, real = (data.images.select(domain="target", split=split) for split in ("val", "test"))
+    predictions = {}
+    for name, classifier in classifiers.items():
+        network = next(iter(classifier.networks().values()))
+        predictions[name] = test(
+            network, validation, real, policy=policy_of(plan), threshold_policy=plan.training.threshold
+        )
+        path = seed_run.folder / "evaluation" / f"predictions-{name}.csv"
+        write_predictions(path, predictions[name], [record.name for record in real.records])
+    return predictions
+
+
+def _evidence(
+    seed_run: SeedRun,
+    data: Data,
+    generator: Generator,
+    classifiers: Mapping[str, Classifier],
+    predictions: Mapping[str, Predictions],
+) -> Evidence:
+    run = seed_run.run
+    source = data.images.select(domain="source", split="test")
+    if not len(source):
+        run.warn("no source patient is held out: image quality is measured on translations of training images")
+        source = data.images.select(domain="source", split="train")
+    translated = translate(seed_run, generator, source, "evaluation/translated")
+    networks = {
+        "generator": next(iter(generator.networks().values())),
+        "classifier": next(iter(classifiers["synthetic"].networks().values())),
+    }
+    return Evidence(
+        real=data.images.select(domain="target", split="test").as_set(),
+        source=source.as_set(),
+        synthetic=translated.as_set(),
+        truth=true_counterparts(source, data.images),
+        training=data.images.select(domain="target", split="train").as_set(),
+        predictions=predictions,
+        networks={name: network.eval() for name, network in networks.items()},
+        extractor=lambda name: load_extractor(run, name),
+        device=run.plan.device,
+        seed=seed_run.seed,
+    )
+
+
+def load_extractor(run: Run, name: str) -> Extractor:
+    """Load a feature extractor plugin with its default config."""
+    spec = run.registry.load("extractor", name)
+    return cast(Extractor, run.registry.create(spec, spec.config()))
+
+
+def true_counterparts(source: Images, images: Images) -> ImageSet | None:
+    """Return the true target images of `source` in its order, or None unless every one has one."""
+    rows = {(record.image, record.slice): index for index, record in enumerate(images.records)}
+    found = [rows.get((record.pair, record.slice)) for record in source.records]
+    return None if None in found else images.take([row for row in found if row is not None]).as_set()
+
+
+def _judge(run: Run, evidence: Evidence) -> list[Score]:
+    scores: list[Score] = []
+    with run.watch.task("evaluation", len(run.plan.evaluators)) as task:
+        for done, (name, config) in enumerate(run.plan.evaluators.items(), start=1):
+            run.stop.check()
+            seed_everything(evidence.seed, "evaluation", name)
+            spec = run.registry.load("evaluator", name)
+            scores.extend(run.registry.create(spec, config).scores(evidence))
+            task.advance(done)
+    return scores
+
+
+def write_scores(path: Path, scores: list[Score]) -> None:
+    """Write scores as JSON; a value that is not a number becomes null."""
+
+    def plain(score: Score) -> dict[str, Any]:
+        values = {key: value for key, value in asdict(score).items() if key != "measured"}
+        return {k: None if isinstance(v, float) and not np.isfinite(v) else v for k, v in values.items()}
+
+    write_json(path, {"schema": 1, "scores": [plain(score) for score in scores]})
+
+
+def read_scores(path: Path) -> list[Score]:
+    """Read what `write_scores` wrote."""
+    rows = json.loads(path.read_text())["scores"]
+    measured = path.name == MEASUREMENTS
+    return [
+        Score(**{**row, "value": float("nan") if row["value"] is None else row["value"], "measured": measured})
+        for row in rows
+    ]

@@ -1,0 +1,180 @@
+"""Adversarial training of two domains: objectives, replay pool, the discriminators' side of a step.
+
+a is the source domain, b the target domain. Logits are any shape, positive = judged real. All means are taken in float32.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+Objective = Literal["lsgan", "vanilla", "hinge"]
+
+_FUSED = frozenset({"cpu", "cuda", "mps", "xpu"})
+
+
+def generator_objective(fake: Tensor, objective: Objective) -> Tensor:
+    """Return what a generator minimizes, given the discriminator's logits on its images.
+
+    Args:
+        fake: logits, any shape.
+        objective: ``lsgan``: mean of (fake - 1)^2 (Mao et al. 2017); ``vanilla``: binary cross-entropy against real
+            (Goodfellow et al. 2014, non-saturating); ``hinge``: minus the mean (Lim & Ye 2017).
+    """
+    fake = fake.float()
+    if objective == "lsgan":
+        return (fake - 1).square().mean()
+    if objective == "vanilla":
+        return F.softplus(-fake).mean()
+    return -fake.mean()
+
+
+def discriminator_objective(real: Tensor, fake: Tensor, objective: Objective) -> Tensor:
+    """Return what a discriminator minimizes: half the sum of its loss on real and on generated images.
+
+    Args:
+        real: logits of real images, any shape.
+        fake: logits of generated images.
+        objective: ``lsgan``: (real - 1)^2 and fake^2; ``vanilla``: binary cross-entropy; ``hinge``: max(0, 1 - real)
+            and max(0, 1 + fake).
+    """
+    real, fake = real.float(), fake.float()
+    if objective == "lsgan":
+        return 0.5 * ((real - 1).square().mean() + fake.square().mean())
+    if objective == "vanilla":
+        return 0.5 * (F.softplus(-real).mean() + F.softplus(fake).mean())
+    return 0.5 * (F.relu(1 - real).mean() + F.relu(1 + fake).mean())
+
+
+def absolute_error(first: Tensor, second: Tensor) -> Tensor:
+    """Return the mean absolute difference (L1) of two tensors of one shape, computed in float32."""
+    return (first.float() - second.float()).abs().mean()
+
+
+def adversarial_adam(parameters: Iterable[nn.Parameter], learning_rate: float) -> torch.optim.Adam:
+    """Return Adam with betas (0.5, 0.999), the choice of all these generators; fused where torch can do so.
+
+    Move the parameters to their device first.
+    """
+    chosen = list(parameters)
+    fused = all(parameter.device.type in _FUSED for parameter in chosen)
+    return torch.optim.Adam(chosen, lr=learning_rate, betas=(0.5, 0.999), fused=fused)
+
+
+@contextmanager
+def frozen(*networks: nn.Module) -> Iterator[None]:
+    """Take no gradients of these networks' parameters inside the block; gradients still pass through to their input."""
+    parameters = [parameter for network in networks for parameter in network.parameters() if parameter.requires_grad]
+    for parameter in parameters:
+        parameter.requires_grad_(False)
+    try:
+        yield
+    finally:
+        for parameter in parameters:
+            parameter.requires_grad_(True)
+
+
+class ImagePool:
+    """Show a discriminator generated images of earlier steps, too (Shrivastava et al. 2017, section 2.3).
+
+    While the pool is not full, every image is stored and returned. Afterwards, with probability 1/2, an image takes the
+    place of a randomly drawn stored one, which is returned instead.
+
+    Args:
+        size: number of stored images; 0 returns all images unchanged.
+        seed: of the pool's own random generator.
+    """
+
+    def __init__(self, size: int, *, seed: int) -> None:
+        self.size = size
+        self._random = torch.Generator().manual_seed(seed)
+        self._images = torch.empty(0)
+
+    def query(self, images: Tensor) -> Tensor:
+        """Exchange (B, C, H, W) images; the result has their shape and device, and no gradient."""
+        images = images.detach()
+        if self.size == 0:
+            return images
+        if not len(self._images):
+            self._images = images[:0]
+        self._images = self._images.to(images)
+        return torch.stack([self._exchange(image) for image in images])
+
+    def _exchange(self, image: Tensor) -> Tensor:
+        if len(self._images) < self.size:
+            self._images = torch.cat([self._images, image[None]])
+            return image
+        if torch.rand((), generator=self._random) >= 0.5:
+            return image
+        place = int(torch.randint(self.size, (), generator=self._random))
+        old = self._images[place].clone()
+        self._images[place] = image
+        return old
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the stored images and the state of the random generator, as tensors."""
+        return {"images": self._images.clone(), "random": self._random.get_state()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore what `state_dict` returned."""
+        self._images = state["images"].clone()
+        self._random.set_state(state["random"].cpu())
+
+
+class Discriminators:
+    """The discriminators of both domains with their replay pools and one Adam over both.
+
+    Torch's global generator seeds the pools.
+
+    Args:
+        a: judges source images; on its device already.
+        b: judges target images.
+        objective: see `generator_objective`.
+        learning_rate: of Adam.
+        pool_size: stored images per domain; 0 = no pool.
+    """
+
+    def __init__(
+        self, a: nn.Module, b: nn.Module, *, objective: Objective, learning_rate: float, pool_size: int
+    ) -> None:
+        self.a, self.b, self.objective = a, b, objective
+        self.pool_a, self.pool_b = (ImagePool(pool_size, seed=int(torch.randint(2**62, ()))) for _ in range(2))
+        self.optimizer = adversarial_adam([*a.parameters(), *b.parameters()], learning_rate)
+
+    def networks(self) -> dict[str, nn.Module]:
+        """Return both networks by name."""
+        return {"discriminator_a": self.a, "discriminator_b": self.b}
+
+    def state(self) -> dict[str, Any]:
+        """Return everything a checkpoint has to hold, by name; the optimizer is not among it."""
+        return {**self.networks(), "pool_a": self.pool_a, "pool_b": self.pool_b}
+
+    def judge(self, *, fake_a: Tensor, fake_b: Tensor) -> dict[str, Tensor]:
+        """Return the generators' adversarial terms; call it inside `frozen`."""
+        return {
+            "adversarial_ab": generator_objective(self.b(fake_b), self.objective),
+            "adversarial_ba": generator_objective(self.a(fake_a), self.objective),
+        }
+
+    def update(self, *, real_a: Tensor, real_b: Tensor, fake_a: Tensor, fake_b: Tensor) -> dict[str, Tensor]:
+        """Train both networks for one step on real images and on generated ones from the pools; return their losses."""
+        losses = {
+            "discriminator_a": self._loss(self.a, real_a, self.pool_a.query(fake_a)),
+            "discriminator_b": self._loss(self.b, real_b, self.pool_b.query(fake_b)),
+        }
+        self.optimizer.zero_grad(set_to_none=True)
+        (losses["discriminator_a"] + losses["discriminator_b"]).backward()  # type: ignore[no-untyped-call]
+        self.optimizer.step()
+        # Empty again, so that memory is free and nothing leaks into a later step.
+        self.optimizer.zero_grad(set_to_none=True)
+        return {name: loss.detach() for name, loss in losses.items()}
+
+    def _loss(self, network: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
+        # One pass for both: instance norm treats every image alone.
+        on_real, on_fake = network(torch.cat([real, fake])).chunk(2)
+        return discriminator_objective(on_real, on_fake, self.objective)

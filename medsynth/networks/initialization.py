@@ -1,0 +1,26 @@
+"""Weight initialization of adversarial networks."""
+
+from __future__ import annotations
+
+from torch import nn
+
+_WEIGHTED = (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d, nn.Linear)
+_BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
+
+
+def initialize_normal(network: nn.Module, *, deviation: float = 0.02) -> None:
+    """Draw weights from N(0, deviation), scales of batch norms from N(1, deviation); set biases to 0. In place.
+
+    Uses torch's global generator: seed it before.
+
+    Source: Radford et al. 2015 (DCGAN), section 3; used by CycleGAN.
+    """
+    for module in network.modules():
+        if isinstance(module, _WEIGHTED):
+            nn.init.normal_(module.weight, 0.0, deviation)
+        elif isinstance(module, _BATCH_NORMS) and module.affine:
+            nn.init.normal_(module.weight, 1.0, deviation)
+        else:
+            continue
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)

@@ -1,0 +1,189 @@
+"""The residual translation network and its parts: down-sampling, residual blocks, up-sampling.
+
+Source: Johnson et al. 2016 and Zhu et al. 2017 (CycleGAN), appendix 7.2. Norms are instance norms without affine
+parameters and without running statistics, so training and evaluation give the same image and every image of a batch is
+treated alone. Convolutions keep their biases, as in the reference, though a norm cancels most of them.
+
+Letters in shapes: B batch, C channels, H height, W width. Images are in [-1, 1].
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+Upsampling = Literal["transposed", "nearest", "bilinear"]
+
+
+class InstanceNorm(nn.Module):
+    """Normalize every channel of every image to mean 0 and (biased) variance 1; eps 1e-5; no parameters.
+
+    (B, C, H, W) -> same shape and type. Statistics are computed in float32 for half-precision input, too.
+    """
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Normalize; H * W must be above 1 for a result that means anything."""
+        # The same function twice: group norm takes less than half the time on a CPU, but autocast on CUDA would
+        # turn its output, and with it all traffic between layers, into float32.
+        if features.device.type == "cpu":
+            return F.group_norm(features, features.shape[1])
+        return F.instance_norm(features)
+
+
+class ResidualBlock(nn.Module):
+    """Add to the input what two reflection-padded 3x3 convolutions make of it; no activation after the sum.
+
+    Args:
+        channels: of input and output, (B, channels, H, W) with H, W > 1.
+        dropout: probability of dropping a value between the convolutions while training.
+    """
+
+    def __init__(self, channels: int, *, dropout: float = 0.0) -> None:
+        super().__init__()
+        between: list[nn.Module] = [nn.Dropout(dropout)] if dropout else []
+        self.layers = nn.Sequential(
+            nn.Conv2d(channels, channels, 3, padding=1, padding_mode="reflect"),
+            InstanceNorm(),
+            nn.ReLU(inplace=True),
+            *between,
+            nn.Conv2d(channels, channels, 3, padding=1, padding_mode="reflect"),
+            InstanceNorm(),
+        )
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Map (B, channels, H, W) to the same shape."""
+        return features + self.layers(features)
+
+
+def wide_convolution(inputs: int, outputs: int) -> nn.Conv2d:
+    """Return a reflection-padded 7x7 convolution that keeps H and W; both must be above 3."""
+    return nn.Conv2d(inputs, outputs, 7, padding=3, padding_mode="reflect")
+
+
+def downsampling(inputs: int, outputs: int, *, kernel: int = 3) -> list[nn.Module]:
+    """Return layers that halve even H and W: strided convolution, norm, ReLU.
+
+    Args:
+        inputs: channels of the input.
+        outputs: channels of the output.
+        kernel: odd side of the convolution.
+    """
+    return [
+        nn.Conv2d(inputs, outputs, kernel, stride=2, padding=kernel // 2),
+        InstanceNorm(),
+        nn.ReLU(inplace=True),
+    ]
+
+
+def upsampling(inputs: int, outputs: int, *, mode: Upsampling, kernel: int = 3) -> list[nn.Module]:
+    """Return layers that double H and W: transposed convolution or interpolation + convolution; norm, ReLU.
+
+    Args:
+        inputs: channels of the input.
+        outputs: channels of the output.
+        mode: ``transposed`` as in the reference; ``nearest`` and ``bilinear`` avoid its checkerboard patterns and
+            have as many parameters.
+        kernel: odd side of the convolution.
+    """
+    after = [InstanceNorm(), nn.ReLU(inplace=True)]
+    if mode == "transposed":
+        convolution = nn.ConvTranspose2d(inputs, outputs, kernel, stride=2, padding=kernel // 2, output_padding=1)
+        return [convolution, *after]
+    interpolation = nn.Upsample(scale_factor=2, mode=mode, align_corners=False if mode == "bilinear" else None)
+    return [interpolation, nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2), *after]
+
+
+class EncoderDecoder(nn.Module):
+    """Halve the image `levels` times, transform it, double it again; output in [-1, 1] through tanh.
+
+    (B, inputs, H, W) -> (B, outputs, H, W), same type. Any H and W: sizes that are no multiple of 2^levels are padded
+    by reflection at the bottom and on the right, and cropped back.
+
+    Args:
+        inputs: channels of the input.
+        outputs: channels of the output.
+        width: channels after the first convolution; doubled by every level.
+        levels: number of halvings.
+        blocks: residual blocks at the lowest resolution.
+        mode: how to double H and W, see `upsampling`.
+        kernel: odd side of the sampling convolutions.
+        dropout: inside the residual blocks.
+        middle: further layer in front of the residual blocks, at width * 2^levels channels.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        *,
+        width: int,
+        levels: int,
+        blocks: int,
+        mode: Upsampling,
+        kernel: int = 3,
+        dropout: float = 0.0,
+        middle: nn.Module | None = None,
+    ) -> None:
+        super().__init__()
+        self.multiple = 2**levels
+        widths = [width * 2**level for level in range(levels + 1)]
+        layers: list[nn.Module] = [wide_convolution(inputs, width), InstanceNorm(), nn.ReLU(inplace=True)]
+        for level in range(levels):
+            layers += downsampling(widths[level], widths[level + 1], kernel=kernel)
+        layers += [] if middle is None else [middle]
+        layers += [ResidualBlock(widths[-1], dropout=dropout) for _ in range(blocks)]
+        for level in reversed(range(levels)):
+            layers += upsampling(widths[level + 1], widths[level], mode=mode, kernel=kernel)
+        self.layers = nn.Sequential(*layers, wide_convolution(width, outputs))
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map (B, inputs, H, W) to (B, outputs, H, W) in [-1, 1]."""
+        height, width = images.shape[-2:]
+        missing_rows, missing_columns = -height % self.multiple, -width % self.multiple
+        padded = images
+        if missing_rows or missing_columns:
+            padded = F.pad(images, (0, missing_columns, 0, missing_rows), mode="reflect")
+        # In mixed precision the image itself stays exact: losses and replay pools read it.
+        translated = torch.tanh(self.layers(padded).float()).to(images.dtype)
+        return translated[..., :height, :width]
+
+
+class ResnetGenerator(EncoderDecoder):
+    """CycleGAN's generator: two levels and a number of residual blocks.
+
+    (B, inputs, H, W) -> (B, outputs, H, W), both in [-1, 1].
+
+    Args:
+        inputs: channels of the input.
+        outputs: channels of the output.
+        width: channels after the first convolution.
+        blocks: residual blocks; the paper takes 9 from 256 pixels on, 6 for 128.
+        mode: how to double H and W, see `upsampling`.
+        dropout: inside the residual blocks.
+
+    Attributes:
+        arguments: the keyword arguments that rebuild the network.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        *,
+        width: int = 64,
+        blocks: int = 9,
+        mode: Upsampling = "transposed",
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__(inputs, outputs, width=width, levels=2, blocks=blocks, mode=mode, dropout=dropout)
+        self.arguments: dict[str, Any] = {
+            "inputs": inputs,
+            "outputs": outputs,
+            "width": width,
+            "blocks": blocks,
+            "mode": mode,
+            "dropout": dropout,
+        }

@@ -1,0 +1,190 @@
+"""The last two stages: the bundle and the report."""
+
+from __future__ import annotations
+
+import shutil
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from medsynth.api import Classifier, Generator, Result, RunInfo, Section
+from medsynth.bundle import BundleContents, PluginVersion, SourceSample, TargetSample, write_bundle
+from medsynth.data import Data
+from medsynth.data.phantom import write_phantom
+from medsynth.data.readers import instantiate
+from medsynth.devices import Policy
+from medsynth.evaluation import Evaluation
+from medsynth.files import new_folder
+from medsynth.report import GalleryRow, ReportContent, write_report
+from medsynth.runs import Run, SeedRun
+from medsynth.stages import policy_of
+
+SAMPLES = 4
+GALLERY = 8
+MAIN = "synthetic"
+
+
+def write_run_bundle(
+    seed_run: SeedRun,
+    data: Data,
+    generator: Generator,
+    classifiers: Mapping[str, Classifier],
+    evaluation: Evaluation,
+) -> Path:
+    """Write the MONAI bundle of the classifier trained with synthetic images, and of its generator."""
+    run, plan, folder = seed_run.run, seed_run.run.plan, seed_run.folder / "bundle"
+    with run.stage(seed_run.stage_name("bundle")):
+        if (folder / "medsynth.json").exists():
+            return folder
+        classifier = next(iter(classifiers[MAIN].networks().values()))
+        targets, sources = _sample_files(seed_run, data)
+        contents = BundleContents(
+            name=f"{plan.generator}-{plan.classifier}",
+            generator=next(iter(generator.networks().values())),
+            classifier=classifier,
+            source_preprocessing=data.preprocessing["source"],
+            target_preprocessing=data.preprocessing["target"],
+            size=(plan.data.size, plan.data.size),
+            channels=plan.data.channels,
+            positive=data.positive,
+            threshold=evaluation.predictions[MAIN].threshold,
+            split_hash=data.split_hash,
+            scores=evaluation.scores,
+            plan=plan.as_dict(),
+            plugins=_plugin_versions(run),
+            counts={f"{group}, {split}": n for group, row in counts(data).items() for split, n in row.items()},
+            target_samples=_judged(classifier, targets, data, policy_of(plan)),
+            source_samples=[SourceSample(path=path) for path in sources],
+        )
+        write_bundle(folder, contents)
+        shutil.rmtree(_samples_folder(seed_run), ignore_errors=True)
+        return folder
+
+
+def _samples_folder(seed_run: SeedRun) -> Path:
+    return seed_run.folder / ".samples"
+
+
+def _sample_files(seed_run: SeedRun, data: Data) -> tuple[list[Path], list[Path]]:
+    """Return target and source images that may be given away: the phantom's, never a patient's."""
+    if data.known_truth and seed_run.run.plan.data.path == "phantom":
+        held_out = [record for record in data.records if record.split == "test"]
+        root, found = data.root, {d: [r.image for r in held_out if r.domain == d] for d in ("target", "source")}
+    else:
+        root = _samples_folder(seed_run)
+        with new_folder(root) as folder:
+            write_phantom(folder / "phantom", source=8, negative=8, positive=8, test=2, size=seed_run.run.plan.data.size, seed=0)
+        root, found = root / "phantom", {}
+        for domain in ("target", "source"):
+            rows = (root / "manifest.csv").read_text().splitlines()[1:]
+            found[domain] = [row.split(",")[0] for row in rows if row.split(",")[1] == domain]
+    targets, sources = ([root / image for image in _spread(found[domain])] for domain in ("target", "source"))
+    return targets, sources
+
+
+def _spread(names: Sequence[str]) -> list[str]:
+    return [names[round(i)] for i in np.linspace(0, len(names) - 1, min(SAMPLES, len(names)))]
+
+
+def _judged(network: torch.nn.Module, paths: Sequence[Path], data: Data, policy: Policy) -> list[TargetSample]:
+    transform = instantiate(data.preprocessing["target"])
+    samples = []
+    for path in paths:
+        image = torch.as_tensor(transform({"image": str(path)})["image"])[None]
+        with torch.inference_mode():
+            logits = network(image.to(policy.device)).double()
+        samples.append(TargetSample(path=path, probability=float(torch.softmax(logits, dim=1)[0, 1])))
+    return samples
+
+
+def _plugin_versions(run: Run) -> list[PluginVersion]:
+    return [
+        PluginVersion(**plugin, reference=run.registry.load(plugin["kind"], plugin["name"]).reference)
+        for plugin in run.record["plugins"]
+    ]
+
+
+def counts(data: Data) -> dict[str, dict[str, int]]:
+    """Count images by domain and class, per split."""
+    names = {1: data.positive, 0: f"not {data.positive}", None: "label unknown"}
+    table: dict[str, dict[str, int]] = {}
+    for (domain, label, split), number in sorted(
+        Counter((r.domain, r.label, r.split) for r in data.records).items(), key=lambda item: str(item[0])
+    ):
+        table.setdefault(f"{domain}, {names[label]}", {})[split] = number
+    return table
+
+
+def write_run_report(seed_run: SeedRun, data: Data, evaluation: Evaluation, bundle: Path) -> Result:
+    """Write report.html, after asking observers for further sections."""
+    run, plan = seed_run.run, seed_run.run.plan
+    path = seed_run.folder / "report.html"
+    result = Result(scores=evaluation.scores, bundle=str(bundle), report=str(path))
+    with run.stage(seed_run.stage_name("report")):
+        histories = evaluation.histories
+        content = ReportContent(
+            title=f"{plan.generator} + {plan.classifier} on {Path(plan.data.path).name}",
+            plan=plan.as_dict(),
+            run={key: value for key, value in run.record.items() if key != "stages"} | {"seed": seed_run.seed},
+            scores=evaluation.scores,
+            measurements=evaluation.measurements,
+            predictions=evaluation.predictions,
+            gallery=_gallery(evaluation),
+            curves={name: _curves(history, "losses") for name, history in histories.items()},
+            validation={n: _curves(h, "validation") for n, h in histories.items() if n != "generator"},
+            counts=counts(data),
+            stage_seconds={name: stage["seconds"] for name, stage in run.record["stages"].items()},
+            warnings=run.warnings,
+            sections=observer_sections(run, result),
+            references=[plugin.reference for plugin in _plugin_versions(run) if plugin.reference],
+            positive=data.positive,
+            seed=seed_run.seed,
+        )
+        write_report(seed_run.folder, content)
+    return result
+
+
+def observer_sections(run: Run, result: Result) -> list[Section]:
+    """Collect what observers add; one that fails is named in a warning."""
+    sections: list[Section] = []
+    info: RunInfo = run.info()
+    for hooks in run.registry.observers():
+        try:
+            sections += [section for part in hooks.medsynth_report_sections(run=info, result=result) for section in part]
+        except Exception as failure:  # an observer must not end a run
+            run.warn(f"an observer failed to add to the report: {type(failure).__name__}: {failure}")
+    return sections
+
+
+def _curves(history: Mapping[str, Any], kind: str) -> dict[str, list[float]]:
+    """Join the phases of one training, naming the phase where there are several."""
+    phases = history["phases"]
+    return {
+        name if len(phases) == 1 else f"{phase['name']} {name}": values
+        for phase in phases
+        for name, values in phase[kind].items()
+    }
+
+
+def _gallery(evaluation: Evaluation) -> list[GalleryRow]:
+    evidence = evaluation.evidence
+    training = evidence.training.images
+    rows = []
+    for index in np.linspace(0, len(evidence.source) - 1, min(GALLERY, len(evidence.source))).round().astype(int):
+        synthetic = evidence.synthetic.images[index]
+        nearest = min(range(len(training)), key=lambda i: float(np.square(training[i] - synthetic).mean()))
+        label = {1: "positive", 0: "negative"}.get(int(evidence.source.labels[index]), "label unknown")
+        rows.append(
+            GalleryRow(
+                source=evidence.source.images[index],
+                synthetic=synthetic,
+                nearest=training[nearest],
+                truth=None if evidence.truth is None else evidence.truth.images[index],
+                caption=f"{Path(str(evidence.source.names[index])).name}, {label}",
+            )
+        )
+    return rows

@@ -1,0 +1,74 @@
+"""What a report is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from medsynth.api import Predictions, Score, Section
+
+Curves = Mapping[str, Mapping[str, Sequence[float]]]
+"""By training (e.g. ``generator``) and by loss or metric: one value per epoch."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GalleryRow:
+    """One source image with what belongs beside it; arrays are (C, H, W) or (H, W) in [-1, 1].
+
+    Args:
+        source: before translation.
+        synthetic: after translation.
+        nearest: the most similar real image, or None.
+        truth: the true counterpart, or None where it is not known.
+        caption: of the row.
+    """
+
+    source: np.ndarray
+    synthetic: np.ndarray
+    nearest: np.ndarray | None = None
+    truth: np.ndarray | None = None
+    caption: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ReportContent:
+    """A finished run as the report shows it. Parts that are empty are left out of the page.
+
+    Args:
+        title: of the page.
+        plan: what was asked, resolved; nested mappings of plain values.
+        run: what happened: versions, seeds, hardware, split hash; nested mappings of plain values.
+        scores, measurements: what the evaluators returned.
+        predictions: by subject, ``synthetic`` being the row that the run is about.
+        gallery: some translated images.
+        curves: training losses.
+        validation: metrics on validation images.
+        counts: table of the data: a row per group, a column per split, e.g.
+            ``{"target, invasion": {"train": 24, "test": 60}}``.
+        stage_seconds: how long each stage took.
+        warnings: shown as they are.
+        sections: further parts from plugins; their HTML is trusted.
+        references: papers of the methods used.
+        positive: name of the positive class.
+        seed: of the resamples behind the ROC band.
+    """
+
+    title: str
+    plan: Mapping[str, Any] = field(default_factory=dict)
+    run: Mapping[str, Any] = field(default_factory=dict)
+    scores: Sequence[Score] = ()
+    measurements: Sequence[Score] = ()
+    predictions: Mapping[str, Predictions] = field(default_factory=dict)
+    gallery: Sequence[GalleryRow] = ()
+    curves: Curves = field(default_factory=dict)
+    validation: Curves = field(default_factory=dict)
+    counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    stage_seconds: Mapping[str, float] = field(default_factory=dict)
+    warnings: Sequence[str] = ()
+    sections: Sequence[Section] = ()
+    references: Sequence[str] = ()
+    positive: str = "positive"
+    seed: int = 0

@@ -1,0 +1,105 @@
+"""The report's figures."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from itertools import cycle
+
+import numpy as np
+
+from medsynth.api import Predictions, Score
+from medsynth.report.roc import roc_band
+from medsynth.report.svg import DASHES, GRID, INK, MUTED, SERIES, new_figure, plain, to_svg
+from medsynth.report.tables import subject_label
+from medsynth.report.verdict import finite_interval
+from medsynth.statistics import roc_curve
+
+COLUMNS = 3
+MARKERS = ("o", "s", "D", "^", "v")
+
+
+def roc_figure(predictions: Mapping[str, Predictions], *, seed: int) -> str:
+    """Return the ROC curves of all subjects; the first one has an interval band and its operating point."""
+    figure = new_figure(5.2, 4.8)
+    axes = figure.add_subplot()
+    plain(axes)
+    axes.plot([0, 1], [0, 1], color=GRID, linewidth=1)
+    for index, (subject, judged) in enumerate(predictions.items()):
+        color, dashes = SERIES[index % len(SERIES)], DASHES[index % len(DASHES)]
+        band = roc_band(judged, seed=seed) if index == 0 else None
+        if band is not None:
+            axes.fill_between(
+                band.false_positive_rate, band.low, band.high, step="post", color=color, alpha=0.16, linewidth=0
+            )
+        curve = roc_curve(judged.probabilities, judged.labels)
+        label = subject_label(subject)
+        axes.plot(
+            curve.false_positive_rate, curve.sensitivity, color=color, linestyle=dashes, linewidth=1.8, label=label
+        )
+        point = operating_point(judged)
+        axes.plot(*point, MARKERS[index % len(MARKERS)], color=color, markersize=6.5)
+    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xlabel="1 - specificity", ylabel="sensitivity", aspect="equal")
+    axes.legend(loc="lower right", frameon=False, fontsize=9, labelcolor=INK)
+    return to_svg(
+        figure,
+        "roc",
+        "ROC curves of "
+        + ", ".join(subject_label(subject) for subject in predictions)
+        + "; the score table has the values",
+    )
+
+
+def operating_point(predictions: Predictions) -> tuple[float, float]:
+    """Return false-positive rate and sensitivity at the chosen threshold; NaN where a class is absent."""
+    called = np.asarray(predictions.probabilities) >= predictions.threshold
+    positive = np.asarray(predictions.labels) == 1
+    rates = [float(called[group].mean()) if group.any() else math.nan for group in (~positive, positive)]
+    return rates[0], rates[1]
+
+
+def interval_figure(scores: Sequence[Score]) -> str:
+    """Return values of one metric with their intervals, one line per subject."""
+    figure = new_figure(5.2, 0.75 + 0.5 * len(scores))
+    axes = figure.add_subplot()
+    plain(axes)
+    for index, score in enumerate(scores):
+        color, row = SERIES[index % len(SERIES)], len(scores) - 1 - index
+        interval = finite_interval(score)
+        if interval:
+            axes.plot(interval, [row, row], color=color, linewidth=2.4, solid_capstyle="round")
+        axes.plot(score.value, row, MARKERS[index % len(MARKERS)], color=color, markersize=8)
+        axes.annotate(
+            f"{score.value:.3f}", (score.value, row), xytext=(0, 8), textcoords="offset points", ha="center", color=INK,
+            fontsize=9,
+        )  # fmt: skip
+    axes.axvline(0.5, color=MUTED, linewidth=1, linestyle=DASHES[3])
+    axes.set_yticks(range(len(scores)), [subject_label(score.subject) for score in reversed(scores)])
+    axes.tick_params(axis="y", labelcolor=INK)
+    lows = [bound for score in scores for bound in (finite_interval(score) or (score.value,))]
+    axes.set(ylim=(-0.5, len(scores) - 0.2), xlim=(min(0.48, *lows) - 0.02, 1.02), xlabel="AUC (0.5 = guessing)")
+    listed = "; ".join(f"{subject_label(score.subject)} {score.value:.3f}" for score in scores)
+    return to_svg(figure, "auc", f"AUC with intervals: {listed}")
+
+
+def curves_figure(name: str, curves: Mapping[str, Sequence[float]]) -> str:
+    """Return small multiples: one panel per loss or metric, epochs to the right.
+
+    Args:
+        name: unique on the page.
+        curves: by loss or metric, one value per epoch.
+    """
+    columns = min(COLUMNS, len(curves))
+    rows = math.ceil(len(curves) / columns)
+    figure = new_figure(2.5 * columns, 1.75 * rows)
+    for index, ((title, values), color) in enumerate(zip(curves.items(), cycle(SERIES[:1]), strict=False)):
+        axes = figure.add_subplot(rows, columns, index + 1)
+        plain(axes)
+        epochs = np.arange(1, len(values) + 1)
+        axes.plot(epochs, values, color=color, linewidth=1.6, marker="." if len(values) <= 30 else "", markersize=5)
+        axes.set_title(title, loc="left", fontsize=9.5, color=INK)
+        axes.locator_params(axis="x", integer=True, nbins=4)
+        axes.locator_params(axis="y", nbins=4)
+        axes.margins(x=0.03, y=0.12)
+    figure.supxlabel("epoch", fontsize=9, color=MUTED)
+    return to_svg(figure, name, "Curves over epochs: " + ", ".join(curves))

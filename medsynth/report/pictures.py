@@ -1,0 +1,51 @@
+"""Images of the gallery as data addresses."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+
+import numpy as np
+from PIL import Image
+
+from medsynth.report.content import GalleryRow
+
+LARGEST_SIDE = 320
+MOST_BYTES = 8_000_000
+KINDS = (
+    ("source", "source"),
+    ("synthetic", "synthetic"),
+    ("nearest", "nearest real"),
+    ("truth", "true counterpart"),
+)
+
+
+def png_address(image: np.ndarray) -> str:
+    """Return a (C, H, W) or (H, W) image in [-1, 1] as ``data:image/png;base64,...``, at most 320 pixels a side."""
+    pixels = np.asarray(image, dtype=np.float32)
+    if pixels.ndim == 3:
+        pixels = pixels[0] if pixels.shape[0] == 1 else np.moveaxis(pixels[:3], 0, -1)
+    grey = np.round((np.clip(np.nan_to_num(pixels), -1, 1) + 1) * 127.5).astype(np.uint8)
+    picture = Image.fromarray(grey)
+    picture.thumbnail((LARGEST_SIDE, LARGEST_SIDE), Image.Resampling.BOX)
+    buffer = io.BytesIO()
+    picture.save(buffer, format="PNG", optimize=True)
+    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()
+
+
+def gallery(rows: Sequence[GalleryRow]) -> list[dict[str, object]]:
+    """Return for each row its caption and its images by kind; stops before the page grows too large."""
+    shown: list[dict[str, object]] = []
+    total = 0
+    for row in rows:
+        images = [
+            {"kind": label, "address": png_address(array), "alt": f"{label} image, {row.caption}".rstrip(", ")}
+            for kind, label in KINDS
+            if (array := getattr(row, kind)) is not None
+        ]
+        total += sum(len(image["address"]) for image in images)
+        if total > MOST_BYTES and shown:
+            break
+        shown.append({"caption": row.caption, "images": images})
+    return shown

@@ -1,0 +1,169 @@
+"""Scores, plans and counts as rows of text for the template."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from medsynth.api import Predictions, Score
+from medsynth.report.verdict import BASELINE, BEST_CASE, MAIN, finite_interval
+from medsynth.statistics import confusion
+
+SUBJECTS = {
+    MAIN: "with synthetic images",
+    BASELINE: "real images only",
+    BEST_CASE: "oracle",
+    "source": "source, untranslated",
+    "real": "real against real (floor)",
+}
+IMAGE_SUBJECTS = {MAIN: "synthetic"}
+METRICS = {
+    "roc_auc": "AUC", "accuracy": "accuracy", "sensitivity": "sensitivity", "specificity": "specificity",
+    "precision": "precision", "f1": "F1", "fid": "FID", "kid": "KID", "macs": "MACs",
+}  # fmt: skip
+_ORDER = list(SUBJECTS)
+
+
+def subject_label(subject: str) -> str:
+    """Return a subject as readers should see it."""
+    return SUBJECTS.get(subject, subject)
+
+
+def ordered(subjects: Iterable[str]) -> list[str]:
+    """Return distinct subjects: the run's own row first, then the rows it is compared with, then others."""
+    distinct = list(dict.fromkeys(subjects))
+    return sorted(distinct, key=lambda subject: _ORDER.index(subject) if subject in _ORDER else len(_ORDER))
+
+
+def number(value: float, unit: str = "") -> str:
+    """Return a value with about four significant digits.
+
+    Example:
+        >>> number(391776), number(2.89e8), number(0.98362), number(float("nan"))
+        ('391,776', '289 M', '0.984', 'n/a')
+    """
+    suffix = f" {unit}" if unit else ""
+    if not math.isfinite(value):
+        return "n/a" if math.isnan(value) else "∞"
+    if abs(value) >= 1e9:
+        return f"{value / 1e9:.3g} G{suffix}"
+    if abs(value) >= 1e7:
+        return f"{value / 1e6:.3g} M{suffix}"
+    if abs(value) >= 1e3:
+        return f"{value:,.0f}{suffix}"
+    return (f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}").removesuffix(".0") + suffix
+
+
+def percent(share: float) -> str:
+    """Return a share as percent with two decimals."""
+    return f"{100 * share:.2f} %" if math.isfinite(share) else "n/a"
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A value and its interval, as text."""
+
+    value: str
+    interval: str = ""
+
+
+@dataclass(frozen=True)
+class ScoreTable:
+    """Scores of one evaluator: one row per subject, one column per score.
+
+    Args:
+        evaluator: its name.
+        columns: headings, with an arrow that points where better is.
+        rows: label, cells in the order of the columns (None = not measured), number of cases.
+        notes: details of the scores, each once.
+    """
+
+    evaluator: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, tuple[Cell | None, ...], str], ...]
+    notes: tuple[str, ...]
+
+
+def score_tables(scores: Sequence[Score]) -> dict[str, ScoreTable]:
+    """Return one table per evaluator, in the order in which evaluators first appear."""
+    return {
+        evaluator: _score_table(evaluator, [score for score in scores if score.evaluator == evaluator])
+        for evaluator in dict.fromkeys(score.evaluator for score in scores)
+    }
+
+
+def _score_table(evaluator: str, scores: Sequence[Score]) -> ScoreTable:
+    names = list(dict.fromkeys(score.name for score in scores))
+    labels = {**SUBJECTS, **IMAGE_SUBJECTS} if {"fid", "kid"} & set(names) else SUBJECTS
+    rows = []
+    for subject in ordered(score.subject for score in scores):
+        own = {score.name: score for score in scores if score.subject == subject}
+        counts = sorted({score.n for score in own.values() if score.n is not None})
+        cells = tuple(cell(own[name]) if name in own else None for name in names)
+        rows.append((labels.get(subject, subject), cells, ", ".join(f"{n:,}" for n in counts)))
+    directions = {score.name: score.higher_is_better for score in scores}
+    arrows = {True: " ↑", False: " ↓", None: ""}
+    columns = tuple(METRICS.get(name, name.replace("_", " ")) + arrows[directions[name]] for name in names)
+    notes = tuple(dict.fromkeys(f"{labels.get(s.subject, s.subject)}: {s.detail}" for s in scores if s.detail))
+    return ScoreTable(evaluator, columns, tuple(rows), notes)
+
+
+def cell(score: Score) -> Cell:
+    """Return a score's value and interval as text."""
+    interval = finite_interval(score)
+    return Cell(number(score.value, score.unit), f"{number(interval[0])} to {number(interval[1])}" if interval else "")
+
+
+@dataclass(frozen=True)
+class Confusion:
+    """Decisions of one classifier at its threshold."""
+
+    label: str
+    threshold: str
+    true_positive: int
+    false_negative: int
+    false_positive: int
+    true_negative: int
+
+
+def confusions(predictions: Mapping[str, Predictions]) -> list[Confusion]:
+    """Return the confusion matrix of each subject, the run's own row first."""
+    found = []
+    for subject in ordered(predictions):
+        judged = predictions[subject]
+        counts = confusion(judged.probabilities, judged.labels, judged.threshold)
+        found.append(
+            Confusion(
+                label=subject_label(subject),
+                threshold=f"{judged.threshold:.3g}",
+                true_positive=round(float(counts.true_positive)),
+                false_negative=round(float(counts.false_negative)),
+                false_positive=round(float(counts.false_positive)),
+                true_negative=round(float(counts.true_negative)),
+            )
+        )
+    return found
+
+
+def flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Return nested values as (dotted name, text) pairs."""
+    pairs: list[tuple[str, str]] = []
+    for key, value in values.items():
+        if isinstance(value, Mapping):
+            pairs += flat(value, f"{prefix}{key}.")
+        elif isinstance(value, list | tuple):
+            pairs.append((f"{prefix}{key}", ", ".join(str(item) for item in value)))
+        else:
+            pairs.append((f"{prefix}{key}", "" if value is None else str(value)))
+    return pairs
+
+
+def duration(seconds: float) -> str:
+    """Return seconds as people say them, e.g. ``3 min 20 s``."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
