@@ -55,13 +55,13 @@ class Row:
 
 def make_rows(real: Images, synthetic: Images, oracle: Images | None, batch_size: int) -> dict[str, Row]:
     """Return the rows by name; images without a label are left out of training."""
-    known = {name: images.where(lambda record: record.label is not None) if images is not None else None
-             for name, images in (("synthetic", synthetic), ("oracle", oracle))}
+    known = {
+        name: images.where(lambda record: record.label is not None) if images is not None else None
+        for name, images in (("synthetic", synthetic), ("oracle", oracle))
+    }
     added = {"synthetic": known["synthetic"], "real-only": None, "oracle": known["oracle"]}
     steps = max(1, (len(real) + len(known["synthetic"] or ())) // batch_size)
-    return {
-        name: Row(real, added[name], steps) for name in ROWS if name != "oracle" or known["oracle"] is not None
-    }
+    return {name: Row(real, added[name], steps) for name in ROWS if name != "oracle" or known["oracle"] is not None}
 
 
 def predict(network: nn.Module, images: Images, policy: Policy) -> np.ndarray:

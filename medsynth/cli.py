@@ -47,7 +47,9 @@ def _version(wanted: bool) -> None:
 
 @app.callback()
 def _root(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
 ) -> None:
     """Translate unpaired medical images, train a screening classifier with them, evaluate both, make a bundle."""
 
@@ -91,28 +93,35 @@ Set = Annotated[
     typer.Option("--set", metavar="KIND.FIELD=VALUE", help="Change one value of the plan; repeat for more."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
-DataPath = Annotated[
-    str, typer.Option("--data", help="Manifest, folder of images, or 'phantom'.", show_default=True)
-]
+DataPath = Annotated[str, typer.Option("--data", help="Manifest, folder of images, or 'phantom'.", show_default=True)]
 
 
 @app.command("run")
 @friendly
 def run_command(
-    generator: Annotated[str, typer.Option(help="Generator plugin.", autocompletion=_complete("generator"))] = "sg-cyclegan",
-    classifier: Annotated[str, typer.Option(help="Classifier plugin.", autocompletion=_complete("classifier"))] = "lsnet",
+    generator: Annotated[
+        str, typer.Option(help="Generator plugin.", autocompletion=_complete("generator"))
+    ] = "sg-cyclegan",
+    classifier: Annotated[
+        str, typer.Option(help="Classifier plugin.", autocompletion=_complete("classifier"))
+    ] = "lsnet",
     data: DataPath = "phantom",
     evaluators: Annotated[
         str, typer.Option(help="Evaluator plugins, separated by commas.")
     ] = "image-quality,diagnostic,efficiency",
     preset: Annotated[
-        str, typer.Option(help="quick, standard or paper; default: quick without a GPU, else standard.",
-                          autocompletion=_complete_preset)
+        str,
+        typer.Option(
+            help="quick, standard or paper; default: quick without a GPU, else standard.",
+            autocompletion=_complete_preset,
+        ),
     ] = "",
     seeds: Annotated[str, typer.Option(help="Training seeds, separated by commas.")] = "42",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     sets: Set = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for the run; default: runs/DATA/GENERATOR--CLASSIFIER/NUMBER.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the run; default: runs/DATA/GENERATOR--CLASSIFIER/NUMBER.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue a run of the same plan.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -137,7 +146,10 @@ def run_command(
 
     device = resolve_device(device)
     plan = make_plan(
-        registry, preset=preset or ("quick" if device == "cpu" else "standard"), device=device, **names  # type: ignore[arg-type]
+        registry,
+        preset=preset or ("quick" if device == "cpu" else "standard"),
+        device=device,
+        **names,  # type: ignore[arg-type]
     )
     folder = choose_folder(plan, out, resume=resume)
     _show(_carry_out(plan, registry, folder, watch(errors)), folder, as_json)
@@ -148,7 +160,9 @@ def _carry_out(plan: Plan, registry: Registry, folder: Path, shown: Any) -> Resu
     from medsynth.preflight import check_plan
     from medsynth.stopping import stop_on_signals
 
-    shown.say(f"{plan.generator} + {plan.classifier} on {plan.data.path}, preset {plan.preset}, {plan.device} -> {folder}")
+    shown.say(
+        f"{plan.generator} + {plan.classifier} on {plan.data.path}, preset {plan.preset}, {plan.device} -> {folder}"
+    )
     check_plan(plan, registry, folder)
     with stop_on_signals() as stop:
         return run(plan, registry, folder, watch=shown, stop=stop)
@@ -158,13 +172,17 @@ def _seeds(text: str) -> list[int]:
     try:
         return [int(part) for part in text.split(",") if part.strip()]
     except ValueError:
-        raise InputError(f"--seeds {text!r} is not a list of whole numbers", hint="Write for example 42,142,242.") from None
+        raise InputError(
+            f"--seeds {text!r} is not a list of whole numbers", hint="Write for example 42,142,242."
+        ) from None
 
 
 def _show(result: Result, folder: Path, as_json: bool) -> None:
     if as_json:
         content = json.loads((folder / "scores.json").read_text())
-        typer.echo(json.dumps({**content, "folder": str(folder), "report": result.report, "bundle": result.bundle}, indent=2))
+        typer.echo(
+            json.dumps({**content, "folder": str(folder), "report": result.report, "bundle": result.bundle}, indent=2)
+        )
         return
     table = Table(title=None, box=None, pad_edge=False, show_edge=False)
     for column in ("evaluator", "score", "subject", "value", "95 % interval", "n"):
@@ -227,12 +245,16 @@ def show_command(
     from medsynth.plugins import Registry
 
     registry = Registry()
-    specs = [(record, registry.load(record.kind, name)) for record in registry.by_name(name) if record.kind != "observer"]
+    specs = [
+        (record, registry.load(record.kind, name)) for record in registry.by_name(name) if record.kind != "observer"
+    ]
     if as_json:
         typer.echo(json.dumps({"schema": 1, "plugins": [_spec_dict(*pair) for pair in specs]}, indent=2))
         return
     for record, spec in specs:
-        output.print(f"{record.kind} {spec.name} ({record.distribution} {record.version}, {spec.licence})", highlight=False)
+        output.print(
+            f"{record.kind} {spec.name} ({record.distribution} {record.version}, {spec.licence})", highlight=False
+        )
         output.print(f"{spec.summary}\n{spec.reference}\n".rstrip(), markup=False, highlight=False)
         table = Table(box=None, pad_edge=False)
         for column in ("field", "type", "default", "range", "help"):

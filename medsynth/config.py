@@ -37,7 +37,9 @@ def nearest(name: str, known: Iterable[str]) -> str:
 def describe(config_type: type) -> list[FieldInfo]:
     """List the fields of a config dataclass in declaration order."""
     return [
-        FieldInfo(field.name, str(field.type), field.default, _range_text(field.metadata), field.metadata.get("help", ""))
+        FieldInfo(
+            field.name, str(field.type), field.default, _range_text(field.metadata), field.metadata.get("help", "")
+        )
         for field in dataclasses.fields(config_type)
     ]
 

@@ -6,15 +6,15 @@ from pathlib import Path
 
 from medsynth.api import Result
 from medsynth.data import Data
+from medsynth.evaluation import evaluate
 from medsynth.plan import Plan
 from medsynth.plugins import Registry
 from medsynth.progress import Silent, Watch
-from medsynth.runs import Run, SeedRun
-from medsynth.evaluation import evaluate
 from medsynth.publishing import write_run_bundle, write_run_report
+from medsynth.runs import Run, SeedRun
 from medsynth.stages import prepare_data, synthesize_training_set, train_classifiers, train_generator
-from medsynth.summary import summarize_seeds
 from medsynth.stopping import Stop
+from medsynth.summary import summarize_seeds
 
 
 def run(

@@ -34,9 +34,7 @@ class Evaluation:
     """Training histories: ``generator`` and one per classifier row."""
 
 
-def evaluate(
-    seed_run: SeedRun, data: Data, generator: Generator, classifiers: Mapping[str, Classifier]
-) -> Evaluation:
+def evaluate(seed_run: SeedRun, data: Data, generator: Generator, classifiers: Mapping[str, Classifier]) -> Evaluation:
     """Translate held-out sources, predict the real test images, and let every evaluator judge."""
     run, folder = seed_run.run, seed_run.folder
     with run.stage(seed_run.stage_name("evaluation")):

@@ -144,8 +144,10 @@ def make_plan(
     given = parse_overrides(overrides)
     unknown = [s for s in given if s.startswith("evaluators") and s.removeprefix("evaluators.") not in evaluators]
     if unknown:
-        raise InputError(f"--set names the evaluator '{unknown[0]}', which is not part of this run",
-                         hint=nearest(unknown[0], [f"evaluators.{name}" for name in evaluators]))
+        raise InputError(
+            f"--set names the evaluator '{unknown[0]}', which is not part of this run",
+            hint=nearest(unknown[0], [f"evaluators.{name}" for name in evaluators]),
+        )
 
     def config(kind: str, name: str, section: str) -> Any:
         spec = registry.load(kind, name)

@@ -266,7 +266,10 @@ def _probe_here(names: Sequence[str]) -> dict[str, list[str]]:
             except PluginError as error:
                 causes[f"{record.kind}.{record.name}"] = [error.message.split("cannot be used: ", 1)[-1], error.hint]
             except (Exception, SystemExit) as error:
-                causes[f"{record.kind}.{record.name}"] = [f"{type(error).__name__}: {error}", "Reinstall or uninstall it."]
+                causes[f"{record.kind}.{record.name}"] = [
+                    f"{type(error).__name__}: {error}",
+                    "Reinstall or uninstall it.",
+                ]
     return causes
 
 

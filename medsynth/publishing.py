@@ -77,13 +77,23 @@ def _sample_files(seed_run: SeedRun, data: Data) -> tuple[list[Path], list[Path]
     else:
         root = _samples_folder(seed_run)
         with new_folder(root) as folder:
-            write_phantom(folder / "phantom", source=8, negative=8, positive=8, test=2, size=seed_run.run.plan.data.size, seed=0)
+            write_phantom(
+                folder / "phantom", source=8, negative=8, positive=8, test=2, size=seed_run.run.plan.data.size, seed=0
+            )
         root, found = root / "phantom", {}
         for domain in ("target", "source"):
             rows = (root / "manifest.csv").read_text().splitlines()[1:]
             found[domain] = [row.split(",")[0] for row in rows if row.split(",")[1] == domain]
-    targets, sources = ([root / image for image in _spread(found[domain])] for domain in ("target", "source"))
+    targets, sources = (
+        [root / image for image in _spread(found[domain])] if _reads_flat_files(data.preprocessing[domain]) else []
+        for domain in ("target", "source")
+    )
     return targets, sources
+
+
+def _reads_flat_files(chain: Sequence[Mapping[str, Any]]) -> bool:
+    """Tell whether a preprocessing takes 2D files such as the samples, or volumes of which it cuts a slice."""
+    return not any(str(transform["_target_"]).endswith("SqueezeDimd") for transform in chain)
 
 
 def _spread(names: Sequence[str]) -> list[str]:
@@ -154,7 +164,9 @@ def observer_sections(run: Run, result: Result) -> list[Section]:
     info: RunInfo = run.info()
     for hooks in run.registry.observers():
         try:
-            sections += [section for part in hooks.medsynth_report_sections(run=info, result=result) for section in part]
+            sections += [
+                section for part in hooks.medsynth_report_sections(run=info, result=result) for section in part
+            ]
         except Exception as failure:  # an observer must not end a run
             run.warn(f"an observer failed to add to the report: {type(failure).__name__}: {failure}")
     return sections

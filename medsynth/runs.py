@@ -155,8 +155,9 @@ class Run:
             stages[name] = {"status": status, "seconds": total, **({"error": error} if error else {})}
             self.save()
         if status != "interrupted":
-            info = StageInfo(name=name, status="finished" if status == "finished" else "failed",
-                             seconds=seconds, error=error)
+            info = StageInfo(
+                name=name, status="finished" if status == "finished" else "failed", seconds=seconds, error=error
+            )
             for hooks in self.registry.observers():
                 try:
                     hooks.medsynth_stage_finished(run=self.info(), stage=info)
@@ -195,7 +196,9 @@ def _new_record(plan: Plan, registry: Registry) -> dict[str, Any]:
         "plan": plan.digest,
         "seeds": list(plan.seeds),
         "versions": {"python": platform.python_version(), **{name: metadata.version(name) for name in LIBRARIES}},
-        "plugins": [{"kind": r.kind, "name": r.name, "distribution": r.distribution, "version": r.version} for r in found],
+        "plugins": [
+            {"kind": r.kind, "name": r.name, "distribution": r.distribution, "version": r.version} for r in found
+        ],
         "hardware": {},
         "split": "",
         "stages": {},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,6 +16,7 @@ from medsynth.data.images import Images
 from medsynth.data.loaders import UnpairedLoader
 from medsynth.devices import Policy, make_policy
 from medsynth.plan import Plan
+from medsynth.progress import Task
 from medsynth.runs import Run, SeedRun
 from medsynth.seeds import derive_seed, seed_everything
 from medsynth.synthesis import synthesize
@@ -23,11 +25,15 @@ from medsynth.training import Job, train
 
 def prepare_data(run: Run) -> Data:
     """Read, check, split and cache the images."""
-    with run.stage("data"):
-        shown = run.watch.task("data: reading images", 1)
-        with shown as task:
-            data = prepare(run.plan.data, run.folder / "data", seed=run.plan.data.seed,
-                           progress=lambda done, total: task.advance(done / total))
+    with run.stage("data"), ExitStack() as shown:
+        tasks: list[Task] = []
+
+        def progress(done: int, total: int) -> None:
+            if not tasks:
+                tasks.append(shown.enter_context(run.watch.task("data: reading images", total)))
+            tasks[0].advance(done)
+
+        data = prepare(run.plan.data, run.folder / "data", seed=run.plan.data.seed, progress=progress)
         for text in data.warnings:
             run.warn(text)
         run.record["split"] = data.split_hash
@@ -140,8 +146,14 @@ def _train_row(seed_run: SeedRun, data: Data, name: str, row: Row) -> Classifier
         seed = derive_seed(seed_run.seed, "classifier", phase.name)
         return row.loader(phase, seed=seed, balance=config.balance, augment=config.augment, workers=plan.data.workers)
 
-    _train(seed_run, f"classifier {name}", seed_run.folder / "classifier" / name, classifier, loader,
-           validate=lambda: validate(network, validation, policy))
+    _train(
+        seed_run,
+        f"classifier {name}",
+        seed_run.folder / "classifier" / name,
+        classifier,
+        loader,
+        validate=lambda: validate(network, validation, policy),
+    )
     return classifier
 
 

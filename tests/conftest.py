@@ -38,6 +38,16 @@ def medsynth(tmp_path: Path) -> Command:
 def example_plugin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Install tests/example_plugin, a third-party distribution, into a folder of its own; return the folder."""
     target = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--no-build-isolation", "--target", str(target)]
+    command = [
+        sys.executable,
+        "-m",
+        "pip",
+        "install",
+        "-q",
+        "--no-deps",
+        "--no-build-isolation",
+        "--target",
+        str(target),
+    ]
     subprocess.run([*command, str(Path(__file__).parent / "example_plugin")], check=True, capture_output=True)
     return target

@@ -12,7 +12,7 @@ from medsynth import __version__
 from medsynth.errors import PluginError
 from medsynth.plugins import Found, Registry, check, find, probe
 
-GOOD = '''
+GOOD = """
 from dataclasses import dataclass
 from medsynth.api import EvaluatorConfig, EvaluatorSpec, hookimpl, option
 
@@ -23,7 +23,7 @@ class Config(EvaluatorConfig):
 @hookimpl
 def medsynth_evaluator():
     return EvaluatorSpec(name="NAME", summary="s", config=Config, factory="x:Y", api=API)
-'''
+"""
 
 
 def add_distribution(
@@ -56,7 +56,10 @@ BROKEN = {
     "bad-import": ("import no_such_package", "ModuleNotFoundError: No module named 'no_such_package'"),
     "bad-exit": ("raise SystemExit(3)", "SystemExit: 3"),
     "bad-hook": (good("bad-hook").replace("medsynth_evaluator", "medsynth_evaluater"), "medsynth_evaluater"),
-    "bad-marker": (good("bad-marker").replace("@hookimpl\n", ""), "has no hook medsynth_evaluator marked with @hookimpl"),
+    "bad-marker": (
+        good("bad-marker").replace("@hookimpl\n", ""),
+        "has no hook medsynth_evaluator marked with @hookimpl",
+    ),
     "bad-api": (good("bad-api", api=99), f"written for plugin contract 99, medsynth {__version__} knows contract 1"),
     "bad-name": (good("other"), "its spec is named 'other', its entry point 'bad-name'"),
     "bad-field": (good("bad-field").replace('option(5, "neighbors", low=1)', "5"), "'k' has no default or no help"),

@@ -19,7 +19,13 @@ from medsynth.stopping import Stop
 
 def plan(*overrides: str) -> Plan:
     return make_plan(
-        Registry(), generator="cyclegan", classifier="mobilenet-v2", preset="quick", seeds=[1], device="cpu", overrides=overrides
+        Registry(),
+        generator="cyclegan",
+        classifier="mobilenet-v2",
+        preset="quick",
+        seeds=[1],
+        device="cpu",
+        overrides=overrides,
     )
 
 
@@ -38,7 +44,9 @@ def test_a_run_without_out_gets_the_next_number(tmp_path: Path, monkeypatch: pyt
     assert choose_folder(plan(), None, resume=False) == parent / "8"
 
 
-def test_resume_without_out_finds_the_newest_run_of_the_same_plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_resume_without_out_finds_the_newest_run_of_the_same_plan(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(tmp_path)
     for number, overrides in (("1", ()), ("2", ()), ("3", ("data.size=32",))):
         folder = Path("runs/phantom/cyclegan--mobilenet-v2") / number

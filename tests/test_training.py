@@ -113,7 +113,9 @@ def test_checkpoints_hold_tensors_and_plain_values_only(tmp_path: Path) -> None:
 
 
 def test_a_loss_that_is_not_a_number_names_step_loss_and_last_checkpoint(tmp_path: Path) -> None:
-    with pytest.raises(RunError, match=r"toy: the loss 'loss' became nan in phase 'first', step 5; last good") as caught:
+    with pytest.raises(
+        RunError, match=r"toy: the loss 'loss' became nan in phase 'first', step 5; last good"
+    ) as caught:
         train(Model(bad_at=5).job(tmp_path))
     assert "step 3" in caught.value.message
     assert torch.load(tmp_path / CHECKPOINT, weights_only=True)["iteration"] == 3

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from scipy.fft import dctn
 
-NEAR = 4
+NEAR = 2
 """Images whose 64-bit hashes differ in at most so many bits count as near-duplicates."""
 
 _BITS = np.array([k.bit_count() for k in range(256)], dtype=np.uint8)

@@ -1,6 +1,6 @@
 """Adversarial training of two domains: objectives, replay pool, the discriminators' side of a step.
 
-a is the source domain, b the target domain. Logits are any shape, positive = judged real. All means are taken in float32.
+a is the source domain, b the target domain. Logits have any shape, positive = judged real. Means are float32.
 """
 
 from __future__ import annotations

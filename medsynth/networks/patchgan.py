@@ -16,8 +16,8 @@ SLOPE = 0.2
 def patch_layers(inputs: int, *, width: int, levels: int, narrowing: bool = False) -> tuple[list[nn.Module], int]:
     """Return the layers in front of a judgment, and their output channels.
 
-    `levels` 4x4 convolutions of stride 2 (the first without norm), then one of stride 1; channels double from `width` up
-    to 8 * `width`. All end in a leaky ReLU.
+    `levels` 4x4 convolutions of stride 2 (the first without norm), then one of stride 1; channels double from `width`
+    up to 8 * `width`. All end in a leaky ReLU.
 
     Args:
         inputs: channels of the input.

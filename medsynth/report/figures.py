@@ -11,7 +11,7 @@ import numpy as np
 from medsynth.api import Predictions, Score
 from medsynth.report.roc import roc_band
 from medsynth.report.svg import DASHES, GRID, INK, MUTED, SERIES, new_figure, plain, to_svg
-from medsynth.report.tables import subject_label
+from medsynth.report.tables import metric_label, subject_label
 from medsynth.report.verdict import finite_interval
 from medsynth.statistics import roc_curve
 
@@ -97,7 +97,7 @@ def curves_figure(name: str, curves: Mapping[str, Sequence[float]]) -> str:
         plain(axes)
         epochs = np.arange(1, len(values) + 1)
         axes.plot(epochs, values, color=color, linewidth=1.6, marker="." if len(values) <= 30 else "", markersize=5)
-        axes.set_title(title, loc="left", fontsize=9.5, color=INK)
+        axes.set_title(metric_label(title), loc="left", fontsize=9.5, color=INK)
         axes.locator_params(axis="x", integer=True, nbins=4)
         axes.locator_params(axis="y", nbins=4)
         axes.margins(x=0.03, y=0.12)

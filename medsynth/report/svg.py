@@ -67,5 +67,6 @@ def to_svg(figure: Figure, name: str, description: str) -> str:
     text = re.sub(r'href="#', f'href="#{name}-', text)
     for color, variable in _VARIABLES.items():
         text = text.replace(color, f"var({variable})")
-    opening = f'<svg class="figure" role="img" aria-label="{escape(description, quote=True)}"'
+    width = f"--width: {figure.get_figwidth() * 6.4:.1f}rem"
+    opening = f'<svg class="figure" style="{width}" role="img" aria-label="{escape(description, quote=True)}"'
     return text.replace("<svg", opening, 1).strip()

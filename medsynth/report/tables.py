@@ -31,6 +31,11 @@ def subject_label(subject: str) -> str:
     return SUBJECTS.get(subject, subject)
 
 
+def metric_label(name: str) -> str:
+    """Return a score's or loss's name as readers should see it."""
+    return METRICS.get(name, name.replace("_", " "))
+
+
 def ordered(subjects: Iterable[str]) -> list[str]:
     """Return distinct subjects: the run's own row first, then the rows it is compared with, then others."""
     distinct = list(dict.fromkeys(subjects))
@@ -53,11 +58,15 @@ def number(value: float, unit: str = "") -> str:
         return f"{value / 1e6:.3g} M{suffix}"
     if abs(value) >= 1e3:
         return f"{value:,.0f}{suffix}"
+    if 0 < abs(value) < 0.1:
+        return f"{value:.4f}{suffix}"
     return (f"{value:.3f}" if abs(value) < 10 else f"{value:.1f}").removesuffix(".0") + suffix
 
 
 def percent(share: float) -> str:
-    """Return a share as percent with two decimals."""
+    """Return a share as percent with two decimals; what is not quite all is never rounded to 100 %."""
+    if 0.99995 <= share < 1:
+        return "> 99.99 %"
     return f"{100 * share:.2f} %" if math.isfinite(share) else "n/a"
 
 
@@ -78,12 +87,19 @@ class ScoreTable:
         columns: headings, with an arrow that points where better is.
         rows: label, cells in the order of the columns (None = not measured), number of cases.
         notes: details of the scores, each once.
+        main: label of the row that the run is about, if it is among them.
     """
 
     evaluator: str
     columns: tuple[str, ...]
     rows: tuple[tuple[str, tuple[Cell | None, ...], str], ...]
     notes: tuple[str, ...]
+    main: str
+
+    @property
+    def counted(self) -> bool:
+        """Whether any row rests on more than one case."""
+        return any(n not in ("", "1") for _, _, n in self.rows)
 
 
 def score_tables(scores: Sequence[Score]) -> dict[str, ScoreTable]:
@@ -105,9 +121,9 @@ def _score_table(evaluator: str, scores: Sequence[Score]) -> ScoreTable:
         rows.append((labels.get(subject, subject), cells, ", ".join(f"{n:,}" for n in counts)))
     directions = {score.name: score.higher_is_better for score in scores}
     arrows = {True: " ↑", False: " ↓", None: ""}
-    columns = tuple(METRICS.get(name, name.replace("_", " ")) + arrows[directions[name]] for name in names)
+    columns = tuple(metric_label(name) + arrows[directions[name]] for name in names)
     notes = tuple(dict.fromkeys(f"{labels.get(s.subject, s.subject)}: {s.detail}" for s in scores if s.detail))
-    return ScoreTable(evaluator, columns, tuple(rows), notes)
+    return ScoreTable(evaluator, columns, tuple(rows), notes, labels[MAIN])
 
 
 def cell(score: Score) -> Cell:

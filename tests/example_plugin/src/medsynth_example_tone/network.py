@@ -13,9 +13,7 @@ class ToneCurve(nn.Module):
     def __init__(self, channels: int, knots: int) -> None:
         super().__init__()
         self.arguments: dict[str, Any] = {"channels": channels, "knots": knots}
-        self.layers = nn.Sequential(
-            nn.Conv2d(channels, knots, 1), nn.Tanh(), nn.Conv2d(knots, channels, 1), nn.Tanh()
-        )
+        self.layers = nn.Sequential(nn.Conv2d(channels, knots, 1), nn.Tanh(), nn.Conv2d(knots, channels, 1), nn.Tanh())
 
     def forward(self, images: Tensor) -> Tensor:
         """Apply the curve."""

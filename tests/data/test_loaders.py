@@ -1,0 +1,148 @@
+import time
+
+import numpy as np
+import pytest
+import torch
+from scipy import ndimage
+
+from medsynth.data.augment import flip_affine_gain_gamma, flip_and_crop
+from medsynth.data.loaders import LabelledLoader, UnpairedLoader
+from medsynth.errors import InputError
+
+
+def unpaired(make_images, source=5, target=12, **changes):
+    options = {"batch_size": 2, "steps": 0, "seed": 1, "augment": False} | changes
+    return UnpairedLoader(make_images(source, domain="source"), make_images(target), **options)
+
+
+def labelled(groups, **changes):
+    options = {"batch_size": 4, "steps": 0, "seed": 1, "balance": True, "augment": False} | changes
+    return LabelledLoader(groups, **options)
+
+
+def seen(loader, name):
+    return torch.cat([batch[name] for batch in loader])
+
+
+def partners(batches):
+    rows = [batch[name][:, 0, 0, 0].tolist() for batch in batches for name in ("source", "target")]
+    return {pair for k in range(0, len(rows), 2) for pair in zip(rows[k], rows[k + 1], strict=True)}
+
+
+def assert_equal_batches(first, second):
+    for left, right in zip(first, second, strict=True):
+        assert all(torch.equal(left[name], right[name]) for name in left)
+
+
+def test_an_epoch_goes_once_through_the_larger_domain_and_evenly_through_the_smaller(make_images):
+    loader = unpaired(make_images)
+    assert len(loader) == 6
+    counts = {name: torch.unique(seen(loader, name)[:, 0, 0, 0], return_counts=True)[1] for name in ("source", "target")}
+    assert counts["target"].tolist() == [1] * 12
+    assert sorted(counts["source"].tolist()) == [2, 2, 2, 3, 3]
+
+
+def test_partners_change_with_the_epoch_and_come_back_with_it(make_images):
+    loader = unpaired(make_images, source=12)
+    first = list(loader)
+    loader.set_epoch(1)
+    assert partners(first) != partners(list(loader))
+    loader.set_epoch(0)
+    assert_equal_batches(first, loader)
+
+
+@pytest.mark.parametrize("augment", [False, True])
+def test_worker_processes_do_not_change_the_batches(make_images, augment):
+    assert_equal_batches(unpaired(make_images, augment=augment), unpaired(make_images, augment=augment, workers=2))
+    group = [make_images(9)]
+    assert_equal_batches(labelled(group, augment=augment), labelled(group, augment=augment, workers=2))
+
+
+def test_the_global_random_state_neither_matters_nor_moves(make_images):
+    torch.manual_seed(0)
+    before = torch.get_rng_state()
+    first = list(unpaired(make_images, augment=True))
+    assert torch.equal(before, torch.get_rng_state())
+    torch.manual_seed(99)
+    assert_equal_batches(first, unpaired(make_images, augment=True))
+
+
+def test_steps_set_the_length_of_an_epoch(make_images):
+    assert len(list(unpaired(make_images, steps=40))) == len(unpaired(make_images, steps=40)) == 40
+    assert len(unpaired(make_images, source=1, target=1, batch_size=8)) == 1
+
+
+def test_balanced_epochs_show_both_classes_equally_often(make_images):
+    rare = make_images(11, labels=[1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1])
+    for epoch in range(3):
+        loader = labelled([rare], batch_size=5, steps=3)
+        loader.set_epoch(epoch)
+        positives = int(seen(loader, "label").sum())
+        assert abs(2 * positives - 15) == 1
+
+
+def test_without_balance_every_image_comes_once_with_its_own_label(make_images):
+    real, synthetic = make_images(5), make_images(7)
+    batches = list(labelled([real, synthetic], batch_size=3, balance=False))
+    values = {round(float(v), 4) for group in (real, synthetic) for v in group.pixels[:, 0, 0, 0]}
+    assert {round(float(v), 4) for b in batches for v in b["image"][:, 0, 0, 0]} == values
+    assert sum(len(b["label"]) for b in batches) == 12
+    labels = {round(float(v), 4): r.label for g in (real,) for v, r in zip(g.pixels[:, 0, 0, 0], g.records, strict=True)}
+    shown = [(round(float(v), 4), int(n)) for b in batches for v, n in zip(b["image"][:, 0, 0, 0], b["label"], strict=True)]
+    assert all((v, n) in shown for v, n in labels.items())
+
+
+def test_images_without_label_are_refused(make_images):
+    with pytest.raises(InputError, match="1 images have no label, first target1"):
+        labelled([make_images(3, labels=[0, None, 1])])
+
+
+def test_a_single_class_cannot_be_balanced(make_images):
+    with pytest.raises(InputError, match="all 2 training images have label 1"):
+        labelled([make_images(2, labels=[1, 1])])
+
+
+def test_an_empty_domain_is_refused(make_images):
+    with pytest.raises(InputError, match="no source images"):
+        UnpairedLoader(make_images(0), make_images(2), batch_size=1, steps=0, seed=0, augment=False)
+
+
+def test_flip_and_crop_equals_cutting_the_enlarged_image():
+    image = torch.rand(1, 1, 16, 16) * 2 - 1
+    large = torch.nn.functional.interpolate(image, size=(18, 18), mode="bilinear")
+    plain = flip_and_crop(image, np.array([[0.9, 0.5, 0.99]]))
+    assert torch.equal(plain[0], large[0, :, 1:17, 2:18])
+    assert torch.equal(flip_and_crop(image, np.array([[0.1, 0.5, 0.99]])), plain.flip(-1))
+
+
+def test_the_affine_augmentation_agrees_with_scipy():
+    grid = np.mgrid[-1:1:33j, -1:1:33j]
+    unit = np.exp(-8 * ((grid[0] - 0.2) ** 2 + (grid[1] + 0.1) ** 2))
+    draws = np.array([[0.9, 1.0, 0.0, 0.5, 0.5, 0.5, 0.5]])
+    angle, zoom, middle = np.radians(7), 0.9, 16.0
+    matrix = np.array([[np.cos(angle), np.sin(angle)], [-np.sin(angle), np.cos(angle)]]) / zoom
+    expected = ndimage.affine_transform(unit, matrix, middle - matrix @ [middle, middle], order=1, mode="grid-constant")
+    result = flip_affine_gain_gamma(torch.from_numpy(unit * 2 - 1).float()[None, None], draws)
+    np.testing.assert_allclose((result[0, 0].numpy() + 1) / 2, expected, atol=1e-5)
+
+
+def test_neutral_draws_leave_the_image_as_it_is_and_flips_mirror_it():
+    image = torch.rand(1, 3, 12, 12) * 2 - 1
+    neutral = np.full((1, 7), 0.5)
+    torch.testing.assert_close(flip_affine_gain_gamma(image, neutral), image, atol=1e-5, rtol=0)
+    neutral[0, 0] = 0.0
+    torch.testing.assert_close(flip_affine_gain_gamma(image, neutral), image.flip(-1), atol=1e-5, rtol=0)
+
+
+def test_augmented_images_stay_in_range_whatever_is_drawn():
+    images = torch.rand(64, 1, 16, 16) * 2 - 1
+    result = flip_affine_gain_gamma(images, np.random.default_rng(0).random((64, 7)))
+    assert -1 <= float(result.min()) <= float(result.max()) <= 1
+    assert not torch.allclose(result, images, atol=0.05)
+
+
+def test_a_batch_of_eight_takes_far_less_than_a_training_step(make_images):
+    loader = labelled([make_images(400, size=64)], batch_size=8, steps=40, augment=True)
+    started = time.perf_counter()
+    list(loader)
+    assert (time.perf_counter() - started) / 40 < 0.05

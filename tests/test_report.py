@@ -1,0 +1,319 @@
+"""The report is one safe, honest, repeatable page."""
+
+import base64
+import io
+import re
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.metrics import roc_curve as sklearn_roc_curve
+
+from medsynth.api import Predictions, Score, Section
+from medsynth.report import GalleryRow, ReportContent, screening, verdict, write_report
+from medsynth.report.pictures import gallery, png_address
+from medsynth.report.roc import roc_band
+from medsynth.report.screening import positive_likelihood_ratio, screening_table
+from medsynth.report.tables import duration, number, ordered, percent
+
+EVIL = "<script>alert('x')</script>\"'&"
+VOID = {"meta", "img", "br", "hr", "link", "input", "path", "use"}
+
+
+class Page(HTMLParser):
+    """Collects what a page holds and checks that every element is closed in order."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.elements: list[tuple[str, dict[str, str | None]]] = []
+        self.headings: list[int] = []
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+        if re.fullmatch("h[1-6]", tag):
+            self.headings.append(int(tag[1]))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag, attributes):
+        self.elements.append((tag, dict(attributes)))
+
+    def handle_endtag(self, tag):
+        if tag not in VOID:
+            assert self.open.pop() == tag
+
+
+def predictions(shift: float, *, cases: int = 60) -> Predictions:
+    generator = np.random.default_rng(4)
+    labels = np.repeat([0, 1], cases // 2)
+    return Predictions(
+        probabilities=1 / (1 + np.exp(-generator.normal(size=cases) - shift * labels)),
+        labels=labels,
+        patients=np.array([f"p{index // 2}" for index in range(cases)]),
+        threshold=0.5,
+    )
+
+
+def score(name: str, subject: str, value: float, low=None, high=None, **more) -> Score:
+    return Score(
+        evaluator=more.pop("evaluator", "diagnostic"),
+        name=name,
+        subject=subject,
+        value=value,
+        low=low,
+        high=high,
+        **more,
+    )
+
+
+@pytest.fixture(scope="module")
+def content() -> ReportContent:
+    image = np.linspace(-1, 1, 64, dtype=np.float32).reshape(1, 8, 8)
+    return ReportContent(
+        title=f"Run {EVIL}",
+        plan={"preset": "quick", "seeds": [1, 2], "generator": {"name": "cyclegan", EVIL: EVIL}},
+        run={"versions": {"torch": "2"}, "note": EVIL},
+        scores=[
+            score("roc_auc", "real-only", 0.85, 0.78, 0.92, n=60, higher_is_better=True, detail=EVIL),
+            score("roc_auc", "synthetic", 0.93, 0.88, 0.97, n=60, higher_is_better=True),
+            score("sensitivity", "synthetic", 0.995, 0.97, 1.0),
+            score("specificity", "synthetic", 0.9722, 0.95, 0.99),
+            score("kid", "synthetic", 0.0123, evaluator="image-quality", n=60, higher_is_better=False),
+            score("kid", "source", 0.2, evaluator="image-quality", n=60, higher_is_better=False),
+            score("distance", EVIL, float("nan"), evaluator=EVIL),
+        ],
+        measurements=[score("latency", "classifier", 12.0, evaluator="efficiency", unit="ms", measured=True)],
+        predictions={"real-only": predictions(1.0), "synthetic": predictions(2.0)},
+        gallery=[
+            GalleryRow(source=image, synthetic=-image, nearest=image, truth=image, caption=EVIL),
+            GalleryRow(source=image[0], synthetic=np.repeat(image, 3, axis=0)),
+        ],
+        curves={EVIL: {"adversarial": [1.0, 0.5], EVIL: [1.0, 2.0], "empty": []}},
+        validation={"classifier": {"roc_auc": [0.5, 0.9]}},
+        counts={EVIL: {"train": 3}, "target": {"test": 4}},
+        stage_seconds={"generator": 200.0},
+        warnings=[EVIL],
+        sections=[Section(title=EVIL, html="<p class='mine'>from a plugin</p>")],
+        references=[EVIL],
+        positive=EVIL,
+    )
+
+
+@pytest.fixture(scope="module")
+def text(content, tmp_path_factory) -> str:
+    return write_report(tmp_path_factory.mktemp("report"), content).read_text(encoding="utf-8")
+
+
+@pytest.fixture(scope="module")
+def page(text) -> Page:
+    return Page(text)
+
+
+def test_nothing_a_user_wrote_becomes_markup(text, page):
+    assert "<script" not in text
+    assert "script" not in {tag for tag, _ in page.elements}
+    assert "&lt;script&gt;" in text
+
+
+def test_the_html_of_a_plugin_section_is_kept(page):
+    assert ("p", {"class": "mine"}) in page.elements
+
+
+def test_the_page_loads_nothing(text, page):
+    for _, attributes in page.elements:
+        for name in ("src", "href", "xlink:href", "data", "action", "srcset"):
+            assert (attributes.get(name) or "#").startswith(("#", "data:image/png;base64,"))
+    assert "@import" not in text
+    assert "url(http" not in text
+
+
+def test_the_page_is_accessible(page):
+    tags = [tag for tag, _ in page.elements]
+    assert dict(page.elements[0:3][0][1]) == {"lang": "en"} if tags[0] == "html" else True
+    assert ("html", {"lang": "en"}) in page.elements
+    assert all(attributes.get("alt") for tag, attributes in page.elements if tag == "img")
+    assert all(attributes.get("aria-label") for tag, attributes in page.elements if tag == "svg")
+    assert all(attributes.get("scope") for tag, attributes in page.elements if tag == "th")
+    assert tags.count("caption") == tags.count("table")
+
+
+def test_headings_never_skip_a_level(page):
+    assert page.headings[0] == 1
+    assert page.headings.count(1) == 1
+    assert all(after - before <= 1 for before, after in zip(page.headings, page.headings[1:], strict=False))
+
+
+def test_ids_are_unique_and_links_lead_to_them(page):
+    ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
+    links = [a.get("href") or a.get("xlink:href") for tag, a in page.elements if tag in ("a", "use")]
+    assert len(ids) == len(set(ids))
+    assert {link.removeprefix("#") for link in links if link} <= set(ids)
+
+
+def test_equal_content_gives_equal_bytes(content, text, tmp_path):
+    assert write_report(tmp_path, content).read_text(encoding="utf-8") == text
+    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+
+
+def test_a_run_without_results_still_has_a_page(tmp_path):
+    text = write_report(tmp_path, ReportContent(title="empty")).read_text(encoding="utf-8")
+    Page(text)
+    assert "nothing can be said about the value of synthesis" in text
+    for absent in ('id="screening"', 'id="translation"', 'id="classification"', 'id="training"', "None"):
+        assert absent not in text
+
+
+def test_a_single_row_without_both_classes_has_no_roc_curve(tmp_path):
+    one_class = Predictions(
+        probabilities=np.array([0.2, 0.8]), labels=np.array([1, 1]), patients=np.array(["a", "b"]), threshold=0.5
+    )
+    text = write_report(tmp_path, ReportContent(title="one", predictions={"synthetic": one_class})).read_text()
+    assert "ROC on real test images" not in text
+    assert "threshold 0.5" in text
+
+
+def auc(subject: str, value: float, low=None, high=None, **more) -> Score:
+    return score("roc_auc", subject, value, low, high, **more)
+
+
+@pytest.mark.parametrize(
+    ("main", "baseline", "tone", "words"),
+    [
+        ((0.93, 0.88, 0.97), (0.85, 0.78, 0.92), "uncertain", "AUC 0.93 (0.88 to 0.97) against 0.85 (0.78 to 0.92) real only: "
+         "the intervals overlap, so the gain is not certain."),
+        ((0.80, 0.70, 0.90), (0.85, 0.78, 0.92), "uncertain", "the intervals overlap, so the loss is not certain."),
+        ((0.95, 0.93, 0.97), (0.85, 0.78, 0.92), "better", "the intervals do not overlap, so synthetic images helped"),
+        ((0.70, 0.65, 0.75), (0.85, 0.78, 0.92), "worse", "the intervals do not overlap, so synthetic images did harm"),
+        ((0.85, 0.80, 0.90), (0.85, 0.78, 0.92), "uncertain", "no difference was seen."),
+        ((0.93,), (0.85, 0.78, 0.92), "uncertain", "without intervals the gain of 0.08 cannot be told from chance."),
+        ((0.93, 0.88, float("nan")), (0.95,), "uncertain", "AUC 0.93 against 0.95 real only: without intervals the loss of 0.02"),
+        ((0.92, 0.92, 0.95), (0.85, 0.78, 0.92), "uncertain", "overlap, so the gain is not certain"),
+    ],
+)  # fmt: skip
+def test_the_verdict_claims_no_more_than_the_intervals_allow(main, baseline, tone, words):
+    found = verdict([auc("synthetic", *main), auc("real-only", *baseline)])
+    assert found.tone == tone
+    assert words in found.sentence
+
+
+@pytest.mark.parametrize(
+    ("scores", "words"),
+    [
+        ([], "No AUC was measured"),
+        ([auc("synthetic", float("nan")), auc("oracle", 0.9)], "No AUC was measured"),
+        ([auc("synthetic", 0.9)], "without a row trained on real images only, the value of synthesis is unknown"),
+        ([auc("real-only", 0.9)], "there is no classifier trained with synthetic images"),
+    ],
+)
+def test_the_verdict_says_what_is_missing(scores, words):
+    found = verdict(scores)
+    assert found.tone == "unknown"
+    assert words in found.sentence
+
+
+def test_the_verdict_remarks_on_guessing_on_the_oracle_and_on_the_number_of_cases():
+    found = verdict([auc("synthetic", 0.55, 0.45, 0.65, n=1200), auc("oracle", 0.98, 0.95, 1.0)])
+    assert [remark[:30] for remark in found.remarks] == [
+        "The interval includes 0.5: thi",
+        "The oracle, trained with true ",
+        "Measured on 1,200 real test im",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("prevalence", "ppv", "npv", "positive", "needed"),
+    [
+        (0.0002, 0.71, 99.9999, 2.80, 5025.1),
+        (0.09, 77.97, 99.95, 11.48, 11.17),
+        (0.308, 94.09, 99.77, 32.57, 3.26),
+        (0.40, 95.98, 99.66, 41.47, 2.51),
+    ],
+)
+def test_screening_reproduces_the_paper(prevalence, ppv, npv, positive, needed):
+    row = screening(0.9950, 0.9722, prevalence)
+    assert 100 * row.ppv == pytest.approx(ppv, abs=0.006)
+    assert 100 * row.npv == pytest.approx(npv, abs=0.006)
+    assert 100 * row.screen_positive == pytest.approx(positive, abs=0.006)
+    assert row.number_needed == pytest.approx(needed, rel=1e-3)
+
+
+def test_the_likelihood_ratio_reproduces_the_paper():
+    assert positive_likelihood_ratio(0.9950, 0.9722) == pytest.approx(35.79, abs=0.005)
+
+
+def test_screening_with_a_useless_or_perfect_test_does_not_divide_by_zero():
+    assert screening(0.0, 1.0, 0.1).number_needed == float("inf")
+    assert np.isnan(screening(0.0, 1.0, 0.1).ppv)
+    assert np.isnan(screening(1.0, 0.0, 0.1).npv)
+    assert positive_likelihood_ratio(0.9, 1.0) == float("inf")
+
+
+def test_the_screening_table_needs_both_rates_and_uses_their_intervals(content):
+    table = screening_table(content.scores, "synthetic")
+    assert table is not None
+    assert table.ppv_ranges[2] == (screening(0.97, 0.95, 0.09).ppv, screening(1.0, 0.99, 0.09).ppv)
+    assert screening_table(content.scores, "real-only") is None
+
+
+def test_the_roc_band_equals_percentiles_of_curves_computed_one_by_one():
+    judged = predictions(1.0, cases=30)
+    band = roc_band(judged, seed=3, resamples=40, points=11)
+    owner = np.unique(judged.patients, return_inverse=True)[1]
+    from medsynth.statistics import patient_draws
+
+    rows = []
+    for draw in np.concatenate(list(patient_draws(15, 40, seed=3))):
+        cases = np.concatenate([np.flatnonzero(owner == patient) for patient in draw])
+        false, true, _ = sklearn_roc_curve(judged.labels[cases], judged.probabilities[cases], drop_intermediate=False)
+        rows.append([true[false <= rate + 1e-12].max() for rate in band.false_positive_rate])
+    np.testing.assert_allclose(band.low, np.percentile(rows, 2.5, axis=0), atol=1e-12)
+    np.testing.assert_allclose(band.high, np.percentile(rows, 97.5, axis=0), atol=1e-12)
+
+
+def test_one_patient_has_no_roc_band():
+    judged = predictions(1.0, cases=4)
+    alone = Predictions(
+        probabilities=judged.probabilities, labels=judged.labels, patients=np.array(["a"] * 4), threshold=0.5
+    )
+    assert roc_band(alone, seed=0) is None
+
+
+def pixels(address: str) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(address.partition(",")[2]))))
+
+
+def test_gallery_images_keep_orientation_and_grey_levels():
+    image = np.array([[-1, 0, 1], [1, 2, -2]], dtype=np.float32)
+    assert pixels(png_address(image[None])).tolist() == [[0, 128, 255], [255, 255, 0]]
+    assert pixels(png_address(np.stack([image] * 3))).shape == (2, 3, 3)
+
+
+def test_large_galleries_are_cut_before_the_page_grows_too_large():
+    noise = np.random.default_rng(0).uniform(-1, 1, (3, 400, 400)).astype(np.float32)
+    rows = gallery([GalleryRow(source=noise, synthetic=noise, nearest=noise, truth=noise)] * 12)
+    assert 1 <= len(rows) < 12
+    assert sum(len(image["address"]) for row in rows for image in row["images"]) < 8_000_000
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(391776, "391,776"), (2.89e8, "289 M"), (5.2e9, "5.2 G"), (0.0009, "0.0009"), (0.98362, "0.984"), (43.21, "43.2"), (float("nan"), "n/a")],
+)  # fmt: skip
+def test_numbers_are_shown_with_the_digits_that_matter(value, shown):
+    assert number(value) == shown
+
+
+def test_what_is_not_quite_all_is_never_rounded_to_it():
+    assert [percent(share) for share in (0.999999, 1.0, 0.5)] == ["> 99.99 %", "100.00 %", "50.00 %"]
+
+
+def test_the_own_row_comes_first_and_unknown_rows_last():
+    assert ordered(["zebra", "oracle", "synthetic", "real-only"]) == ["synthetic", "real-only", "oracle", "zebra"]
+
+
+def test_durations_are_readable():
+    assert [duration(seconds) for seconds in (3.21, 119.7, 7300)] == ["3.2 s", "2 min 0 s", "2 h 1 min"]
