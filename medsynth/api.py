@@ -195,6 +195,11 @@ def constant_then_linear(constant_share: float) -> Callable[[float], float]:
     return factor
 
 
+def constant(_: float) -> float:
+    """Learning-rate factor 1 throughout."""
+    return 1.0
+
+
 def warmup_then_cosine(warmup_share: float) -> Callable[[float], float]:
     """Learning-rate factor rising linearly to 1 during `warmup_share`, then falling as a cosine to zero.
 
@@ -219,7 +224,7 @@ def progress(engine: Engine) -> float:
     """
     state = engine.state
     total = (state.max_epochs or 1) * (state.epoch_length or 1)
-    return min(max(state.iteration - 1, 0) / total, 1.0)
+    return float(min(max(state.iteration - 1, 0) / total, 1.0))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -250,7 +255,7 @@ class Phase:
     optimizers: Mapping[str, torch.optim.Optimizer]
     batch_size: int
     epoch_steps: int = 0
-    schedule: Callable[[float], float] = constant_then_linear(1.0)
+    schedule: Callable[[float], float] = constant
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

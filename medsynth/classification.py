@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -84,7 +84,7 @@ def validate(network: nn.Module, images: Images, policy: Policy) -> tuple[Key, d
     return selection_key(*values.values()), values
 
 
-def test(
+def judge(
     network: nn.Module, validation: Images, images: Images, *, policy: Policy, threshold_policy: str
 ) -> Predictions:
     """Choose the threshold on validation images, then predict the test images."""
@@ -104,11 +104,8 @@ def write_predictions(path: Path, predictions: Predictions, names: Sequence[str]
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["image", "patient", "label", "probability", "decision"])
-    rows: Mapping[str, Sequence[object]] = {
-        "patient": predictions.patients.tolist(),
-        "label": predictions.labels.tolist(),
-        "probability": predictions.probabilities.tolist(),
-    }
-    for name, patient, label, probability in zip(names, *rows.values(), strict=True):
-        writer.writerow([name, patient, label, repr(probability), int(float(probability) >= predictions.threshold)])  # type: ignore[arg-type]
+    decisions = (predictions.probabilities >= predictions.threshold).astype(int)
+    columns = (predictions.patients, predictions.labels, predictions.probabilities, decisions)
+    for row in zip(names, *(column.tolist() for column in columns), strict=True):
+        writer.writerow(row)
     write_text(path, text.getvalue())

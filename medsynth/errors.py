@@ -45,7 +45,7 @@ class RunError(MedsynthError):
     exit_code = 1
 
 
-class Interrupted(MedsynthError):
+class Interrupted(MedsynthError):  # noqa: N818 - stopping on request is no error
     """The run was stopped by a signal after saving; it continues with ``--resume``."""
 
     exit_code = 130

@@ -11,7 +11,7 @@ from typing import Any, cast
 import numpy as np
 
 from medsynth.api import Classifier, Evidence, Extractor, Generator, ImageSet, Predictions, Score
-from medsynth.classification import test, write_predictions
+from medsynth.classification import judge, write_predictions
 from medsynth.data import Data
 from medsynth.data.images import Images
 from medsynth.files import write_json
@@ -60,7 +60,7 @@ def _predict(seed_run: SeedRun, data: Data, classifiers: Mapping[str, Classifier
     predictions = {}
     for name, classifier in classifiers.items():
         network = next(iter(classifier.networks().values()))
-        predictions[name] = test(
+        predictions[name] = judge(
             network, validation, real, policy=policy_of(plan), threshold_policy=plan.training.threshold
         )
         path = seed_run.folder / "evaluation" / f"predictions-{name}.csv"

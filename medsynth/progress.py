@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
 from rich.console import Console
@@ -22,18 +22,11 @@ class Task(Protocol):
 class Watch(Protocol):
     """Shows progress."""
 
-    def task(self, name: str, total: int, done: int = 0) -> AbstractTask:
+    def task(self, name: str, total: int, done: int = 0) -> AbstractContextManager[Task]:
         """Return a context manager that yields a `Task`."""
 
     def say(self, text: str) -> None:
         """Show one line."""
-
-
-class AbstractTask(Protocol):
-    """A context manager around a `Task`."""
-
-    def __enter__(self) -> Task: ...
-    def __exit__(self, *error: object) -> bool | None: ...
 
 
 class Silent:
@@ -43,7 +36,7 @@ class Silent:
         """Do nothing."""
 
     @contextmanager
-    def task(self, name: str, total: int, done: int = 0) -> Iterator[Silent]:
+    def task(self, name: str, total: int, done: int = 0) -> Iterator[Task]:  # noqa: ARG002
         """Yield a task that shows nothing."""
         yield self
 

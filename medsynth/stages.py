@@ -1,4 +1,4 @@
-"""The stages that train and translate: each reads what earlier ones left, works in its own folder, returns what it made."""
+"""The stages that prepare, train and translate: each works in its own folder and returns what it made."""
 
 from __future__ import annotations
 
@@ -112,6 +112,7 @@ def synthesize_training_set(seed_run: SeedRun, data: Data, generator: Generator)
 
 
 def translate(seed_run: SeedRun, generator: Generator, source: Images, folder: str) -> Images:
+    """Translate `source` into a folder of the run."""
     run = seed_run.run
     return synthesize(
         generator,

@@ -31,7 +31,7 @@ def stop_on_signals() -> Iterator[Stop]:
         yield stop
         return
 
-    def request(number: int, frame: FrameType | None) -> None:
+    def request(_number: int, _frame: FrameType | None) -> None:
         if stop.requested:
             raise KeyboardInterrupt
         stop.requested = True

@@ -39,7 +39,8 @@ def synthesize(
 
 def to_bytes(images: np.ndarray) -> np.ndarray:
     """Map float images in [-1, 1] to 8-bit values 0..255."""
-    return np.round((np.clip(images, -1.0, 1.0) + 1.0) * 127.5).astype(np.uint8)
+    values: np.ndarray = np.round((np.clip(images, -1.0, 1.0) + 1.0) * 127.5).astype(np.uint8)
+    return values
 
 
 def png(image: np.ndarray) -> bytes:

@@ -236,8 +236,11 @@ def _imports(module: str, seen: set[str] | None = None) -> set[str]:
     package = module.rpartition(".")[0]
     found: set[str] = set()
     for node in ast.walk(ast.parse(inspect.getsource(importlib.import_module(module)))):
-        names = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-        names += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+        names = []
+        if isinstance(node, ast.ImportFrom):
+            names = [f"{package}.{node.module}" if node.level == 1 else node.module or ""]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
         for name in names:
             if name == "__future__":
                 continue

@@ -163,7 +163,7 @@ class _Loop:
                 self.job.stop.check()
 
         def epoch_completed(engine: Engine) -> None:
-            self._end_epoch(phase, engine.state.epoch_length)
+            self._end_epoch(engine.state.epoch_length)
             self.save()
             self.job.stop.check()
 
@@ -203,7 +203,8 @@ class _Loop:
         if bad:
             raise RunError(
                 f"{self.job.name}: the loss '{bad[0]}' became {float(self.sums[bad[0]])} in phase "
-                f"'{self.job.phases[self.phase_index].name}', step {self.iteration}; last good checkpoint: {self.saved_at}",
+                f"'{self.job.phases[self.phase_index].name}', step {self.iteration}; "
+                f"last good checkpoint: {self.saved_at}",
                 hint="Lower the learning rate, use --set training.precision=fp32, or look at the images with "
                 "'medsynth data check'.",
             )
@@ -214,7 +215,7 @@ class _Loop:
         done = self.iteration % steps or steps
         return {name: float(value) / done for name, value in self.sums.items()}
 
-    def _end_epoch(self, phase: Phase, steps: int) -> None:
+    def _end_epoch(self, steps: int) -> None:
         self._refuse_non_finite()
         record = self.history["phases"][self.phase_index]
         for name, value in self.sums.items():

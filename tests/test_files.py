@@ -26,9 +26,13 @@ def test_a_write_that_fails_keeps_the_previous_content(tmp_path: Path, monkeypat
 
 
 def test_a_folder_appears_only_when_its_block_succeeds(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="halfway"), new_folder(tmp_path / "out") as folder:
-        (folder / "a").write_text("a")
-        raise ValueError("halfway")
+    def fail() -> None:
+        with new_folder(tmp_path / "out") as folder:
+            (folder / "a").write_text("a")
+            raise ValueError("halfway")
+
+    with pytest.raises(ValueError, match="halfway"):
+        fail()
     assert list(tmp_path.iterdir()) == []
     with new_folder(tmp_path / "out") as folder:
         (folder / "a").write_text("a")

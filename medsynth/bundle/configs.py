@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from medsynth.errors import RunError
@@ -34,58 +35,55 @@ format=%(asctime)s - %(name)s - %(levelname)s - %(message)s
 """
 
 
-def inference_config(
-    target: str, arguments: Mapping[str, Any], preprocessing: Sequence[Mapping[str, Any]]
-) -> dict[str, Any]:
-    """Return configs/inference.json: classify a folder, write ``eval/predictions.csv``.
-
-    Each line of that file is ``name,probability of the positive class`` without a header, the name relative to
-    ``dataset_dir``.
+@dataclass(frozen=True)
+class _Task:
+    """What differs between classifying and translating.
 
     Args:
-        target: dotted path of the classifier's class.
-        arguments: its keyword arguments.
-        preprocessing: MONAI transforms as configs, for the key ``image``.
-
-    Raises:
-        RunError: a transform or an argument cannot be carried by a plain MONAI config.
+        weights: file below ``models/``.
+        inputs, outputs: default folders below the bundle.
+        item: expression that turns a `path` into a data item.
     """
-    saver = {
-        "_target_": "ClassificationSaver",
-        "output_dir": "@output_dir",
-        "filename": "predictions.csv",
-        "batch_transform": "$lambda batch: [{'filename_or_obj': item['name']} for item in batch]",
-        "output_transform": "$lambda output: [item['pred'][1:2] for item in output]",
-    }
-    return _config(
-        target,
-        arguments,
-        preprocessing,
-        weights="model.pt",
-        folders=("samples/target", "eval"),
-        item="{'image': path, 'name': os.path.relpath(path, @dataset_dir)}",
-        postprocessing=[{"_target_": "Activationsd", "keys": "pred", "softmax": True}],
-        handlers=[saver],
-    )
+
+    weights: str
+    inputs: str
+    outputs: str
+    item: str
+    postprocessing: tuple[Mapping[str, Any], ...]
+    handlers: tuple[Mapping[str, Any], ...] = ()
 
 
-def translate_config(
-    target: str, arguments: Mapping[str, Any], preprocessing: Sequence[Mapping[str, Any]]
-) -> dict[str, Any]:
-    """Return configs/translate.json: translate a folder, write 8-bit PNG files into ``eval/translated``.
-
-    Args and errors as in `inference_config`, for the generator.
-    """
-    half = 0.5 / 255
-    postprocessing: list[dict[str, Any]] = [
+_CLASSIFY = _Task(
+    weights="model.pt",
+    inputs="samples/target",
+    outputs="eval",
+    item="{'image': path, 'name': os.path.relpath(path, @dataset_dir)}",
+    postprocessing=({"_target_": "Activationsd", "keys": "pred", "softmax": True},),
+    handlers=(
+        {
+            "_target_": "ClassificationSaver",
+            "output_dir": "@output_dir",
+            "filename": "predictions.csv",
+            "batch_transform": "$lambda batch: [{'filename_or_obj': item['name']} for item in batch]",
+            "output_transform": "$lambda output: [item['pred'][1:2] for item in output]",
+        },
+    ),
+)
+_HALF = 0.5 / 255
+_TRANSLATE = _Task(
+    weights="translator.pt",
+    inputs="samples/source",
+    outputs="eval/translated",
+    item="{'image': path, 'pred_meta_dict': {'filename_or_obj': path}}",
+    postprocessing=(
         # The writer cuts off decimals; shifting the range by half a grey level makes it round.
         {
             "_target_": "ScaleIntensityRanged",
             "keys": "pred",
             "a_min": -1.0,
             "a_max": 1.0,
-            "b_min": half,
-            "b_max": 1 + half,
+            "b_min": _HALF,
+            "b_max": 1 + _HALF,
             "clip": True,
         },
         # The writer expects columns first, networks have rows first.
@@ -104,54 +102,69 @@ def translate_config(
             "separate_folder": False,
             "print_log": False,
         },
-    ]
-    return _config(
-        target,
-        arguments,
-        preprocessing,
-        weights="translator.pt",
-        folders=("samples/source", "eval/translated"),
-        item="{'image': path, 'pred_meta_dict': {'filename_or_obj': path}}",
-        postprocessing=postprocessing,
-        handlers=[],
-    )
+    ),
+)
+
+
+def inference_config(
+    target: str, arguments: Mapping[str, Any], preprocessing: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Return configs/inference.json: classify a folder, write ``eval/predictions.csv``.
+
+    Each line of that file is ``name,probability of the positive class`` without a header, the name relative to
+    ``dataset_dir``.
+
+    Args:
+        target: dotted path of the classifier's class.
+        arguments: its keyword arguments.
+        preprocessing: MONAI transforms as configs, for the key ``image``.
+
+    Raises:
+        RunError: a transform or an argument cannot be carried by a plain MONAI config.
+    """
+    return _config(_CLASSIFY, target, arguments, preprocessing)
+
+
+def translate_config(
+    target: str, arguments: Mapping[str, Any], preprocessing: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Return configs/translate.json: translate a folder, write 8-bit PNG files into ``eval/translated``.
+
+    Args and errors as in `inference_config`, for the generator.
+    """
+    return _config(_TRANSLATE, target, arguments, preprocessing)
 
 
 def _config(
-    target: str,
-    arguments: Mapping[str, Any],
-    preprocessing: Sequence[Mapping[str, Any]],
-    *,
-    weights: str,
-    folders: tuple[str, str],
-    item: str,
-    postprocessing: Sequence[Mapping[str, Any]],
-    handlers: Sequence[Mapping[str, Any]],
+    task: _Task, target: str, arguments: Mapping[str, Any], preprocessing: Sequence[Mapping[str, Any]]
 ) -> dict[str, Any]:
-    """Return the parts that classifying and translating share, in the order in which a reader needs them."""
+    """Return a config in the order in which a reader needs its parts."""
     refuse_evaluated(arguments, "the network's arguments")
     for transform in preprocessing:
         refuse_foreign(transform)
-    loader = {
-        "_target_": "CheckpointLoader",
-        "load_path": f"$@bundle_root + '/models/{weights}'",
-        "load_dict": {"model": "@network"},
-        "map_location": "@device",
-    }
-    # Metadata are dropped before the network: they slow it down and are not needed after the last spatial transform.
-    last = {"_target_": "EnsureTyped", "keys": "image", "dtype": "$torch.float32", "track_meta": False}
     return {
         "imports": ["$import os", "$import pathlib"],
         "bundle_root": ".",
         "device": "$torch.device('cuda' if torch.cuda.is_available() else 'cpu')",
-        "dataset_dir": f"$@bundle_root + '/{folders[0]}'",
-        "output_dir": f"$@bundle_root + '/{folders[1]}'",
+        "dataset_dir": f"$@bundle_root + '/{task.inputs}'",
+        "output_dir": f"$@bundle_root + '/{task.outputs}'",
+        **_data(task, preprocessing),
+        "network_def": {"_target_": target, **arguments},
+        "network": "$@network_def.to(@device)",
+        **_engine(task),
+        "initialize": ["$monai.utils.set_determinism(seed=0)"],
+        "run": ["$@evaluator.run()"],
+    }
+
+
+def _data(task: _Task, preprocessing: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    # Metadata are dropped before the network: they slow it down and are not needed after the last spatial transform.
+    last = {"_target_": "EnsureTyped", "keys": "image", "dtype": "$torch.float32", "track_meta": False}
+    return {
         "suffixes": list(SUFFIXES),
         "files": "$sorted(str(path) for path in pathlib.Path(@dataset_dir).rglob('*')"
         " if path.name.lower().endswith(tuple(@suffixes)))",
-        "items": f"$[{item} for path in @files]",
-        "network_def": {"_target_": target, **arguments},
-        "network": "$@network_def.to(@device)",
+        "items": f"$[{task.item} for path in @files]",
         "preprocessing": {"_target_": "Compose", "transforms": [*preprocessing, last]},
         "dataset": {"_target_": "Dataset", "data": "@items", "transform": "@preprocessing"},
         "dataloader": {
@@ -161,9 +174,20 @@ def _config(
             "shuffle": False,
             "num_workers": 0,
         },
+    }
+
+
+def _engine(task: _Task) -> dict[str, Any]:
+    loader = {
+        "_target_": "CheckpointLoader",
+        "load_path": f"$@bundle_root + '/models/{task.weights}'",
+        "load_dict": {"model": "@network"},
+        "map_location": "@device",
+    }
+    return {
         "inferer": {"_target_": "SimpleInferer"},
-        "postprocessing": {"_target_": "Compose", "transforms": list(postprocessing)},
-        "handlers": [loader, *handlers],
+        "postprocessing": {"_target_": "Compose", "transforms": list(task.postprocessing)},
+        "handlers": [loader, *task.handlers],
         "evaluator": {
             "_target_": "SupervisedEvaluator",
             "device": "@device",
@@ -174,8 +198,6 @@ def _config(
             "val_handlers": "@handlers",
             "amp": False,
         },
-        "initialize": ["$monai.utils.set_determinism(seed=0)"],
-        "run": ["$@evaluator.run()"],
     }
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import logging
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,6 +85,28 @@ def read_header(path: Path) -> Header | Problem:
         return _header(path, data)
     except Exception as error:  # pydicom raises many types on damaged files
         return Problem(f"{path} cannot be read as DICOM: {error}")
+
+
+def has_pixels(path: Path) -> bool:
+    """Tell whether the pixel data of a DICOM file are there up to their end."""
+    import pydicom
+
+    logger = logging.getLogger("pydicom")
+    level = logger.level
+    logger.setLevel(logging.CRITICAL)  # it reports the early end, which is what is asked here
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            data = pydicom.dcmread(path)
+        element = data.get_item("PixelData")
+    except Exception:  # pydicom raises many types on damaged files
+        return False
+    finally:
+        logger.setLevel(level)
+    if element is None or not element.value:
+        return False
+    length = getattr(element, "length", 0xFFFFFFFF)
+    return length == 0xFFFFFFFF or len(element.value) == length
 
 
 def _header(path: Path, data: Any) -> Header:

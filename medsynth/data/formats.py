@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from medsynth.data.dicom import is_dicom, read_header
+from medsynth.data.dicom import has_pixels, is_dicom, read_header
 from medsynth.data.problems import Problem
 
 if TYPE_CHECKING:
@@ -194,6 +194,9 @@ def _examine_dicom(path: Path, found: Format) -> Facts:
     header = read_header(path)
     if isinstance(header, Problem):
         raise UnusableError(f"cannot be read: {header.message}")
+    # GDCM searches truncated compressed files for many seconds, so they are found out before it sees them
+    if not has_pixels(path):
+        raise UnusableError("is truncated: its pixel data end too early")
     array = load_dicom(path)
     if array.shape[-1] != found.depth:
         raise UnusableError(f"says {found.depth} frames in its header, but {array.shape[-1]} can be decoded")

@@ -68,7 +68,7 @@ class Images:
             lambda record: (domain is None or record.domain == domain) and (split is None or record.split == split)
         )
 
-    def take(self, indices: Sequence[int]) -> Images:
+    def take(self, indices: Sequence[int] | np.ndarray) -> Images:
         """Return the images at `indices`, in that order."""
         return Images(tuple(self.records[i] for i in indices), self.pixels, self.rows[np.asarray(indices, dtype=int)])
 

@@ -77,7 +77,8 @@ def _whole_file(info: DomainInfo, config: DataConfig, found: Format) -> Chain:
         lower, upper = PERCENTILES
         chain.append(_transform("ScaleIntensityRangePercentilesd", lower=lower, upper=upper, **target))
     if found.axes:
-        chain.append(_transform("Orientationd", axcodes=found.axes))
+        # MONAI 1.6 wants the letters spelled out, because it will take them from the image's space one day
+        chain.append(_transform("Orientationd", axcodes=found.axes, labels=[["L", "R"], ["P", "A"], ["I", "S"]]))
     return chain
 
 

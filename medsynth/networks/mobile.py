@@ -89,15 +89,16 @@ class InvertedResidual(nn.Module):
 
 
 def initialize(network: nn.Module, *, linear_std: float) -> None:
-    """Draw start weights: convolutions N(0, sqrt(2 / fan-out)), linear layers N(0, linear_std), biases 0.
+    """Draw start weights: convolutions U(+-1 / sqrt(fan-in)), linear layers N(0, linear_std), biases 0.
 
-    The fan-out counts a group's outputs only; without that a wide depthwise convolution would start near zero.
-    Norms keep their scale 1 and shift 0.
+    A batch norm follows the convolutions, so their scale changes nothing but how fast their direction turns under
+    AdamW. The small scale of fan-in learns small data sets several times faster than the N(0, sqrt(2 / fan-out))
+    of networks trained on millions of images. Norms keep their scale 1 and shift 0.
     """
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
-            fan_out = module.out_channels * math.prod(module.kernel_size) / module.groups
-            nn.init.normal_(module.weight, std=math.sqrt(2.0 / fan_out))
+            bound = 1.0 / math.sqrt(math.prod(module.weight.shape[1:]))
+            nn.init.uniform_(module.weight, -bound, bound)
         elif isinstance(module, nn.Linear):
             nn.init.normal_(module.weight, std=linear_std)
         if isinstance(module, nn.Conv2d | nn.Linear) and module.bias is not None:

@@ -59,9 +59,30 @@ class ResidualBlock(nn.Module):
         return features + change
 
 
-def wide_convolution(inputs: int, outputs: int) -> nn.Conv2d:
-    """Return a reflection-padded 7x7 convolution that keeps H and W; both must be above 3."""
-    return nn.Conv2d(inputs, outputs, 7, padding=3, padding_mode="reflect")
+class WideConvolution(nn.Conv2d):
+    """A reflection-padded 7x7 convolution: (B, inputs, H, W) -> (B, outputs, H, W), H and W above 3.
+
+    Args:
+        inputs: channels of the input.
+        outputs: channels of the output.
+    """
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__(inputs, outputs, 7)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Convolve."""
+        padded = F.pad(features, (3, 3, 3, 3), mode="reflect")
+        weight, bias = self.weight, self.bias
+        assert bias is not None
+        few, even = weight.shape[0] <= 8, features.shape[-2] % 2 == features.shape[-1] % 2 == 0
+        if not (self.training and features.device.type == "cpu" and few and even):
+            return F.conv2d(padded, weight, bias)
+        # Few output channels leave a CPU's vector units idle. The four pixels of a 2x2 square as further channels
+        # give the same sums, in half the time of a training step.
+        shifted = [F.pad(weight, (column, 1 - column, row, 1 - row)) for row in (0, 1) for column in (0, 1)]
+        squares = F.conv2d(padded, torch.stack(shifted, 1).flatten(0, 1), bias.repeat_interleave(4), stride=2)
+        return F.pixel_shuffle(squares, 2)
 
 
 def downsampling(inputs: int, outputs: int, *, kernel: int = 3) -> list[nn.Module]:
@@ -157,14 +178,14 @@ class EncoderDecoder(nn.Module):
         super().__init__()
         self.multiple = 2**levels
         widths = [width * 2**level for level in range(levels + 1)]
-        layers: list[nn.Module] = [wide_convolution(inputs, width), InstanceNorm(), nn.ReLU(inplace=True)]
+        layers: list[nn.Module] = [WideConvolution(inputs, width), InstanceNorm(), nn.ReLU(inplace=True)]
         for level in range(levels):
             layers += downsampling(widths[level], widths[level + 1], kernel=kernel)
         layers += [] if middle is None else [middle]
         layers += [ResidualBlock(widths[-1], dropout=dropout) for _ in range(blocks)]
         for level in reversed(range(levels)):
             layers += upsampling(widths[level + 1], widths[level], mode=mode, kernel=kernel)
-        self.layers = nn.Sequential(*layers, wide_convolution(width, outputs))
+        self.layers = nn.Sequential(*layers, WideConvolution(width, outputs))
 
     def forward(self, images: Tensor) -> Tensor:
         """Map (B, inputs, H, W) to (B, outputs, H, W) in [-1, 1]."""

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from itertools import cycle
 
 import numpy as np
 
 from medsynth.api import Predictions, Score
 from medsynth.report.roc import roc_band
-from medsynth.report.svg import DASHES, GRID, INK, MUTED, SERIES, new_figure, plain, to_svg
+from medsynth.report.svg import DASHES, GRID, INK, MUTED, SERIES, literal, new_figure, plain, to_svg
 from medsynth.report.tables import metric_label, subject_label
 from medsynth.report.verdict import finite_interval
 from medsynth.statistics import roc_curve
@@ -33,7 +32,7 @@ def roc_figure(predictions: Mapping[str, Predictions], *, seed: int) -> str:
                 band.false_positive_rate, band.low, band.high, step="post", color=color, alpha=0.16, linewidth=0
             )
         curve = roc_curve(judged.probabilities, judged.labels)
-        label = subject_label(subject)
+        label = literal(subject_label(subject))
         axes.plot(
             curve.false_positive_rate, curve.sensitivity, color=color, linestyle=dashes, linewidth=1.8, label=label
         )
@@ -74,7 +73,7 @@ def interval_figure(scores: Sequence[Score]) -> str:
             fontsize=9,
         )  # fmt: skip
     axes.axvline(0.5, color=MUTED, linewidth=1, linestyle=DASHES[3])
-    axes.set_yticks(range(len(scores)), [subject_label(score.subject) for score in reversed(scores)])
+    axes.set_yticks(range(len(scores)), [literal(subject_label(score.subject)) for score in reversed(scores)])
     axes.tick_params(axis="y", labelcolor=INK)
     lows = [bound for score in scores for bound in (finite_interval(score) or (score.value,))]
     axes.set(ylim=(-0.5, len(scores) - 0.2), xlim=(min(0.48, *lows) - 0.02, 1.02), xlabel="AUC (0.5 = guessing)")
@@ -92,12 +91,13 @@ def curves_figure(name: str, curves: Mapping[str, Sequence[float]]) -> str:
     columns = min(COLUMNS, len(curves))
     rows = math.ceil(len(curves) / columns)
     figure = new_figure(2.5 * columns, 1.75 * rows)
-    for index, ((title, values), color) in enumerate(zip(curves.items(), cycle(SERIES[:1]), strict=False)):
+    for index, (title, values) in enumerate(curves.items()):
         axes = figure.add_subplot(rows, columns, index + 1)
         plain(axes)
         epochs = np.arange(1, len(values) + 1)
-        axes.plot(epochs, values, color=color, linewidth=1.6, marker="." if len(values) <= 30 else "", markersize=5)
-        axes.set_title(metric_label(title), loc="left", fontsize=9.5, color=INK)
+        finite = np.where(np.isfinite(values), values, np.nan)
+        axes.plot(epochs, finite, color=SERIES[0], linewidth=1.6, marker="." if len(values) <= 30 else "", markersize=5)
+        axes.set_title(literal(metric_label(title)), loc="left", fontsize=9.5, color=INK)
         axes.locator_params(axis="x", integer=True, nbins=4)
         axes.locator_params(axis="y", nbins=4)
         axes.margins(x=0.03, y=0.12)

@@ -28,6 +28,11 @@ def new_figure(width: float, height: float) -> Figure:
     return figure
 
 
+def literal(text: str) -> str:
+    """Return text as matplotlib shows it unchanged: a dollar sign would start a formula."""
+    return text.replace("$", r"\$")
+
+
 def plain(axes: Axes) -> None:
     """Give axes the quiet look of the page."""
     axes.set_facecolor("none")

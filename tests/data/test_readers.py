@@ -102,6 +102,7 @@ def test_shrinking_smooths_first_and_enlarging_does_not(tmp_path, config):
     assert read(tmp_path / "a.png", config(size=128)).max() > 0.9
 
 
+@pytest.mark.filterwarnings("ignore:.*nvImageCodec")
 @pytest.mark.parametrize("fit", ["pad", "stretch"])
 def test_plain_monai_reads_the_same_bits_with_the_saved_list(tmp_path, write, values, config, fit):
     write.png(tmp_path / "a.png")

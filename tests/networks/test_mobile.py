@@ -46,12 +46,12 @@ def test_an_odd_side_is_halved_upwards():
     assert ConvNormActivation(1, 4, kernel=3, stride=2)(torch.zeros(2, 1, 5, 8)).shape == (2, 4, 3, 4)
 
 
-def test_start_weights_count_the_outputs_of_one_group_only():
+def test_start_weights_count_the_inputs_of_one_group_only():
     torch.manual_seed(0)
     layers = nn.Sequential(nn.Conv2d(512, 512, 3, groups=512), nn.Conv2d(64, 512, 1), nn.Linear(512, 64))
     initialize(layers, linear_std=0.02)
     deviations = [layer.weight.std().item() for layer in layers]
-    assert deviations == pytest.approx([(2 / 9) ** 0.5, (2 / 512) ** 0.5, 0.02], rel=0.05)
+    assert deviations == pytest.approx([(1 / 27) ** 0.5, (1 / 192) ** 0.5, 0.02], rel=0.05)
     assert not any(layer.bias.any() for layer in layers)
 
 

@@ -1,0 +1,55 @@
+"""The plugin contract, run for every built-in plugin."""
+
+from __future__ import annotations
+
+import pytest
+
+from medsynth.plugins import DISTRIBUTION, Registry
+from medsynth.testing import ClassifierContract, GeneratorContract, PluginContract
+
+
+class TestCycleGAN(GeneratorContract):
+    name = "cyclegan"
+    small = {"width": 4, "blocks": 1, "discriminator_width": 4}
+
+
+class TestSGCycleGAN(GeneratorContract):
+    name = "sg-cyclegan"
+    small = {"width": 4, "blocks": 1, "discriminator_width": 4, "classifier_width": 4, "features": 4}
+
+
+class TestMobileNetV2(ClassifierContract):
+    name = "mobilenet-v2"
+    small = {"width": 0.1, "hidden": 8}
+
+
+class TestLSNet(ClassifierContract):
+    name = "lsnet"
+    size = 64
+
+
+class TestDiagnostic(PluginContract):
+    kind, name = "evaluator", "diagnostic"
+
+
+class TestEfficiency(PluginContract):
+    kind, name = "evaluator", "efficiency"
+
+
+class TestImageQuality(PluginContract):
+    kind, name = "evaluator", "image-quality"
+
+
+class TestEfficientNetLite0(PluginContract):
+    kind, name = "extractor", "efficientnet-lite0"
+
+
+@pytest.mark.parametrize("kind", ["generator", "classifier", "evaluator", "extractor"])
+def test_every_built_in_plugin_has_a_contract_here(kind: str) -> None:
+    covered = {(test.kind, test.name) for test in vars_of_tests()}
+    built_in = {(r.kind, r.name) for r in Registry().found if r.kind == kind and r.distribution == DISTRIBUTION}
+    assert built_in <= covered
+
+
+def vars_of_tests() -> list[type[PluginContract]]:
+    return [value for key, value in globals().items() if key.startswith("Test")]
