@@ -22,7 +22,7 @@ def medsynth(tmp_path: Path) -> Command:
         if path is not None:
             environment["PYTHONPATH"] = str(path)
         return subprocess.run(
-            [sys.executable, "-m", "medsynth.cli", *map(str, arguments)],
+            [sys.executable, "-m", "medsynth", *map(str, arguments)],
             cwd=tmp_path,
             env=environment,
             capture_output=True,

@@ -1,5 +1,6 @@
 """A bundle runs with plain MONAI, equals the networks it was made of, and tells nothing about where it was made."""
 
+import ast
 import csv
 import dataclasses
 import hashlib
@@ -19,6 +20,8 @@ import medsynth.networks
 from medsynth.api import Score
 from medsynth.bundle import BundleContents, PluginVersion, SourceSample, TargetSample, write_bundle
 from medsynth.bundle.privacy import without_locations
+from medsynth.bundle.vendoring import vendor
+from medsynth.bundle.writer import rebuilding_arguments
 from medsynth.errors import RunError
 
 SIZE = (24, 32)
@@ -235,7 +238,7 @@ def test_a_stranger_classifies_with_plain_monai_and_gets_the_same_probabilities(
 def test_a_stranger_translates_with_plain_monai_and_gets_the_same_images(contents, bundle, stranger, tmp_path):
     run_bundle(bundle, "translate.json", stranger, tmp_path)
     written = sorted((bundle / "eval/translated").iterdir())
-    assert len(written) == 3
+    assert [path.name for path in written] == [f"source-{number:02}_translated.png" for number in (1, 2, 3)]
     for path, sample in zip(written, contents.source_samples, strict=True):
         with torch.no_grad():
             expected = (contents.generator(read(sample.path))[0, 0].numpy() + 1) * 127.5
@@ -399,6 +402,42 @@ def test_a_network_that_its_arguments_do_not_rebuild_is_refused(contents, tmp_pa
     monkeypatch.setattr(contents.generator, "arguments", arguments)
     with pytest.raises(RunError, match=message):
         write_bundle(tmp_path / "bundle", contents)
+
+
+def absolute_imports(text: str) -> set[str]:
+    """Return the top-level packages that a module imports by absolute name."""
+    nodes = list(ast.walk(ast.parse(text)))
+    plain = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
+    return {
+        name.partition(".")[0]
+        for name in plain | {node.module for node in nodes if isinstance(node, ast.ImportFrom) and not node.level}
+    }
+
+
+@pytest.mark.parametrize(
+    ("module", "name", "arguments"),
+    [
+        ("medsynth_cyclegan.network", "CycleGanGenerator", {"inputs": 1, "outputs": 1, "width": 4, "blocks": 1}),
+        ("medsynth_sg_cyclegan.network", "Translator", {"channels": 1, "width": 4, "features": 4, "blocks": 1}),
+        ("medsynth_lsnet.network", "LSNet", {"channels": 1}),
+        ("medsynth_mobilenet_v2.network", "MobileNetV2", {"channels": 1}),
+    ],
+)
+def test_built_in_networks_can_be_carried_and_give_the_same_results(module, name, arguments, tmp_path, monkeypatch):
+    torch.manual_seed(0)
+    network = getattr(importlib.import_module(module), name)(**arguments).eval()
+    code = vendor({"net": network})
+    for path, text in code.files.items():
+        (tmp_path / code.package / path).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / code.package / path).write_text(text)
+        assert absolute_imports(text) <= {"torch", "monai"} | sys.stdlib_module_names
+    monkeypatch.syspath_prepend(str(tmp_path))
+    place, _, found = code.targets["net"].rpartition(".")
+    twin = getattr(importlib.import_module(place), found)(**rebuilding_arguments("net", network)).eval()
+    twin.load_state_dict(network.state_dict())
+    images = torch.rand(2, 1, 32, 32) * 2 - 1
+    with torch.no_grad():
+        assert torch.equal(twin(images), network(images))
 
 
 def test_preprocessing_outside_monai_is_refused(contents, tmp_path):

@@ -33,7 +33,7 @@ SMALL_GENERATOR = ["generator.width=4", "generator.blocks=1", "generator.discrim
 
 def command(out: Path, *more: str, sets: list[str] = TINY) -> list[str]:
     arguments = ["run", "--preset", "quick", "--device", "cpu", "--out", str(out), *more]
-    return [sys.executable, "-m", "medsynth.cli", *arguments, *(part for item in sets for part in ("--set", item))]
+    return [sys.executable, "-m", "medsynth", *arguments, *(part for item in sets for part in ("--set", item))]
 
 
 def environment(path: Path | None = None) -> dict[str, str]:

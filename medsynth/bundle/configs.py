@@ -88,6 +88,8 @@ _TRANSLATE = _Task(
         },
         # The writer expects columns first, networks have rows first.
         {"_target_": "Transposed", "keys": "pred", "indices": [0, 2, 1]},
+        # The steps above attach empty metadata, which would win over the file name below.
+        {"_target_": "EnsureTyped", "keys": "pred", "track_meta": False},
         {
             "_target_": "SaveImaged",
             "keys": "pred",

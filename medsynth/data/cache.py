@@ -14,6 +14,7 @@ from medsynth.data.config import DataConfig
 from medsynth.data.formats import Facts, Format
 from medsynth.data.problems import Problem, refuse
 from medsynth.data.readers import Chain, Decoder, DomainInfo, domain_info, preprocessing_config
+from medsynth.errors import RunError
 from medsynth.files import write_json
 
 if TYPE_CHECKING:
@@ -51,8 +52,13 @@ def domain_chains(records: Sequence[Record], facts: Mapping[str, Facts], config:
 
 
 def cache_bytes(records: Sequence[Record], config: DataConfig) -> int:
-    """Return the bytes that the decoded images take on disk."""
-    return 128 + len(records) * config.channels * config.size**2 * 4
+    """Return the bytes that the decoded images take on disk; for a phantom that has no records yet, at most."""
+    count = len(records)
+    if not records and config.path == "phantom":
+        sources, targets = config.phantom_source, config.phantom_negative + config.phantom_positive
+        # every source image has a true counterpart, and the extra test patients come per class and domain
+        count = 2 * (sources + 2 * config.phantom_test) + targets + 2 * config.phantom_test
+    return 128 + count * config.channels * config.size**2 * 4
 
 
 def load_images(
@@ -124,6 +130,7 @@ def _decode(
     partial = path.with_suffix(".partial")
     shape = (len(records), config.channels, config.size, config.size)
     pixels = np.lib.format.open_memmap(partial, mode="w+", dtype=np.float32, shape=shape)
+    _reserve(partial)
     infos = domain_infos(records, facts)
     decoders: dict[tuple[str, Format], Decoder] = {}
     problems: list[Problem] = []
@@ -152,6 +159,20 @@ def _decode(
     else:
         _publish(partial, path)
     return problems
+
+
+def _reserve(path: Path) -> None:
+    """Claim the blocks of a sparse file, because a memory map on a full disk kills the process without a word."""
+    if not hasattr(os, "posix_fallocate"):
+        return
+    size = path.stat().st_size
+    try:
+        with path.open("rb+") as file:
+            os.posix_fallocate(file.fileno(), 0, size)
+    except OSError as error:
+        path.unlink()
+        hint = "make room or choose another --out, then continue with --resume"
+        raise RunError(f"{path}: no room for {size / 2**20:.0f} MiB ({error.strerror})", hint=hint) from error
 
 
 def _flat(image: np.ndarray) -> bool:

@@ -82,7 +82,7 @@ def _strata(records: Sequence[Record]) -> dict[str, list[str]]:
     domains: dict[str, set[str]] = defaultdict(set)
     positive: dict[str, bool] = defaultdict(bool)
     for record in records:
-        domains[record.patient].add("target" if record.domain == "oracle" else record.domain)
+        domains[record.patient].add(record.domain)
         positive[record.patient] |= record.label == 1
     strata: dict[str, list[str]] = defaultdict(list)
     for patient in sorted(domains):

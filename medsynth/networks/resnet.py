@@ -104,7 +104,7 @@ class NearestConvolution(nn.Conv2d):
     """Double H and W by repeating every pixel, then convolve; computed in one go, four times as fast.
 
     (B, inputs, H, W) -> (B, outputs, 2H, 2W). Repeating pixels before a k x k convolution equals a transposed
-    convolution of stride 2 whose (k + 1) x (k + 1) kernel holds the sums of neighboring weights: with weights u v w, the
+    convolution of stride 2 whose (k + 1) x (k + 1) kernel holds sums of neighboring weights: with weights u v w, the
     taps are u, u + v, v + w, w.
 
     Args:

@@ -80,7 +80,7 @@ class StudentBlock(PatchBlock):
         tokens, grid = self.tokens(entry)
         indices, simulated = None, None
         if target is not None or rule.keys(tokens.shape[2]) < tokens.shape[2]:
-            left, right = self.simulator(tokens, grid)
+            left, right = self.simulator(tokens.detach(), grid)
             indices = rule.select(left, right, target, weight)
             simulated = None if target is None else simulated_map(left, right)
         for layer in self.layers:

@@ -52,7 +52,13 @@ def _pixel_data(array: np.ndarray, syntax: str) -> bytes:
 
 
 def write_dicom(
-    path: Path, frames: np.ndarray, *, series: str = "1.2.3", number: int = 1, syntax: str = ExplicitVRLittleEndian, **tags
+    path: Path,
+    frames: np.ndarray,
+    *,
+    series: str = "1.2.3",
+    number: int = 1,
+    syntax: str = ExplicitVRLittleEndian,
+    **tags,
 ) -> Path:
     """Write (frames, rows, columns[, 3]) values; tags override."""
     path.parent.mkdir(parents=True, exist_ok=True)

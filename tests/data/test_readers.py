@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from monai.bundle import ConfigParser
 from monai.transforms import Compose
-from PIL import Image
+from PIL import Image, ImageFile
 from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit, RLELossless
 from scipy import ndimage
 
@@ -217,6 +217,13 @@ def test_truncated_and_empty_files_are_named(tmp_path, write, values, suffix, sh
     assert not isinstance(problem, Facts)
     assert str(path) in problem.message
     assert ("is empty (0 bytes)" in problem.message) == (share == 0.0)
+
+
+def test_a_library_that_allows_truncated_images_is_not_followed(tmp_path, write, monkeypatch):
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    path = write.png(tmp_path / "a.png")
+    assert "cannot be decoded" in examine(_damaged(path, path.stat().st_size - 100)).message
+    assert ImageFile.LOAD_TRUNCATED_IMAGES
 
 
 @pytest.mark.parametrize("syntax", [RLELossless, JPEG2000Lossless, JPEGBaseline8Bit])

@@ -10,9 +10,6 @@ from types import SimpleNamespace
 import pytest
 import torch
 import torch.nn.functional as F
-
-from medsynth.api import Setup
-from medsynth.errors import InputError
 from medsynth_lsnet import LSNetConfig, medsynth_classifier
 from medsynth_lsnet.attention import Rule, Simulator, attend, fuse, normalize, simulated_map
 from medsynth_lsnet.distillation import (
@@ -29,6 +26,9 @@ from medsynth_lsnet.distillation import (
 from medsynth_lsnet.model import LSNetClassifier
 from medsynth_lsnet.network import LSNet, StudentLayer
 from medsynth_lsnet.teacher import Teacher, TeacherLayer
+
+from medsynth.api import Setup
+from medsynth.errors import InputError
 
 SMALL = {"student_width": 0.2, "teacher_width": 0.1, "heads": 2, "pretrain_epochs": 1, "finetune_epochs": 1}
 NAMES = ["classification", "teacher", "simulation", "distillation", "guidance"]

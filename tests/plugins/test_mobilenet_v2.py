@@ -8,11 +8,11 @@ from types import SimpleNamespace
 
 import pytest
 import torch
-
-from medsynth.api import Setup
 from medsynth_mobilenet_v2 import MobileNetV2Config, medsynth_classifier
 from medsynth_mobilenet_v2.model import MobileNetV2Classifier
 from medsynth_mobilenet_v2.network import MobileNetV2
+
+from medsynth.api import Setup
 
 
 def engine(iteration=1, total=10):

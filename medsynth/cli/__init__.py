@@ -1,0 +1,42 @@
+"""The medsynth command. Nothing heavy is imported at module level, so that help and listings answer at once."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from medsynth import __version__
+from medsynth.cli import data, plugins
+from medsynth.cli.run import run_command
+
+app = typer.Typer(
+    name="medsynth",
+    help="Translate unpaired medical images, train a screening classifier with them, evaluate both, make a bundle.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+app.command("run")(run_command)
+app.add_typer(plugins.app, name="plugins")
+app.add_typer(data.app, name="data")
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"medsynth {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+    ] = False,
+) -> None:
+    """Translate unpaired medical images, train a screening classifier with them, evaluate both, make a bundle."""
+
+
+def main() -> None:
+    """Entry point of the command."""
+    app()

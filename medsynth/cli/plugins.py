@@ -1,0 +1,98 @@
+"""``medsynth plugins``."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from medsynth.cli.shared import Json, errors, friendly, output
+
+if TYPE_CHECKING:
+    from medsynth.plugins import Found
+
+app = typer.Typer(help="List plugins, or show one.", invoke_without_command=True, rich_markup_mode=None)
+
+
+@app.callback()
+@friendly
+def plugins_command(
+    context: typer.Context,
+    as_json: Json = False,
+) -> None:
+    """List the plugins of this environment; those of other distributions are tried in a child process."""
+    if context.invoked_subcommand:
+        return
+    from medsynth.plugins import Registry, probe
+
+    found = probe(Registry().found)
+    if as_json:
+        typer.echo(json.dumps({"schema": 1, "plugins": [vars(record) for record in found]}, indent=2))
+        return
+    table = Table(box=None, pad_edge=False)
+    for column in ("kind", "name", "distribution", "version", "status"):
+        table.add_column(column, no_wrap=True)
+    for record in found:
+        table.add_row(record.kind, record.name, record.distribution, record.version, record.status)
+    output.print(table)
+    for record in found:
+        if record.status != "ready":
+            errors.print(_complaint(record), markup=False, highlight=False, soft_wrap=True)
+
+
+def _complaint(record: Found) -> str:
+    return (
+        f"{record.kind} '{record.name}' from {record.distribution} {record.version} is {record.status}: "
+        f"{record.cause}. {record.hint}"
+    )
+
+
+@app.command("show")
+@friendly
+def show_command(
+    name: Annotated[str, typer.Argument(help="Plugin name.")],
+    as_json: Json = False,
+) -> None:
+    """Show a plugin: what it is, its fields with type, default, range and help, its presets."""
+    from medsynth.plugins import Registry
+
+    registry = Registry()
+    specs = [
+        (record, registry.load(record.kind, name)) for record in registry.by_name(name) if record.kind != "observer"
+    ]
+    if as_json:
+        typer.echo(json.dumps({"schema": 1, "plugins": [_spec_dict(*pair) for pair in specs]}, indent=2))
+        return
+    for record, spec in specs:
+        output.print(
+            f"{record.kind} {spec.name} ({record.distribution} {record.version}, {spec.licence})", highlight=False
+        )
+        output.print(f"{spec.summary}\n{spec.reference}\n".rstrip(), markup=False, highlight=False)
+        table = Table(box=None, pad_edge=False)
+        for column in ("field", "type", "default", "range", "help"):
+            table.add_column(column, overflow="fold")
+        for row in _spec_dict(record, spec)["fields"]:
+            table.add_row(*(str(row[key]) for key in ("name", "type", "default", "range", "help")))
+        output.print(table)
+        for preset, values in spec.presets.items():
+            shown = ", ".join(f"{key}={value}" for key, value in values.items()) or "defaults"
+            output.print(f"preset {preset}: {shown}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _spec_dict(record: Found, spec: Any) -> dict[str, Any]:
+    from medsynth.config import describe
+
+    return {
+        "kind": record.kind,
+        "name": spec.name,
+        "summary": spec.summary,
+        "reference": spec.reference,
+        "licence": spec.licence,
+        "api": spec.api,
+        "distribution": record.distribution,
+        "version": record.version,
+        "fields": [vars(field) for field in describe(spec.config)],
+        "presets": {name: dict(values) for name, values in spec.presets.items()},
+    }

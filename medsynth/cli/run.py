@@ -1,0 +1,136 @@
+"""``medsynth run``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.table import Table
+
+from medsynth.cli.shared import DataPath, Json, Set, errors, friendly, output
+from medsynth.errors import InputError
+
+if TYPE_CHECKING:
+    from medsynth.api import Result, Score
+    from medsynth.plan import Plan
+    from medsynth.plugins import Registry
+
+
+def _complete(kind: str) -> Callable[[str], list[str]]:
+    def complete(incomplete: str) -> list[str]:
+        from medsynth.plugins import Registry
+
+        return [name for name in Registry().names(kind) if name.startswith(incomplete)]
+
+    return complete
+
+
+def _complete_preset(incomplete: str) -> list[str]:
+    from medsynth.plan import presets
+
+    return [name for name in presets() if name.startswith(incomplete)]
+
+
+@friendly
+def run_command(
+    generator: Annotated[
+        str, typer.Option(help="Generator plugin.", autocompletion=_complete("generator"))
+    ] = "sg-cyclegan",
+    classifier: Annotated[
+        str, typer.Option(help="Classifier plugin.", autocompletion=_complete("classifier"))
+    ] = "lsnet",
+    data: DataPath = "phantom",
+    evaluators: Annotated[
+        str, typer.Option(help="Evaluator plugins, separated by commas.")
+    ] = "image-quality,diagnostic,efficiency",
+    preset: Annotated[
+        str,
+        typer.Option(
+            help="quick, standard or paper; default: quick without a GPU, else standard.",
+            autocompletion=_complete_preset,
+        ),
+    ] = "",
+    seeds: Annotated[str, typer.Option(help="Training seeds, separated by commas.")] = "42",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    sets: Set = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the run; default: runs/DATA/GENERATOR--CLASSIFIER/NUMBER.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue a run of the same plan.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Do all of it: data, generator, synthesis, classifier, evaluation, bundle, report."""
+    from medsynth.plan import make_plan, presets
+    from medsynth.plugins import Registry
+    from medsynth.progress import watch
+    from medsynth.runs import choose_folder
+
+    registry = Registry()
+    names = {
+        "generator": generator,
+        "classifier": classifier,
+        "evaluators": [name.strip() for name in evaluators.split(",") if name.strip()],
+        "seeds": _seeds(seeds),
+        "data": data,
+        "overrides": sets or (),
+    }
+    # Names and values are checked before torch is imported, so that a typing error is answered at once.
+    make_plan(registry, preset=preset or presets()[0], device=device, **names)  # type: ignore[arg-type]
+    from medsynth.devices import resolve_device
+
+    device = resolve_device(device)
+    plan = make_plan(
+        registry,
+        preset=preset or ("quick" if device == "cpu" else "standard"),
+        device=device,
+        **names,  # type: ignore[arg-type]
+    )
+    folder = choose_folder(plan, out, resume=resume)
+    _show(_carry_out(plan, registry, folder, watch(errors)), folder, as_json)
+
+
+def _carry_out(plan: Plan, registry: Registry, folder: Path, shown: Any) -> Result:
+    from medsynth.engine import run
+    from medsynth.preflight import check_plan
+    from medsynth.stopping import stop_on_signals
+
+    shown.say(
+        f"{plan.generator} + {plan.classifier} on {plan.data.path}, preset {plan.preset}, {plan.device} -> {folder}"
+    )
+    check_plan(plan, registry, folder)
+    with stop_on_signals() as stop:
+        return run(plan, registry, folder, watch=shown, stop=stop)
+
+
+def _seeds(text: str) -> list[int]:
+    try:
+        return [int(part) for part in text.split(",") if part.strip()]
+    except ValueError:
+        raise InputError(
+            f"--seeds {text!r} is not a list of whole numbers", hint="Write for example 42,142,242."
+        ) from None
+
+
+def _show(result: Result, folder: Path, as_json: bool) -> None:
+    if as_json:
+        content = json.loads((folder / "scores.json").read_text())
+        typer.echo(
+            json.dumps({**content, "folder": str(folder), "report": result.report, "bundle": result.bundle}, indent=2)
+        )
+        return
+    table = Table(title=None, box=None, pad_edge=False, show_edge=False)
+    for column in ("evaluator", "score", "subject", "value", "95 % interval", "n"):
+        table.add_column(column, justify="right" if column in ("value", "n") else "left")
+    for score in result.scores:
+        if score.name in ("kid", "fid", "roc_auc", "sensitivity", "specificity"):
+            table.add_row(*_row(score))
+    output.print(table)
+    output.print(f"report  {result.report}\nbundle  {result.bundle}", highlight=False, soft_wrap=True)
+
+
+def _row(score: Score) -> tuple[str, ...]:
+    interval = f"{score.low:.4f} to {score.high:.4f}" if score.low is not None and score.high is not None else ""
+    return score.evaluator, score.name, score.subject, f"{score.value:.4f}", interval, str(score.n or "")

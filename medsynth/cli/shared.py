@@ -1,0 +1,44 @@
+"""What all commands share: consoles, common options, errors turned into one message and an exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import wraps
+from typing import Annotated, Any, TypeVar
+
+import typer
+from rich.console import Console
+
+from medsynth.errors import MedsynthError
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+errors = Console(stderr=True)
+output = Console()
+
+
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KIND.FIELD=VALUE", help="Change one value of the plan; repeat for more."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+DataPath = Annotated[str, typer.Option("--data", help="Manifest, folder of images, or 'phantom'.", show_default=True)]
+
+
+def friendly(command: F) -> F:
+    """Turn medsynth's own errors into one message and the right exit code."""
+
+    @wraps(command)
+    def wrapped(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except MedsynthError as error:
+            errors.print(f"error: {error.message}", markup=False, highlight=False, soft_wrap=True)
+            if error.hint:
+                errors.print(error.hint, markup=False, highlight=False, soft_wrap=True)
+            raise typer.Exit(error.exit_code) from None
+        except KeyboardInterrupt:
+            errors.print("stopped at once; continue with --resume")
+            raise typer.Exit(130) from None
+
+    return wrapped  # type: ignore[return-value]

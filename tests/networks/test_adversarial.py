@@ -1,0 +1,195 @@
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor, nn
+
+from medsynth.networks.adversarial import (
+    Discriminators,
+    ImagePool,
+    absolute_error,
+    adversarial_adam,
+    discriminator_objective,
+    frozen,
+    generator_objective,
+)
+from medsynth.networks.patchgan import PatchGan
+
+REAL, FAKE = np.array([1.5, -0.5, 0.25]), np.array([-2.0, 0.75, 1.25])
+
+
+def sigmoid(x: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-x))
+
+
+GENERATOR: dict[str, Callable[[np.ndarray], float]] = {
+    "lsgan": lambda f: np.mean((f - 1) ** 2),
+    "vanilla": lambda f: -np.mean(np.log(sigmoid(f))),
+    "hinge": lambda f: -np.mean(f),
+}
+DISCRIMINATOR: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
+    "lsgan": lambda r, f: (np.mean((r - 1) ** 2) + np.mean(f**2)) / 2,
+    "vanilla": lambda r, f: -(np.mean(np.log(sigmoid(r))) + np.mean(np.log(1 - sigmoid(f)))) / 2,
+    "hinge": lambda r, f: (np.mean(np.maximum(0, 1 - r)) + np.mean(np.maximum(0, 1 + f))) / 2,
+}
+
+
+@pytest.mark.parametrize("objective", ["lsgan", "vanilla", "hinge"])
+def test_objectives_equal_their_formulas(objective: str):
+    real, fake = torch.tensor(REAL), torch.tensor(FAKE)
+    assert generator_objective(fake, objective).item() == pytest.approx(GENERATOR[objective](FAKE), rel=1e-6)
+    expected = DISCRIMINATOR[objective](REAL, FAKE)
+    assert discriminator_objective(real, fake, objective).item() == pytest.approx(expected, rel=1e-6)
+
+
+@pytest.mark.parametrize("objective", ["lsgan", "vanilla", "hinge"])
+def test_objectives_of_half_precision_logits_are_taken_in_float32(objective: str):
+    logits = torch.full((4096,), 1.25).bfloat16()
+    assert generator_objective(logits, objective).dtype == torch.float32
+    assert discriminator_objective(logits, logits, objective).dtype == torch.float32
+    assert absolute_error(logits, logits).dtype == torch.float32
+
+
+def test_the_vanilla_objective_is_finite_for_extreme_logits():
+    extreme = torch.tensor([-1e4, 1e4])
+    assert torch.isfinite(generator_objective(extreme, "vanilla"))
+    assert torch.isfinite(discriminator_objective(extreme, extreme, "vanilla"))
+
+
+def numbered(start: int, stop: int) -> Tensor:
+    return torch.arange(start, stop, dtype=torch.float32).view(-1, 1, 1, 1)
+
+
+def test_a_pool_returns_the_new_images_until_it_is_full():
+    pool = ImagePool(6, seed=0)
+    assert torch.equal(pool.query(numbered(0, 4)), numbered(0, 4))
+    assert torch.equal(pool.query(numbered(4, 6)), numbered(4, 6))
+
+
+def test_half_of_the_images_come_from_history_once_the_pool_is_full():
+    pool, old, n = ImagePool(50, seed=1), 0, 4000
+    pool.query(numbered(0, 50))
+    for i in range(50, 50 + n):
+        old += int(pool.query(numbered(i, i + 1)).item() != i)
+    assert old / n == pytest.approx(0.5, abs=4 * 0.5 / n**0.5)
+
+
+def test_images_stay_in_the_pool_for_a_geometrically_distributed_time():
+    # Each query replaces a given image with probability 1 / (2 * size), so the mean age of a returned one is 2 * size.
+    pool, size, ages = ImagePool(10, seed=2), 10, []
+    pool.query(numbered(0, size))
+    for i in range(size, 8000):
+        age = i - int(pool.query(numbered(i, i + 1)).item())
+        ages += [age] if age else []
+    assert np.mean(ages[200:]) == pytest.approx(2 * size, rel=0.08)
+
+
+def test_every_image_is_returned_at_most_once_from_history():
+    pool = ImagePool(5, seed=3)
+    pool.query(numbered(0, 5))
+    returned = [int(pool.query(numbered(i, i + 1)).item()) for i in range(5, 500)]
+    history = [image for i, image in enumerate(returned, 5) if image != i]
+    assert len(set(history)) == len(history)
+
+
+def test_a_pool_of_size_zero_returns_the_images_without_gradient():
+    images = numbered(0, 3).requires_grad_()
+    shown = ImagePool(0, seed=0).query(images)
+    assert torch.equal(shown, images)
+    assert not shown.requires_grad
+
+
+def test_a_restored_pool_continues_exactly_and_its_checkpoint_is_weights_only():
+    pool = ImagePool(4, seed=4)
+    pool.query(numbered(0, 9))
+    buffer = io.BytesIO()
+    torch.save(pool.state_dict(), buffer)
+    restored = ImagePool(4, seed=99)
+    restored.load_state_dict(torch.load(io.BytesIO(buffer.getvalue()), weights_only=True))
+    straight = [pool.query(numbered(i, i + 3)) for i in range(9, 60, 3)]
+    continued = [restored.query(numbered(i, i + 3)) for i in range(9, 60, 3)]
+    assert torch.equal(torch.cat(straight), torch.cat(continued))
+
+
+def test_a_saved_state_does_not_change_when_the_pool_goes_on():
+    pool = ImagePool(2, seed=0)
+    pool.query(numbered(0, 2))
+    saved = pool.state_dict()["images"]
+    pool.query(numbered(2, 20))
+    assert torch.equal(saved, numbered(0, 2))
+
+
+def test_frozen_networks_take_no_gradients_but_pass_them_on():
+    network, other = nn.Linear(3, 1), nn.Linear(3, 3)
+    with frozen(network):
+        network(other(torch.ones(2, 3))).sum().backward()
+    assert all(parameter.grad is None for parameter in network.parameters())
+    assert other.weight.grad.abs().sum() > 0
+    assert all(parameter.requires_grad for parameter in network.parameters())
+
+
+def test_frozen_leaves_parameters_frozen_that_were_so_before():
+    network = nn.Linear(1, 1)
+    network.bias.requires_grad_(False)
+    with frozen(network):
+        pass
+    assert [parameter.requires_grad for parameter in network.parameters()] == [True, False]
+
+
+def test_adam_is_fused_on_a_cpu_with_the_betas_of_the_references():
+    optimizer = adversarial_adam(nn.Linear(2, 2).parameters(), 1e-3)
+    assert optimizer.defaults["fused"] is True
+    assert optimizer.defaults["betas"] == (0.5, 0.999)
+
+
+def discriminators(pool_size: int = 0) -> Discriminators:
+    torch.manual_seed(0)
+    networks = [PatchGan(1, width=4, levels=2) for _ in range(2)]
+    return Discriminators(*networks, objective="lsgan", learning_rate=1e-3, pool_size=pool_size)
+
+
+def batch(seed: int) -> Tensor:
+    return torch.rand(2, 1, 24, 24, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+
+
+def test_a_discriminators_update_equals_separate_passes_with_separate_optimizers():
+    together, apart = discriminators(), discriminators()
+    real_a, real_b, fake_a, fake_b = map(batch, range(4))
+    losses = together.update(real_a=real_a, real_b=real_b, fake_a=fake_a, fake_b=fake_b)
+    for name, network, real, fake in (("a", apart.a, real_a, fake_a), ("b", apart.b, real_b, fake_b)):
+        loss = 0.5 * ((network(real) - 1) ** 2).mean() + 0.5 * (network(fake) ** 2).mean()
+        optimizer = torch.optim.Adam(network.parameters(), 1e-3, betas=(0.5, 0.999))
+        loss.backward()
+        optimizer.step()
+        torch.testing.assert_close(losses[f"discriminator_{name}"], loss.detach())
+        weights = [(p, q) for p, q in zip(getattr(together, name).parameters(), network.parameters(), strict=True)]
+        # Biases in front of a norm have zero gradients up to rounding, which Adam turns into steps of either sign.
+        for p, q in weights:
+            torch.testing.assert_close(p, q, rtol=0, atol=1e-4 if p.ndim > 1 else 2.1e-3)
+
+
+def test_gradients_are_empty_after_an_update_and_fakes_get_none():
+    made = discriminators()
+    fake_a, fake_b = batch(2).requires_grad_(), batch(3).requires_grad_()
+    made.update(real_a=batch(0), real_b=batch(1), fake_a=fake_a, fake_b=fake_b)
+    assert fake_a.grad is None
+    assert all(p.grad is None for network in made.networks().values() for p in network.parameters())
+
+
+def test_each_direction_is_judged_by_the_discriminator_of_its_target():
+    made = discriminators()
+    fake_a, fake_b = batch(2), batch(3)
+    terms = made.judge(fake_a=fake_a, fake_b=fake_b)
+    torch.testing.assert_close(terms["adversarial_ab"], ((made.b(fake_b) - 1) ** 2).mean())
+    torch.testing.assert_close(terms["adversarial_ba"], ((made.a(fake_a) - 1) ** 2).mean())
+
+
+def test_both_pools_draw_differently_and_repeat_by_seed():
+    first, second = discriminators(pool_size=5).state(), discriminators(pool_size=5).state()
+    states = [made[name].state_dict()["random"] for made in (first, second) for name in ("pool_a", "pool_b")]
+    assert torch.equal(states[0], states[2])
+    assert not torch.equal(states[0], states[1])

@@ -1,0 +1,175 @@
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+from medsynth.networks.resnet import (
+    EncoderDecoder,
+    InstanceNorm,
+    NearestConvolution,
+    ResidualBlock,
+    ResnetGenerator,
+    WideConvolution,
+)
+
+MODES = ["transposed", "nearest", "bilinear"]
+
+
+def count(network: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in network.parameters())
+
+
+def images(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.rand(shape, generator=torch.Generator().manual_seed(seed)) * 2 - 1
+
+
+def small(mode: str = "nearest", channels: int = 1) -> ResnetGenerator:
+    torch.manual_seed(0)
+    return ResnetGenerator(channels, channels, width=4, blocks=1, mode=mode)
+
+
+@pytest.mark.parametrize(
+    ("channels", "blocks", "parameters"),
+    [
+        (1, 9, 11_365_633),
+        (3, 9, 11_378_179),
+        (1, 7, 9_005_313),
+        (3, 7, 9_017_859),
+        (1, 6, 7_825_153),
+        (3, 6, 7_837_699),
+    ],
+)
+@pytest.mark.parametrize("mode", MODES)
+def test_the_generator_has_the_published_number_of_parameters(channels: int, blocks: int, parameters: int, mode: str):
+    with torch.device("meta"):
+        network = ResnetGenerator(channels, channels, blocks=blocks, mode=mode)
+    assert count(network) == parameters
+
+
+@pytest.mark.parametrize("mode", MODES)
+@pytest.mark.parametrize("size", [(32, 32), (33, 30), (27, 35)])
+def test_every_size_keeps_its_shape_and_the_range(mode: str, size: tuple[int, int]):
+    translated = small(mode)(images(2, 1, *size))
+    assert translated.shape == (2, 1, *size)
+    assert translated.abs().max() <= 1
+
+
+def test_an_odd_size_equals_the_reflected_image_cropped_back():
+    network, image = small(), images(1, 1, 30, 32)
+    by_hand = torch.cat([image, image[:, :, [28, 27]]], dim=2)
+    torch.testing.assert_close(network(image), network(by_hand)[:, :, :30])
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_training_and_evaluation_give_the_same_image(mode: str):
+    network, image = small(mode), images(2, 1, 32, 32)
+    torch.testing.assert_close(network.train()(image), network.eval()(image), rtol=0, atol=1e-5)
+
+
+def test_an_image_does_not_depend_on_the_others_in_its_batch():
+    network, batch = small(), images(3, 1, 32, 32)
+    alone = torch.cat([network(image[None]) for image in batch])
+    torch.testing.assert_close(network(batch), alone, rtol=0, atol=1e-5)
+
+
+def test_arguments_survive_json_and_rebuild_the_network():
+    network = ResnetGenerator(3, 1, width=4, blocks=2, mode="bilinear", dropout=0.5)
+    rebuilt = ResnetGenerator(**json.loads(json.dumps(network.arguments)))
+    rebuilt.load_state_dict(network.state_dict())
+    image = images(1, 3, 16, 16)
+    assert torch.equal(rebuilt.eval()(image), network.eval()(image))
+
+
+def test_dropout_acts_in_training_only_and_is_off_unless_asked_for():
+    network = ResnetGenerator(1, 1, width=4, blocks=1, dropout=0.5)
+    image = images(1, 1, 16, 16)
+    assert not torch.equal(network.train()(image), network(image))
+    assert torch.equal(network.eval()(image), network(image))
+    assert not any(isinstance(module, nn.Dropout) for module in small().modules())
+
+
+def test_the_generator_equals_its_textbook_layer_list():
+    network = small("transposed").eval()
+    convolutions = [m for m in network.modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)]
+    first, down1, down2, block1, block2, up1, up2, last = convolutions
+
+    def norm(x: torch.Tensor) -> torch.Tensor:
+        return (x - x.mean((2, 3), keepdim=True)) / (x.var((2, 3), keepdim=True, correction=0) + 1e-5).sqrt()
+
+    def conv(x: torch.Tensor, layer: nn.Module, pad: int) -> torch.Tensor:
+        return F.conv2d(F.pad(x, (pad,) * 4, mode="reflect"), layer.weight, layer.bias)
+
+    x = image = images(2, 1, 16, 16)
+    x = norm(conv(x, first, 3)).relu()
+    for down in (down1, down2):
+        x = norm(F.conv2d(x, down.weight, down.bias, stride=2, padding=1)).relu()
+    x = x + norm(conv(norm(conv(x, block1, 1)).relu(), block2, 1))
+    for up in (up1, up2):
+        x = norm(F.conv_transpose2d(x, up.weight, up.bias, stride=2, padding=1, output_padding=1)).relu()
+    torch.testing.assert_close(network(image), conv(x, last, 3).tanh(), rtol=0, atol=1e-5)
+
+
+@pytest.mark.parametrize("kernel", [3, 5])
+def test_nearest_upsampling_in_one_go_equals_repeating_pixels_then_convolving(kernel: int):
+    layer = NearestConvolution(3, 2, kernel).double()
+    features = images(2, 3, 5, 7).double().requires_grad_()
+    repeated = features.repeat_interleave(2, 2).repeat_interleave(2, 3)
+    slow = F.conv2d(repeated, layer.weight, layer.bias, padding=kernel // 2)
+    weights = (features, layer.weight, layer.bias)
+    torch.testing.assert_close(layer(features), slow)
+    fast_gradients = torch.autograd.grad(layer(features).square().sum(), weights)
+    torch.testing.assert_close(fast_gradients, torch.autograd.grad(slow.square().sum(), weights))
+
+
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("size", [(8, 10), (7, 9)])
+def test_a_wide_convolution_equals_a_reflection_padded_one(training: bool, size: tuple[int, int]):
+    layer = WideConvolution(3, 2).double().train(training)
+    features = images(2, 3, *size).double().requires_grad_()
+    slow = F.conv2d(F.pad(features, (3,) * 4, mode="reflect"), layer.weight, layer.bias)
+    weights = (features, layer.weight, layer.bias)
+    torch.testing.assert_close(layer(features), slow)
+    fast_gradients = torch.autograd.grad(layer(features).square().sum(), weights)
+    torch.testing.assert_close(fast_gradients, torch.autograd.grad(slow.square().sum(), weights))
+
+
+def test_instance_norm_equals_torchs_and_needs_no_parameters():
+    features = images(3, 4, 6, 5) * 3 + 2
+    torch.testing.assert_close(InstanceNorm()(features), nn.InstanceNorm2d(4)(features), rtol=0, atol=1e-5)
+    assert count(InstanceNorm()) == 0
+
+
+def test_norm_statistics_of_half_precision_features_are_exact():
+    # A mean of 4096 values near 100 taken in bfloat16 would be off by far more than the values' own rounding.
+    features = (images(1, 2, 64, 64) * 4 + 100).bfloat16()
+    exact = nn.InstanceNorm2d(2)(features.double())
+    normalized = InstanceNorm()(features)
+    assert normalized.dtype == torch.bfloat16
+    torch.testing.assert_close(normalized.double(), exact, rtol=0.01, atol=0.01)
+
+
+def test_images_stay_float32_in_mixed_precision():
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        translated = small()(images(1, 1, 16, 16))
+    assert translated.dtype == torch.float32
+    assert not torch.equal(translated, translated.bfloat16().float())
+
+
+def test_a_residual_block_adds_to_its_input_without_activation():
+    block = ResidualBlock(2)
+    features = images(1, 2, 8, 8)
+    torch.testing.assert_close(block(features) - features, block.layers(features))
+    assert (block(features) < 0).any()
+
+
+def test_levels_and_middle_layer_decide_where_the_network_works():
+    seen = []
+    middle = nn.Identity()
+    middle.register_forward_hook(lambda module, args, output: seen.append(output.shape))
+    network = EncoderDecoder(1, 2, width=2, levels=3, blocks=0, mode="nearest", kernel=5, middle=middle)
+    assert network(images(1, 1, 24, 32)).shape == (1, 2, 24, 32)
+    assert seen == [(1, 16, 3, 4)]
