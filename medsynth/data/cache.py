@@ -144,7 +144,7 @@ def _decode(
         try:
             images = decoders[domain, found].read(root / image, [records[i].slice for i in rows])
         except Exception as error:  # decoders raise many types on damaged files
-            problems.append(Problem(f"{root / image} cannot be decoded: {str(error).strip().splitlines()[-1:]}"))
+            problems.append(Problem(f"{root / image} cannot be decoded: {error}"))
             continue
         problems += [Problem(f"{records[i].name} is constant") for i, x in zip(rows, images, strict=True) if _flat(x)]
         for i, x in zip(rows, images, strict=True):
@@ -154,10 +154,7 @@ def _decode(
             progress(done, len(records))
     pixels.flush()
     del pixels
-    if problems:
-        partial.unlink()
-    else:
-        _publish(partial, path)
+    _publish(partial, path, problems)
     return problems
 
 
@@ -179,7 +176,11 @@ def _flat(image: np.ndarray) -> bool:
     return bool(image.min() == image.max())
 
 
-def _publish(partial: Path, path: Path) -> None:
+def _publish(partial: Path, path: Path, problems: Sequence[Problem]) -> None:
+    """Give the complete file its final name, or remove it if there are problems."""
+    if problems:
+        partial.unlink()
+        return
     with partial.open("rb+") as file:
         os.fsync(file.fileno())
     partial.replace(path)
