@@ -65,6 +65,8 @@ DYNAMIC_RANGE = 50.0
 HEADROOM = 9.0
 """Decibels shown, and how many of them lie above the endometrium's mean echo."""
 COMPENSATED = 6.0
+LOOKS = 3
+"""Scans with independent speckle that are averaged in power (compounding)."""
 
 
 @dataclass(frozen=True)
@@ -143,7 +145,9 @@ def render_ultrasound(anatomy: Anatomy, size: int, rng: np.random.Generator) -> 
     labels = tissue_at(anatomy, x, y)
     echo = (_table(ECHO) + rng.normal(0.0, 1.5, len(Tissue)))[labels]
     axial, lateral = point_spread(grid, size)
-    envelope = speckle_envelope(10.0 ** (echo / 20.0), axial, lateral, rng)
+    amplitude = 10.0 ** (echo / 20.0)
+    looks = [speckle_envelope(amplitude, axial, lateral, rng) for _ in range(LOOKS)]
+    envelope = np.sqrt(np.mean(np.square(looks), axis=0))
     level = 20.0 * np.log10(envelope + 1e-6) - _loss(labels, grid) - _shadows(grid, rng) + rng.normal(0.0, 1.5)
     shown = np.clip(1.0 + (level - HEADROOM) / DYNAMIC_RANGE, 0.0, 1.0)
     return scan_convert(shown, grid, size)

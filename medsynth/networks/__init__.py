@@ -1,0 +1,1 @@
+"""Building blocks that plugins share. Imports torch and MONAI only, so that a bundle can carry a copy."""

@@ -178,8 +178,7 @@ class Distiller(nn.Module):
     def alignment(self, student: Tensor, teacher: Tensor) -> Tensor:
         """2 - 2 * cosine of projected pooled features (B, width), in [0, 4].
 
-        The teacher's projection is fixed, so that both cannot agree on a constant, and both are centered over the
-        batch, so that the mean that all images share does not count as agreement.
+        The teacher's projection is a fixed orthogonal one, so that the two cannot agree on a constant.
         """
         first, second = self.project(student).float(), self.anchor(teacher.detach()).float()
         cosine = F.cosine_similarity(first, second, dim=1)

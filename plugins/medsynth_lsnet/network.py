@@ -79,6 +79,7 @@ class StudentBlock(PatchBlock):
         """
         tokens, grid = self.tokens(entry)
         indices, simulated = None, None
+        # The simulator observes the tokens without shaping them: its loss would hold back the classification.
         if target is not None or rule.keys(tokens.shape[2]) < tokens.shape[2]:
             left, right = self.simulator(tokens.detach(), grid)
             indices = rule.select(left, right, target, weight)

@@ -133,6 +133,15 @@ def test_two_steps_give_finite_losses_under_the_same_names(adversarial: str):
     assert all(torch.isfinite(value) and not value.requires_grad for value in [*first.values(), *second.values()])
 
 
+def test_losses_in_mixed_precision_are_float32_and_close_to_the_exact_ones():
+    exact, data = step(build(), batch()), batch()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        mixed = step(build(), data)
+    assert all(mixed[name].dtype == torch.float32 for name in NAMES)
+    for name in NAMES:
+        assert mixed[name].item() == pytest.approx(exact[name].item(), rel=0.05), name
+
+
 def test_training_reduces_the_cycle_error():
     model = build(learning_rate=2e-3)
     errors = [step(model)["cycle_a"].item() for _ in range(20)]
@@ -143,6 +152,11 @@ def test_odd_sizes_train_and_keep_their_shape():
     model, data = build(), batch(33)
     assert all(torch.isfinite(value) for value in step(model, data).values())
     assert model.translate(data["source"]).shape == data["source"].shape
+
+
+def test_the_smallest_declared_size_trains():
+    losses = step(build(), batch(medsynth_generator().assumptions.min_size))
+    assert all(torch.isfinite(value) for value in losses.values())
 
 
 def test_identity_between_different_channel_counts_is_refused_at_construction():

@@ -320,7 +320,9 @@ def test_loss_weights_fade_to_a_tenth_and_recency_grows():
 def test_row_divergence_is_the_mean_kullback_leibler_divergence_of_rows():
     simulated, target = seeded(2, 2, 4, 2, 5, 5)
     p, q = target.softmax(-1), simulated.softmax(-1)
-    assert row_divergence(simulated, target).item() == pytest.approx((p * (p / q).log()).sum(-1).mean().item(), rel=1e-4)
+    assert row_divergence(simulated, target).item() == pytest.approx(
+        (p * (p / q).log()).sum(-1).mean().item(), rel=1e-4
+    )
     assert row_divergence(target, target).item() == pytest.approx(0.0, abs=1e-6)
 
 
@@ -345,12 +347,19 @@ def test_gradient_features_have_unit_length_and_are_fixed():
     assert not any(parameter.requires_grad for parameter in features.parameters())
 
 
-def test_alignment_ignores_what_all_images_share():
+def test_alignment_is_zero_for_equal_directions_and_four_for_opposite_ones():
     distiller: Distiller = build().distiller
-    student, teacher = seeded(6, distiller.project.in_features), seeded(6, distiller.anchor.in_features, seed=1)
-    shifted = distiller.alignment(student + 5, teacher - 3)
-    assert shifted.item() == pytest.approx(distiller.alignment(student, teacher).item(), abs=1e-3)
-    assert 0 <= shifted.item() <= 4
+    teacher = seeded(6, distiller.anchor.in_features)
+    distiller.project = torch.nn.Identity()
+    projected = distiller.anchor(teacher)
+    assert distiller.alignment(2 * projected, teacher).item() == pytest.approx(0.0, abs=1e-5)
+    assert distiller.alignment(-projected, teacher).item() == pytest.approx(4.0, abs=1e-5)
+
+
+def test_the_teachers_projection_is_orthogonal_and_fixed():
+    anchor = build(teacher_width=1.0).distiller.anchor.weight
+    assert torch.allclose(anchor @ anchor.T, torch.eye(128), atol=1e-4)
+    assert not anchor.requires_grad
 
 
 @pytest.mark.parametrize("distillation", ["cosine", "kl"])
@@ -373,8 +382,11 @@ def test_the_simulator_learns_from_the_simulation_loss_only():
     simulators = [p for block in classifier.student.blocks for p in block.simulator.parameters()]
     F.cross_entropy(student.logits, data["label"]).backward(retain_graph=True)
     assert all(parameter.grad is None for parameter in simulators)
+    classifier.student.zero_grad()
     classifier.distiller.simulation(student.maps, targets).backward()
-    assert any(parameter.grad is not None and parameter.grad.any() for parameter in simulators)
+    reached = {id(p) for p in classifier.student.parameters() if p.grad is not None and p.grad.any()}
+    assert reached
+    assert reached <= {id(parameter) for parameter in simulators}
 
 
 # ---------------------------------------------------------------- training

@@ -334,6 +334,15 @@ def test_two_steps_give_finite_losses_under_the_same_names(adversarial: str):
         assert not any(value.requires_grad for value in losses.values() if isinstance(value, Tensor))
 
 
+def test_losses_in_mixed_precision_are_float32_and_close_to_the_exact_ones():
+    exact, data = step(build(order="discriminators-first"), batch()), batch()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        mixed = step(build(order="discriminators-first"), data)
+    assert all(mixed[name].dtype == torch.float32 for name in TERMS)
+    for name in TERMS:
+        assert mixed[name].item() == pytest.approx(exact[name].item(), rel=0.05), name
+
+
 def test_training_reduces_the_cycle_error():
     model = build(learning_rate=2e-3)
     errors = [step(model)["cycle_a"].item() for _ in range(25)]
@@ -345,6 +354,17 @@ def test_odd_sizes_train_and_keep_their_shape(size: int):
     model, data = build(branch_levels=2), batch(size)
     assert all(math.isfinite(value) for value in step(model, data).values())
     assert model.translate(data["source"]).shape == data["source"].shape
+
+
+def test_the_smallest_declared_size_trains_with_the_paper_presets_depth():
+    depth = {name: medsynth_generator().presets["paper"][name] for name in ("extractor_levels", "branch_levels")}
+    losses = step(build(region_convolution=True, **depth), batch(medsynth_generator().assumptions.min_size))
+    assert all(math.isfinite(value) for value in losses.values())
+
+
+def test_presets_leave_the_budget_to_the_core():
+    budget = {"epochs", "epoch_steps", "batch_size", "learning_rate"}
+    assert all(not budget & set(values) for values in medsynth_generator().presets.values())
 
 
 # ---------------------------------------------------------------- region convolution and stretch
