@@ -17,7 +17,7 @@ from medsynth.data.images import Images
 from medsynth.files import write_json
 from medsynth.runs import Run, SeedRun
 from medsynth.seeds import seed_everything
-from medsynth.stages import policy_of, translate
+from medsynth.stages import listed_name, policy_of, translate
 
 SCORES, MEASUREMENTS = "scores.json", "measurements.json"
 
@@ -64,7 +64,7 @@ def _predict(seed_run: SeedRun, data: Data, classifiers: Mapping[str, Classifier
             network, validation, real, policy=policy_of(plan), threshold_policy=plan.training.threshold
         )
         path = seed_run.folder / "evaluation" / f"predictions-{name}.csv"
-        write_predictions(path, predictions[name], [record.name for record in real.records])
+        write_predictions(path, predictions[name], [listed_name(seed_run.run, data, record) for record in real.records])
     return predictions
 
 
@@ -80,7 +80,7 @@ def _evidence(
     if not len(source):
         run.warn("no source patient is held out: image quality is measured on translations of training images")
         source = data.images.select(domain="source", split="train")
-    translated = translate(seed_run, generator, source, "evaluation/translated")
+    translated = translate(seed_run, data, generator, source, "evaluation/translated")
     networks = {
         "generator": next(iter(generator.networks().values())),
         "classifier": next(iter(classifiers["synthetic"].networks().values())),

@@ -12,14 +12,15 @@ import numpy as np
 from medsynth.api import Classifier, Generator, Phase, Setup
 from medsynth.classification import Row, make_rows, validate
 from medsynth.data import Data, prepare
-from medsynth.data.images import Images
+from medsynth.data.files import relative
+from medsynth.data.images import Images, Record
 from medsynth.data.loaders import UnpairedLoader
 from medsynth.devices import Policy, make_policy
 from medsynth.plan import Plan
 from medsynth.progress import Task
 from medsynth.runs import Run, SeedRun
 from medsynth.seeds import derive_seed, seed_everything
-from medsynth.synthesis import synthesize
+from medsynth.synthesis import Translation, synthesize
 from medsynth.training import Job, train
 
 
@@ -108,21 +109,29 @@ def synthesize_training_set(seed_run: SeedRun, data: Data, generator: Generator)
     """Translate the source images of training patients, and no others."""
     run = seed_run.run
     with run.stage(seed_run.stage_name("synthesis")):
-        return translate(seed_run, generator, data.images.select(domain="source", split="train"), "synthetic")
+        source = data.images.select(domain="source", split="train")
+        return translate(seed_run, data, generator, source, "synthetic")
 
 
-def translate(seed_run: SeedRun, generator: Generator, source: Images, folder: str) -> Images:
+def translate(seed_run: SeedRun, data: Data, generator: Generator, source: Images, folder: str) -> Images:
     """Translate `source` into a folder of the run."""
     run = seed_run.run
-    return synthesize(
-        generator,
-        source,
-        seed_run.folder / folder,
+    job = Translation(
+        generator=generator,
         name=run.plan.generator,
+        source=source,
+        origins=[listed_name(run, data, record) for record in source.records],
         policy=policy_of(run.plan),
         watch=run.watch,
         stop=run.stop,
     )
+    return synthesize(job, seed_run.folder / folder)
+
+
+def listed_name(run: Run, data: Data, record: Record) -> str:
+    """Return how the run's data/manifest.csv names an image, with the slice behind ``#`` where there is one."""
+    name = relative(data.root / record.image, run.folder / "data")
+    return name if record.slice is None else f"{name}#{record.slice}"
 
 
 def train_classifiers(seed_run: SeedRun, data: Data, synthetic: Images) -> dict[str, Classifier]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,18 +23,38 @@ COLUMNS = ("image", "domain", "label", "patient", "split", "pair", "source", "ge
 BATCH = 16
 
 
-def synthesize(
-    generator: Generator, source: Images, folder: Path, *, name: str, policy: Policy, watch: Watch, stop: Stop
-) -> Images:
-    """Translate `source` into `folder` (images, manifest.csv, pixels.npy), once; return the translations.
+@dataclass(frozen=True, kw_only=True)
+class Translation:
+    """What is to be translated, and how.
+
+    Args:
+        generator: trained.
+        name: of the generator plugin, for provenance.
+        source: the images.
+        origins: by which each image is found again, for provenance.
+        policy: device to compute on.
+        watch, stop: progress and interruption.
+    """
+
+    generator: Generator
+    name: str
+    source: Images
+    origins: Sequence[str]
+    policy: Policy
+    watch: Watch
+    stop: Stop
+
+
+def synthesize(job: Translation, folder: Path) -> Images:
+    """Translate into `folder` (images, manifest.csv, pixels.npy), once; return the translations.
 
     What later stages read is what the PNG files hold: 8-bit values, mapped back to [-1, 1].
     """
     if not (folder / "manifest.csv").exists():
         with new_folder(folder) as new:
-            _write(generator, source, new, name=name, policy=policy, watch=watch, stop=stop)
+            _write(job, new)
     pixels = np.load(folder / "pixels.npy", mmap_mode="r")
-    return Images(_records(source), pixels, np.arange(len(source)))
+    return Images(_records(job.source), pixels, np.arange(len(job.source)))
 
 
 def to_bytes(images: np.ndarray) -> np.ndarray:
@@ -51,25 +71,24 @@ def png(image: np.ndarray) -> bytes:
     return buffer.getvalue()
 
 
-def _write(
-    generator: Generator, source: Images, folder: Path, *, name: str, policy: Policy, watch: Watch, stop: Stop
-) -> None:
+def _write(job: Translation, folder: Path) -> None:
+    source = job.source
     shape = (len(source), *source.pixels.shape[1:])
     pixels = np.lib.format.open_memmap(folder / "pixels.npy", mode="w+", dtype=np.float32, shape=shape)
     records = _records(source)
     (folder / "images").mkdir()
-    with watch.task(f"synthesis: {name}", len(source)) as task, torch.inference_mode():
+    with job.watch.task(f"synthesis: {job.name}", len(source)) as task, torch.inference_mode():
         for start in range(0, len(source), BATCH):
-            stop.check()
+            job.stop.check()
             rows = range(start, min(start + BATCH, len(source)))
-            batch = torch.from_numpy(np.stack([source.read(row) for row in rows])).to(policy.device)
-            translated = generator.translate(batch).float().cpu().numpy()
+            batch = torch.from_numpy(np.stack([source.read(row) for row in rows])).to(job.policy.device)
+            translated = job.generator.translate(batch).float().cpu().numpy()
             for row, image in zip(rows, translated, strict=True):
                 (folder / records[row].image).write_bytes(png(image))
             pixels[start : rows.stop] = to_bytes(translated) / np.float32(127.5) - np.float32(1.0)
             task.advance(rows.stop)
     pixels.flush()
-    write_text(folder / "manifest.csv", _manifest(records, source.records, name))
+    write_text(folder / "manifest.csv", _manifest(records, job.origins, job.name))
 
 
 def _records(source: Images) -> tuple[Record, ...]:
@@ -79,11 +98,11 @@ def _records(source: Images) -> tuple[Record, ...]:
     )
 
 
-def _manifest(records: Sequence[Record], sources: Sequence[Record], generator: str) -> str:
+def _manifest(records: Sequence[Record], origins: Sequence[str], generator: str) -> str:
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(COLUMNS)
-    for record, source in zip(records, sources, strict=True):
+    for record, origin in zip(records, origins, strict=True):
         label = "" if record.label is None else record.label
-        writer.writerow([record.image, "target", label, record.patient, record.split, "", source.name, generator])
+        writer.writerow([record.image, "target", label, record.patient, record.split, "", origin, generator])
     return text.getvalue()

@@ -15,6 +15,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
+
+from medsynth.cli import app
 
 TINY_DATA = ["data.size=32", "data.phantom_source=20", "data.phantom_negative=20", "data.phantom_positive=10"]
 TINY = [
@@ -39,6 +42,10 @@ def command(out: Path, *more: str, sets: list[str] = TINY) -> list[str]:
 def environment(path: Path | None = None) -> dict[str, str]:
     extra = {"PYTHONPATH": str(path)} if path else {}
     return {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200", **extra}
+
+
+def table(path: Path) -> list[dict[str, str]]:
+    return list(csv.DictReader(path.read_text().splitlines()))
 
 
 # ---------------------------------------------------------------- a finished run, made once
@@ -90,12 +97,13 @@ def test_a_third_party_evaluator_and_observer_take_part(finished: Path) -> None:
 
 
 def test_synthetic_images_come_from_training_patients_and_keep_their_labels(finished: Path) -> None:
-    data = {row["image"]: row for row in csv.DictReader((finished / "data/manifest.csv").open())}
-    for row in csv.DictReader((finished / "synthetic/manifest.csv").open()):
+    data = {row["image"]: row for row in table(finished / "data/manifest.csv")}
+    for row in table(finished / "synthetic/manifest.csv"):
         origin = data[row["source"]]
         assert (origin["domain"], origin["split"]) == ("source", "train")
         assert (row["label"], row["patient"], row["generator"]) == (origin["label"], origin["patient"], "example-tone")
-        assert Image.open(finished / "synthetic" / row["image"]).size == (32, 32)
+        with Image.open(finished / "synthetic" / row["image"]) as image:
+            assert image.size == (32, 32)
 
 
 def test_the_bundle_gives_the_runs_probabilities_where_medsynth_cannot_be_imported(
@@ -104,11 +112,11 @@ def test_the_bundle_gives_the_runs_probabilities_where_medsynth_cannot_be_import
     for package in ("medsynth", "medsynth_mobilenet_v2", "medsynth_example_tone"):
         (tmp_path / "shadow" / package).mkdir(parents=True)
         (tmp_path / "shadow" / package / "__init__.py").write_text("raise ImportError('not installed here')")
-    predictions = list(csv.DictReader((finished / "evaluation/predictions-synthetic.csv").open()))
+    predictions = table(finished / "evaluation/predictions-synthetic.csv")
     images = tmp_path / "images"
     images.mkdir()
     for row in predictions:
-        (images / Path(row["image"]).name).write_bytes((finished / "data/phantom" / row["image"]).read_bytes())
+        (images / Path(row["image"]).name).write_bytes((finished / "data" / row["image"]).read_bytes())
     bundle = finished / "bundle"
     arguments = ["--config_file", str(bundle / "configs/inference.json"), "--bundle_root", str(bundle)]
     arguments += ["--dataset_dir", str(images), "--output_dir", str(tmp_path / "out")]
@@ -282,40 +290,30 @@ BAD_DATA = {
 }
 
 
+def refuse(*arguments: object) -> str:
+    """Run the command in this process, expect exit code 2, return what it says on standard error."""
+    done = CliRunner().invoke(app, [*map(str, arguments), "--device", "cpu"])
+    assert done.exit_code == 2, done.output
+    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
 @pytest.mark.parametrize("fault", BAD_DATA)
-def test_unusable_data_is_refused_with_exit_code_2_and_nothing_written(medsynth, tmp_path: Path, fault: str) -> None:
+def test_unusable_data_is_refused_with_exit_code_2_and_nothing_written(tmp_path: Path, fault: str) -> None:
     change, named = BAD_DATA[fault]
     change(write_set(tmp_path / "set"))
-    done = medsynth("run", "--data", "set", "--out", "out", "--device", "cpu")
-    assert done.returncode == 2, done.stderr
-    assert named in done.stderr
-    assert "Traceback" not in done.stderr
-    assert not (tmp_path / "out").exists()
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["set"]
+    before = sorted(tmp_path.rglob("*"))
+    assert named in refuse("run", "--data", tmp_path / "set", "--out", tmp_path / "out")
+    assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_an_output_folder_of_another_plan_is_refused(medsynth, finished: Path) -> None:
+def test_an_output_folder_of_another_plan_is_refused(finished: Path) -> None:
     before = (finished / "plan.toml").read_bytes()
-    done = medsynth("run", "--out", finished, "--resume", "--device", "cpu")
-    assert done.returncode == 2
-    assert "holds a run of another plan" in done.stderr
+    assert "holds a run of another plan" in refuse("run", "--out", finished, "--resume")
     assert (finished / "plan.toml").read_bytes() == before
 
 
-def test_too_little_disk_is_refused_before_anything_is_written(medsynth, tmp_path: Path) -> None:
-    done = medsynth(
-        "run",
-        "--preset",
-        "paper",
-        "--set",
-        "data.size=2048",
-        "--set",
-        "data.phantom_source=10000000",
-        "--out",
-        "out",
-        "--device",
-        "cpu",
-    )
-    assert done.returncode == 2
-    assert "MB are free" in done.stderr
+def test_too_little_disk_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    sets = ["--set", "data.size=2048", "--set", "data.phantom_source=10000000"]
+    assert "MB are free" in refuse("run", "--preset", "paper", *sets, "--out", tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -114,7 +114,7 @@ def draw_anatomy(rng: np.random.Generator, *, positive: bool) -> Anatomy:
     if lesion is not None and not positive:
         lesion = Lesion(**{**vars(lesion), "depth": 0.0})
     side = 1.0 if rng.random() < 0.5 else -1.0
-    tilt = rng.uniform(-0.6, 0.6)
+    tilt = rng.uniform(-1.2, 1.2)
     rotation = tilt if side > 0 else math.pi - tilt
     center = (side * rng.uniform(0.12, 0.25), rng.uniform(-0.02, 0.20))
     return Anatomy(
