@@ -88,6 +88,8 @@ class Images:
 
     def as_set(self) -> ImageSet:
         """Read everything into memory for evaluators."""
-        images = np.stack([self.read(i) for i in range(len(self))]) if len(self) else np.zeros((0, *self.pixels.shape[1:]), np.float32)
+        images = np.zeros((0, *self.pixels.shape[1:]), np.float32)
+        if len(self):
+            images = np.stack([self.read(index) for index in range(len(self))])
         names = np.array([record.name for record in self.records], dtype=object)
         return ImageSet(images=images, labels=self.labels, patients=self.patients, names=names)

@@ -40,9 +40,7 @@ class _Patient:
         return f"P{self.number:05}"
 
 
-def write_phantom(
-    folder: Path, *, source: int, negative: int, positive: int, test: int, size: int, seed: int
-) -> Path:
+def write_phantom(folder: Path, *, source: int, negative: int, positive: int, test: int, size: int, seed: int) -> Path:
     """Write images, tissue masks and manifest.csv; identical bytes for identical arguments.
 
     Args:

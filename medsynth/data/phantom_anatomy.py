@@ -171,7 +171,8 @@ def pear_distance(u: np.ndarray, v: np.ndarray, *, length: float, radii: Point) 
     sides = flank * across + slope * along - small
     cervical = np.hypot(along, across) - small
     fundal = np.hypot(u, across) - large
-    return np.where(position < 0.0, cervical, np.where(position > flank * length, fundal, sides))
+    distance: np.ndarray = np.where(position < 0.0, cervical, np.where(position > flank * length, fundal, sides))
+    return distance
 
 
 def uterus_frame(anatomy: Anatomy, x: np.ndarray, y: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -198,7 +199,8 @@ def invaded_share(anatomy: Anatomy, u: np.ndarray, v: np.ndarray) -> np.ndarray:
     """Return the position within the myometrium: 0 at the junctional zone, 1 at the serosa, negative inside."""
     inner, rest = layer_distances(anatomy, u, v)
     beyond = inner - anatomy.junction
-    return beyond / np.maximum(np.maximum(beyond, 0.0) + rest - SEROSA_THICKNESS, 1e-6)
+    share: np.ndarray = beyond / np.maximum(np.maximum(beyond, 0.0) + rest - SEROSA_THICKNESS, 1e-6)
+    return share
 
 
 def tissue_at(anatomy: Anatomy, x: np.ndarray, y: np.ndarray) -> np.ndarray:

@@ -104,7 +104,8 @@ def render_mri(anatomy: Anatomy, size: int, rng: np.random.Generator) -> np.ndar
     contrast = _table(T2_SIGNAL) * rng.uniform(0.92, 1.08, len(Tissue))
     fine = contrast[labels].reshape(size, SUPERSAMPLING, size, SUPERSAMPLING)
     signal = fine.mean(axis=(1, 3)) * (1.0 + 0.06 * _smooth_noise(size, rng)) * _bias_field(size, rng)
-    return np.clip(rician(signal, RICIAN_SIGMA, rng), 0.0, 1.0).astype(np.float32)
+    image: np.ndarray = np.clip(rician(signal, RICIAN_SIGMA, rng), 0.0, 1.0).astype(np.float32)
+    return image
 
 
 def rician(signal: np.ndarray, sigma: float, rng: np.random.Generator) -> np.ndarray:
@@ -113,7 +114,8 @@ def rician(signal: np.ndarray, sigma: float, rng: np.random.Generator) -> np.nda
     Source: Gudbjartsson and Patz, The Rician distribution of noisy MRI data, 1995; E[m^2] = signal^2 + 2 sigma^2.
     """
     real = signal + sigma * rng.standard_normal(signal.shape)
-    return np.hypot(real, sigma * rng.standard_normal(signal.shape))
+    magnitude: np.ndarray = np.hypot(real, sigma * rng.standard_normal(signal.shape))
+    return magnitude
 
 
 def _bias_field(size: int, rng: np.random.Generator) -> np.ndarray:
@@ -129,7 +131,7 @@ def _smooth_noise(size: int, rng: np.random.Generator) -> np.ndarray:
     x, y = pixel_grid(size)
     waves = rng.uniform(-30.0, 30.0, (8, 2))
     phases = rng.uniform(0.0, 2.0 * math.pi, 8)
-    total: np.ndarray = sum(np.cos(a * x + b * y + p) for (a, b), p in zip(waves, phases, strict=True))  # type: ignore[assignment]
+    total: np.ndarray = sum(np.cos(a * x + b * y + p) for (a, b), p in zip(waves, phases, strict=True))
     return total / 2.0
 
 
@@ -166,9 +168,7 @@ def point_spread(grid: PolarGrid, size: int) -> tuple[float, np.ndarray]:
     return float(max(0.007, 0.4 * pixel) / step), width / spacing
 
 
-def speckle_envelope(
-    amplitude: np.ndarray, axial: float, lateral: np.ndarray, rng: np.random.Generator
-) -> np.ndarray:
+def speckle_envelope(amplitude: np.ndarray, axial: float, lateral: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Return the envelope (rows, columns) of echoes from random scatterers in polar coordinates.
 
     Many unresolved scatterers per sample make the echo circular complex Gaussian (fully developed speckle), so the
@@ -184,7 +184,8 @@ def speckle_envelope(
     scatterers = rng.standard_normal((2, *amplitude.shape), dtype=np.float32)
     echo = (scatterers[0] + 1j * scatterers[1]) * (amplitude / math.sqrt(2.0)).astype(np.float32)
     echo = _spread(echo, lateral)
-    return np.abs(_spread(echo.T, np.full(echo.shape[1], axial)).T)
+    envelope: np.ndarray = np.abs(_spread(echo.T, np.full(echo.shape[1], axial)).T)
+    return envelope
 
 
 def _spread(field: np.ndarray, deviations: np.ndarray) -> np.ndarray:
@@ -203,7 +204,8 @@ def _spread(field: np.ndarray, deviations: np.ndarray) -> np.ndarray:
 def _loss(labels: np.ndarray, grid: PolarGrid) -> np.ndarray:
     """Accumulated attenuation in dB that time gain compensation leaves over; negative behind fluid."""
     step = grid.radii[1] - grid.radii[0]
-    return np.cumsum(_table(ATTENUATION)[labels] - COMPENSATED, axis=0) * step
+    loss: np.ndarray = np.cumsum(_table(ATTENUATION)[labels] - COMPENSATED, axis=0) * step
+    return loss
 
 
 def _shadows(grid: PolarGrid, rng: np.random.Generator) -> np.ndarray:
@@ -238,7 +240,8 @@ def in_sector(size: int) -> np.ndarray:
     """Return which pixel centers the sector covers, (size, size) bool."""
     x, y = pixel_grid(size)
     radius, angle = np.hypot(x, y - APEX), np.arctan2(x, y - APEX)
-    return (radius >= NEAR) & (radius <= FAR) & (np.abs(angle) <= HALF_ANGLE)
+    inside: np.ndarray = (radius >= NEAR) & (radius <= FAR) & (np.abs(angle) <= HALF_ANGLE)
+    return inside
 
 
 def _table(values: dict[Tissue, float]) -> np.ndarray:

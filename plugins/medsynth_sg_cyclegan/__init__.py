@@ -25,6 +25,9 @@ class SgCycleGanConfig(GeneratorConfig):
     sampling_kernel: int = option(3, "side of the convolutions that halve and double the size", choices=(3, 5))
     region_convolution: bool = option(False, "dynamic region convolution in front of the residual blocks")
     discriminator_width: int = option(64, "channels of the discriminators' first layer", low=1)
+    discriminator_levels: int = option(
+        3, "strided layers of the discriminators; 3 judges patches of 70 pixels, 2 of 34", low=1, high=5
+    )
     discriminator_narrowing: bool = option(False, "one more layer in the discriminators, as in the published code")
     discriminator_average: bool = option(
         False, "judge the image's mean instead of each patch, as in the published code"

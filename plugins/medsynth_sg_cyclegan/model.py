@@ -198,6 +198,7 @@ class SgCycleGan:
         return PatchGan(
             channels,
             width=config.discriminator_width,
+            levels=config.discriminator_levels,
             narrowing=config.discriminator_narrowing,
             average=config.discriminator_average,
         )

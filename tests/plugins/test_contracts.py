@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import pytest
 
 from medsynth.plugins import DISTRIBUTION, Registry
@@ -10,17 +12,17 @@ from medsynth.testing import ClassifierContract, GeneratorContract, PluginContra
 
 class TestCycleGAN(GeneratorContract):
     name = "cyclegan"
-    small = {"width": 4, "blocks": 1, "discriminator_width": 4}
+    small: ClassVar = {"width": 4, "blocks": 1, "discriminator_width": 4}
 
 
 class TestSGCycleGAN(GeneratorContract):
     name = "sg-cyclegan"
-    small = {"width": 4, "blocks": 1, "discriminator_width": 4, "classifier_width": 4, "features": 4}
+    small: ClassVar = {"width": 4, "blocks": 1, "discriminator_width": 4, "classifier_width": 4, "features": 4}
 
 
 class TestMobileNetV2(ClassifierContract):
     name = "mobilenet-v2"
-    small = {"width": 0.1, "hidden": 8}
+    small: ClassVar = {"width": 0.1, "hidden": 8}
 
 
 class TestLSNet(ClassifierContract):
