@@ -42,5 +42,5 @@ class DataConfig:
     workers: int = option(0, "processes that load images; results do not depend on it", low=0)
     phantom_source: int = option(240, "phantom: MRI patients, one image each, in all splits together", low=20)
     phantom_negative: int = option(240, "phantom: ultrasound patients without invasion", low=20)
-    phantom_positive: int = option(40, "phantom: ultrasound patients with invasion (scarce)", low=10)
+    phantom_positive: int = option(24, "phantom: ultrasound patients with invasion (scarce)", low=10)
     phantom_test: int = option(60, "phantom: extra test patients per class and domain", low=10)

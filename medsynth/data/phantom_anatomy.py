@@ -99,22 +99,23 @@ SEROSA_THICKNESS = 0.035
 LESION_SHARE = 0.65
 """Share of patients without invasion who have a lesion that stays inside the cavity."""
 
+CONFINED_RADIUS, INVADING_RADIUS = (0.07, 0.13), (0.09, 0.15)
+"""Lesions that invade are larger on average, as in patients: a weak sign beside the interrupted junctional zone."""
+
 
 def draw_anatomy(rng: np.random.Generator, *, positive: bool) -> Anatomy:
     """Draw one patient; `positive` asks for a lesion that invades the myometrium.
 
-    Everything except the breach of the junctional zone is drawn from the same distributions for both classes,
-    but for the negative patients without any lesion.
+    Beside the breach of the junctional zone, the classes differ in the lesion's size on average, and some negative
+    patients have no lesion; everything else is drawn from the same distributions.
     """
     radii = (rng.uniform(0.03, 0.05), rng.uniform(0.07, 0.16))
     outer = (rng.uniform(0.19, 0.25), rng.uniform(0.42, 0.50))
     length = rng.uniform(0.45, 0.60)
-    junction = rng.uniform(0.065, 0.095)
-    lesion = _draw_lesion(rng, length, radii) if positive or rng.random() < LESION_SHARE else None
-    if lesion is not None and not positive:
-        lesion = Lesion(**{**vars(lesion), "depth": 0.0})
+    junction = rng.uniform(0.08, 0.105)
+    lesion = _draw_lesion(rng, length, radii, invades=positive) if positive or rng.random() < LESION_SHARE else None
     side = 1.0 if rng.random() < 0.5 else -1.0
-    tilt = rng.uniform(-1.2, 1.2)
+    tilt = rng.uniform(-0.9, 0.9)
     rotation = tilt if side > 0 else math.pi - tilt
     center = (side * rng.uniform(0.12, 0.25), rng.uniform(-0.02, 0.20))
     return Anatomy(
@@ -133,17 +134,17 @@ def draw_anatomy(rng: np.random.Generator, *, positive: bool) -> Anatomy:
     )
 
 
-def _draw_lesion(rng: np.random.Generator, length: float, radii: Point) -> Lesion:
+def _draw_lesion(rng: np.random.Generator, length: float, radii: Point, *, invades: bool) -> Lesion:
     along = rng.uniform(0.0, 0.55)
     spread = 0.5 if along > 0.1 else 1.2
     direction = math.copysign(rng.uniform(math.pi / 2.0 - spread, math.pi / 2.0 + 0.2), rng.random() - 0.5)
     return Lesion(
         origin=(-along * length, 0.0),
         direction=direction,
-        radius=rng.uniform(0.08, 0.14) + 0.3 * radii[1],
+        radius=rng.uniform(*(INVADING_RADIUS if invades else CONFINED_RADIUS)) + 0.3 * radii[1],
         bulge=rng.uniform(0.0, 0.10),
-        width=rng.uniform(0.11, 0.18),
-        depth=rng.uniform(0.30, 0.85),
+        width=rng.uniform(0.12, 0.19),
+        depth=rng.uniform(0.30, 0.85) if invades else 0.0,
         wobble=(rng.uniform(0.0, 0.03), rng.uniform(0.0, 2.0 * math.pi)),
     )
 

@@ -32,7 +32,7 @@ ECHO = {
     Tissue.BLADDER: -45.0,
     Tissue.SEROSA: 3.0,
     Tissue.MYOMETRIUM: -11.0,
-    Tissue.JUNCTION: -21.0,
+    Tissue.JUNCTION: -22.0,
     Tissue.ENDOMETRIUM: 0.0,
     Tissue.LESION: -3.0,
     Tissue.FIBROID: -19.0,
