@@ -83,7 +83,12 @@ class ClassifierConfig:
     weight_decay: float = option(1e-2, "AdamW weight decay; norms and biases are excluded", low=0.0)
     warmup_share: float = option(0.05, "share of each phase in which the rate rises linearly", low=0.0, high=1.0)
     balance: bool = option(True, "draw both classes equally often")
-    augment: bool = option(True, "random flip, small affine, gain and gamma on training images")
+    augment: float = option(
+        1.0,
+        "strength of the affine, gain and gamma changes beside random flips; 0 = no augmentation",
+        low=0.0,
+        high=2.0,
+    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

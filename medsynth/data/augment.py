@@ -44,7 +44,7 @@ def flip_and_crop(images: Tensor, draws: np.ndarray) -> Tensor:
     return torch.stack(crops)
 
 
-def flip_affine_gain_gamma(images: Tensor, draws: np.ndarray) -> Tensor:
+def flip_affine_gain_gamma(images: Tensor, draws: np.ndarray, *, strength: float = 1.0) -> Tensor:
     """Flip with probability 1/2, rotate, scale and shift a little, change gain and gamma.
 
     Rotation is within 7 degrees, scale within 10 %, shift within 5 % of the size, gain within 10 %,
@@ -53,24 +53,22 @@ def flip_affine_gain_gamma(images: Tensor, draws: np.ndarray) -> Tensor:
     Args:
         images: (B, C, H, W) in [-1, 1].
         draws: (B, 7) uniform numbers in [0, 1): flip, angle, scale, shift right, shift down, gain, gamma.
+        strength: multiplies every range but the flip's.
     """
     height, width = images.shape[-2:]
-    flip, angle, scale, right, down, gain, gamma = torch.from_numpy(draws).float().unbind(1)
-    turn = _centered(angle) * ROTATION
-    zoom = 1.0 + _centered(scale) * SCALE
+    flip = torch.from_numpy(draws[:, 0]).float()
+    changes = (torch.from_numpy(draws[:, 1:]).float() * 2.0 - 1.0) * strength
+    angle, scale, right, down, gain, gamma = changes.unbind(1)
+    turn, zoom = angle * ROTATION, 1.0 + scale * SCALE
     mirror = torch.where(flip < 0.5, -1.0, 1.0)
     # affine_grid maps output to input positions in [-1, 1], so a shift of one whole image is 2
     rows = [
-        torch.stack([mirror * turn.cos() / zoom, -turn.sin() * height / width / zoom, _centered(right) * 2 * SHIFT], 1),
-        torch.stack([mirror * turn.sin() * width / height / zoom, turn.cos() / zoom, _centered(down) * 2 * SHIFT], 1),
+        torch.stack([mirror * turn.cos() / zoom, -turn.sin() * height / width / zoom, right * 2 * SHIFT], 1),
+        torch.stack([mirror * turn.sin() * width / height / zoom, turn.cos() / zoom, down * 2 * SHIFT], 1),
     ]
     grid = F.affine_grid(torch.stack(rows, 1), list(images.shape), align_corners=False)
     unit = (images + 1.0) / 2.0
     moved = F.grid_sample(unit, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
-    factor = (1.0 + _centered(gain) * GAIN).view(-1, 1, 1, 1)
-    power = ((1.0 + GAMMA) ** _centered(gamma)).view(-1, 1, 1, 1)
+    factor = (1.0 + gain * GAIN).view(-1, 1, 1, 1)
+    power = ((1.0 + GAMMA) ** gamma).view(-1, 1, 1, 1)
     return (moved.clamp(0.0, 1.0).pow(power) * factor).clamp(0.0, 1.0) * 2.0 - 1.0
-
-
-def _centered(draw: Tensor) -> Tensor:
-    return draw * 2.0 - 1.0

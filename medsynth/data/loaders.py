@@ -136,7 +136,7 @@ class LabelledLoader(_Loader):
         steps: batches per epoch; 0 = as many as go once through all images.
         seed: of order and augmentation.
         balance: draw both classes equally often (within one image per epoch).
-        augment: random flip, small affine, gain and gamma.
+        augment: strength of the affine, gain and gamma changes beside random flips; 0 = none of all.
         workers: processes; 0 = none.
         device: where batches are moved to.
 
@@ -152,7 +152,7 @@ class LabelledLoader(_Loader):
         steps: int,
         seed: int,
         balance: bool,
-        augment: bool,
+        augment: float,
         workers: int = 0,
         device: str = "cpu",
     ) -> None:
@@ -186,7 +186,7 @@ class LabelledLoader(_Loader):
             chosen = [self._images[i] for i in order[part]]
             images = torch.from_numpy(np.stack([group.read(row) for group, row in chosen]))
             if self._augment:
-                images = flip_affine_gain_gamma(images, draws[part])
+                images = flip_affine_gain_gamma(images, draws[part], strength=self._augment)
             return {"image": images, "label": torch.from_numpy(self._labels[order[part]])}
 
         return build
