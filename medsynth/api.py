@@ -68,6 +68,26 @@ class GeneratorConfig:
         0.5, "share of training at the full rate; it then falls linearly towards zero", low=0.0, high=1.0
     )
     augment: bool = option(True, "random horizontal flip and random crop of both domains, independently")
+    schedule: Literal["linear", "cosine", "step", "constant"] = option(
+        "linear",
+        "learning rate after constant_share: falls linearly or as a cosine; step: halves every tenth of training",
+        choices=("linear", "cosine", "step", "constant"),
+    )
+    accumulate: int = option(1, "batches whose gradients are averaged for one optimizer step", low=1)
+    checkpointing: bool = option(
+        False, "recompute residual blocks in the backward pass: less memory, more time, equal results"
+    )
+    ema_decay: float = option(
+        0.0, "decay per step of the averaged weights that translate; 0 = the trained weights", low=0.0, high=0.99999
+    )
+    information_weight: float = option(
+        0.0, "weight of minus the mutual information of an image and its translation", low=0.0
+    )
+    differentiable_augment: bool = option(
+        False, "random brightness, contrast, shift and cutout in front of the discriminators, for small sets"
+    )
+    r1_weight: float = option(0.0, "weight of the discriminators' R1 gradient penalty on real images", low=0.0)
+    spectral_norm: bool = option(False, "spectral normalization of the discriminators' convolutions")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -198,6 +218,38 @@ def constant_then_linear(constant_share: float) -> Callable[[float], float]:
         return max(0.0, (1.0 - progress) / (1.0 - constant_share))
 
     return factor
+
+
+def constant_then_cosine(constant_share: float) -> Callable[[float], float]:
+    """Learning-rate factor 1 for `constant_share` of training, then falling as half a cosine towards zero.
+
+    Example:
+        >>> [round(constant_then_cosine(0.5)(p), 2) for p in (0.0, 0.5, 0.75)]
+        [1.0, 1.0, 0.5]
+    """
+    falling = constant_then_linear(constant_share)
+    return lambda progress: 0.5 * (1.0 - math.cos(math.pi * falling(progress)))
+
+
+def halving(steps: int) -> Callable[[float], float]:
+    """Learning-rate factor that halves at the end of each of `steps` equal parts of training.
+
+    Example:
+        >>> [halving(10)(p) for p in (0.0, 0.1, 0.55)]
+        [1.0, 0.5, 0.03125]
+    """
+    return lambda progress: float(0.5 ** math.floor(progress * steps + 1e-9))
+
+
+def learning_rate_schedule(config: GeneratorConfig) -> Callable[[float], float]:
+    """Return the learning-rate factor that a generator's config asks for, as `Phase.schedule` takes it."""
+    schedules = {
+        "linear": constant_then_linear(config.constant_share),
+        "cosine": constant_then_cosine(config.constant_share),
+        "step": halving(10),
+        "constant": constant,
+    }
+    return schedules[config.schedule]
 
 
 def constant(_: float) -> float:

@@ -5,13 +5,19 @@ a is the source domain, b the target domain. Logits have any shape, positive = j
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from medsynth.networks.augmentation import differentiable_augmentation
+
+if TYPE_CHECKING:
+    from medsynth.api import GeneratorConfig
 
 Objective = Literal["lsgan", "vanilla", "hinge"]
 
@@ -56,14 +62,43 @@ def absolute_error(first: Tensor, second: Tensor) -> Tensor:
     return (first.float() - second.float()).abs().mean()
 
 
-def adversarial_adam(parameters: Iterable[nn.Parameter], learning_rate: float) -> torch.optim.Adam:
-    """Return Adam with betas (0.5, 0.999), the choice of all these generators; fused where torch can do so.
+def adversarial_adam(
+    parameters: Iterable[nn.Parameter],
+    learning_rate: float,
+    *,
+    weight_decay: float = 0.0,
+    betas: tuple[float, float] = (0.5, 0.999),
+) -> torch.optim.Adam:
+    """Return Adam with the betas that all these generators choose; fused where torch can do so.
 
     Move the parameters to their device first.
     """
     chosen = list(parameters)
     fused = all(parameter.device.type in _FUSED for parameter in chosen)
-    return torch.optim.Adam(chosen, lr=learning_rate, betas=(0.5, 0.999), fused=fused)
+    return torch.optim.Adam(chosen, lr=learning_rate, betas=betas, weight_decay=weight_decay, fused=fused)
+
+
+def gradient_penalty(network: nn.Module, real: Tensor) -> Tensor:
+    """Return R1: the squared length of the gradient of the judgment by the real image, mean of the images.
+
+    R1 = E ||d/dx D(x)||^2, where D(x) is the mean of the logits' map, summed over scales.
+
+    Source: Mescheder et al. 2018, equation 9, with the weight gamma / 2 left to the caller.
+
+    Args:
+        network: a discriminator.
+        real: (B, C, H, W) real images.
+    """
+    images = real.detach().float().requires_grad_(True)
+    with torch.autocast(images.device.type, enabled=False):
+        judged = torch.stack([scale.flatten(1).mean(1).sum() for scale in scales(network(images))]).sum()
+    (gradient,) = torch.autograd.grad(judged, images, create_graph=True)
+    return gradient.square().sum((1, 2, 3)).mean()
+
+
+def scales(judged: Tensor | Sequence[Tensor]) -> list[Tensor]:
+    """Return a discriminator's logits as a list with one tensor per scale."""
+    return [judged] if isinstance(judged, Tensor) else list(judged)
 
 
 @contextmanager
@@ -132,19 +167,34 @@ class Discriminators:
     Torch's global generator seeds the pools.
 
     Args:
-        a: judges source images; on its device already.
+        a: judges source images; on its device already. Returns logits, or a list of logits with one entry per scale.
         b: judges target images.
-        objective: see `generator_objective`.
-        learning_rate: of Adam.
+        objective: see `generator_objective`; summed over scales.
+        config: learning rate, and which of the stabilizing terms are on: R1, spectral norm, augmentation.
         pool_size: stored images per domain; 0 = no pool.
+        halved: take half the sum of the losses on real and generated images, as CycleGAN does, not the sum.
+        weight_decay: of Adam.
     """
 
     def __init__(
-        self, a: nn.Module, b: nn.Module, *, objective: Objective, learning_rate: float, pool_size: int
+        self,
+        a: nn.Module,
+        b: nn.Module,
+        *,
+        objective: Objective,
+        config: GeneratorConfig,
+        pool_size: int = 0,
+        halved: bool = True,
+        weight_decay: float = 0.0,
     ) -> None:
-        self.a, self.b, self.objective = a, b, objective
+        self.a, self.b, self.objective, self.config = a, b, objective, config
+        self.factor = 1.0 if halved else 2.0
+        if config.spectral_norm:
+            for layer in (layer for network in (a, b) for layer in network.modules() if isinstance(layer, nn.Conv2d)):
+                spectral_norm(layer)
         self.pool_a, self.pool_b = (ImagePool(pool_size, seed=int(torch.randint(2**62, ()))) for _ in range(2))
-        self.optimizer = adversarial_adam([*a.parameters(), *b.parameters()], learning_rate)
+        parameters = [*a.parameters(), *b.parameters()]
+        self.optimizer = adversarial_adam(parameters, config.learning_rate, weight_decay=weight_decay)
 
     def networks(self) -> dict[str, nn.Module]:
         """Return both networks by name."""
@@ -156,9 +206,10 @@ class Discriminators:
 
     def judge(self, *, fake_a: Tensor, fake_b: Tensor) -> dict[str, Tensor]:
         """Return the generators' adversarial terms; call it inside `frozen`."""
+        judged = {"adversarial_ab": self.b(self._shown(fake_b)), "adversarial_ba": self.a(self._shown(fake_a))}
         return {
-            "adversarial_ab": generator_objective(self.b(fake_b), self.objective),
-            "adversarial_ba": generator_objective(self.a(fake_a), self.objective),
+            name: torch.stack([generator_objective(scale, self.objective) for scale in scales(logits)]).sum()
+            for name, logits in judged.items()
         }
 
     def update(self, *, real_a: Tensor, real_b: Tensor, fake_a: Tensor, fake_b: Tensor) -> dict[str, Tensor]:
@@ -167,14 +218,23 @@ class Discriminators:
             "discriminator_a": self._loss(self.a, real_a, self.pool_a.query(fake_a)),
             "discriminator_b": self._loss(self.b, real_b, self.pool_b.query(fake_b)),
         }
+        total = losses["discriminator_a"] + losses["discriminator_b"]
+        if self.config.r1_weight:
+            losses |= {"r1_a": gradient_penalty(self.a, real_a), "r1_b": gradient_penalty(self.b, real_b)}
+            total = total + self.config.r1_weight / 2 * (losses["r1_a"] + losses["r1_b"])
         self.optimizer.zero_grad(set_to_none=True)
-        (losses["discriminator_a"] + losses["discriminator_b"]).backward()  # type: ignore[no-untyped-call]
+        total.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         # Empty again, so that memory is free and nothing leaks into a later step.
         self.optimizer.zero_grad(set_to_none=True)
         return {name: loss.detach() for name, loss in losses.items()}
 
     def _loss(self, network: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
-        # One pass for both: instance norm treats every image alone.
-        on_real, on_fake = network(torch.cat([real, fake])).chunk(2)
-        return discriminator_objective(on_real, on_fake, self.objective)
+        # One pass for both: these networks treat every image alone.
+        judged = scales(network(self._shown(torch.cat([real, fake]))))
+        halves = [scale.chunk(2) for scale in judged]
+        losses = [discriminator_objective(on_real, on_fake, self.objective) for on_real, on_fake in halves]
+        return self.factor * torch.stack(losses).sum()
+
+    def _shown(self, images: Tensor) -> Tensor:
+        return differentiable_augmentation(images) if self.config.differentiable_augment else images

@@ -8,9 +8,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from medsynth.api import Phase, Setup, constant_then_linear
+from medsynth.api import Phase, Setup, learning_rate_schedule
 from medsynth.errors import InputError
 from medsynth.networks.adversarial import Discriminators, absolute_error, adversarial_adam, frozen
+from medsynth.networks.information import information_terms
 from medsynth.networks.initialization import initialize_normal
 from medsynth.networks.patchgan import PatchGan, PixelGan
 from medsynth_cyclegan import CycleGanConfig
@@ -41,6 +42,7 @@ class CycleGan:
         self.weights = {
             "cycle": config.cycle_weight,
             "identity": config.cycle_weight * config.identity_weight,
+            "information": config.information_weight,
         }
         self.generator_ab = self._generator(channels_a, channels_b).to(setup.device)
         self.generator_ba = self._generator(channels_b, channels_a).to(setup.device)
@@ -48,7 +50,7 @@ class CycleGan:
             self._discriminator(channels_a).to(setup.device),
             self._discriminator(channels_b).to(setup.device),
             objective=config.adversarial,
-            learning_rate=config.learning_rate,
+            config=config,
             pool_size=config.pool_size,
         )
         parameters = [*self.generator_ab.parameters(), *self.generator_ba.parameters()]
@@ -71,7 +73,7 @@ class CycleGan:
                     **self.discriminators.state(),
                 },
                 optimizers={"generators": self.optimizer, "discriminators": self.discriminators.optimizer},
-                schedule=constant_then_linear(config.constant_share),
+                schedule=learning_rate_schedule(config),
             )
         ]
 
@@ -116,6 +118,9 @@ class CycleGan:
         if self.weights["cycle"]:
             terms["cycle_a"] = absolute_error(self.generator_ba(fake_b), source)
             terms["cycle_b"] = absolute_error(self.generator_ab(fake_a), target)
+        terms |= information_terms(
+            source=source, target=target, fake_a=fake_a, fake_b=fake_b, weight=self.config.information_weight
+        )
         return terms | self.discriminators.judge(fake_a=fake_a, fake_b=fake_b), fake_a, fake_b
 
     def _generator(self, inputs: int, outputs: int) -> CycleGanGenerator:

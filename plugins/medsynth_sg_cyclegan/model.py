@@ -12,8 +12,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from medsynth.api import Phase, Setup, constant_then_linear, progress
+from medsynth.api import Phase, Setup, learning_rate_schedule, progress
 from medsynth.networks.adversarial import Discriminators, absolute_error, adversarial_adam, frozen
+from medsynth.networks.information import information_terms
 from medsynth.networks.initialization import initialize_normal
 from medsynth.networks.patchgan import PatchGan
 from medsynth_sg_cyclegan import SgCycleGanConfig
@@ -49,6 +50,7 @@ class SgCycleGan:
             "feature": config.feature_weight,
             "identity": config.identity_weight,
             "domain": config.domain_weight,
+            "information": config.information_weight,
         }
         self.translator_ab = self._translator(setup.channels)
         self.translator_ba = self._translator(setup.channels, extractor=self.translator_ab.extractor)
@@ -62,7 +64,7 @@ class SgCycleGan:
         self.branch_ab, self.branch_ba = self.translator_ab.branch, self.translator_ba.branch
         rate = config.learning_rate
         self.discriminators = Discriminators(
-            *discriminators, objective=config.adversarial, learning_rate=rate, pool_size=config.pool_size
+            *discriminators, objective=config.adversarial, config=config, pool_size=config.pool_size
         )
         generating = (self.extractor, self.branch_ab, self.branch_ba)
         self.optimizer = adversarial_adam([p for network in generating for p in network.parameters()], rate)
@@ -91,7 +93,7 @@ class SgCycleGan:
                     "classifier": self.classifier_optimizer,
                     "discriminators": self.discriminators.optimizer,
                 },
-                schedule=constant_then_linear(config.constant_share),
+                schedule=learning_rate_schedule(config),
             )
         ]
 
@@ -127,6 +129,13 @@ class SgCycleGan:
         with frozen(self.discriminators.a, self.discriminators.b):
             terms = self.discriminators.judge(fake_a=made.fake_a, fake_b=made.fake_b)
             terms |= self._reconstruction_terms(source, target, made)
+            terms |= information_terms(
+                source=source,
+                target=target,
+                fake_a=made.fake_a,
+                fake_b=made.fake_b,
+                weight=self.config.information_weight,
+            )
             watched = {"feature_variance": _variance(made)}
             if self.weights["domain"]:
                 terms["domain"], watched["domain_accuracy"] = self._domain_term(made, strength)

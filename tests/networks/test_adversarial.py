@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import copy
 import io
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
+from medsynth.api import GeneratorConfig
 from medsynth.networks.adversarial import (
     Discriminators,
     ImagePool,
@@ -16,6 +20,7 @@ from medsynth.networks.adversarial import (
     discriminator_objective,
     frozen,
     generator_objective,
+    gradient_penalty,
 )
 from medsynth.networks.patchgan import PatchGan
 
@@ -146,10 +151,24 @@ def test_adam_is_fused_on_a_cpu_with_the_betas_of_the_references():
     assert optimizer.defaults["betas"] == (0.5, 0.999)
 
 
-def discriminators(pool_size: int = 0) -> Discriminators:
+class TwoScales(nn.Module):
+    """Judges an image and its half, each by a PatchGAN."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.networks = nn.ModuleList(PatchGan(1, width=4, levels=1) for _ in range(2))
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        return [self.networks[0](images), self.networks[1](F.avg_pool2d(images, 2))]
+
+
+def discriminators(
+    *, pool_size: int = 0, network: Callable[[], nn.Module] | None = None, halved: bool = True, **fields: Any
+) -> Discriminators:
     torch.manual_seed(0)
-    networks = [PatchGan(1, width=4, levels=2) for _ in range(2)]
-    return Discriminators(*networks, objective="lsgan", learning_rate=1e-3, pool_size=pool_size)
+    networks = [network() if network else PatchGan(1, width=4, levels=2) for _ in range(2)]
+    config = GeneratorConfig(learning_rate=1e-3, **fields)
+    return Discriminators(*networks, objective="lsgan", config=config, pool_size=pool_size, halved=halved)
 
 
 def batch(seed: int) -> Tensor:
@@ -193,3 +212,69 @@ def test_both_pools_draw_differently_and_repeat_by_seed():
     states = [made[name].state_dict()["random"] for made in (first, second) for name in ("pool_a", "pool_b")]
     assert torch.equal(states[0], states[2])
     assert not torch.equal(states[0], states[1])
+
+
+def test_losses_of_several_scales_are_summed_without_the_half_where_asked():
+    made = discriminators(network=TwoScales, halved=False)
+    images = dict(zip(("real_a", "real_b", "fake_a", "fake_b"), map(batch, range(4)), strict=True))
+    real, fake = (made.a(images[name]) for name in ("real_a", "fake_a"))
+    expected = sum(((on_real - 1) ** 2).mean() + (on_fake**2).mean() for on_real, on_fake in zip(real, fake, strict=True))
+    judged = sum(((scale - 1) ** 2).mean() for scale in made.b(images["fake_b"]))
+    terms = made.judge(fake_a=images["fake_a"], fake_b=images["fake_b"])
+    torch.testing.assert_close(terms["adversarial_ab"], judged)
+    torch.testing.assert_close(made.update(**images)["discriminator_a"], expected.detach())
+
+
+def test_the_gradient_penalty_equals_central_differences():
+    torch.manual_seed(0)
+    network, images = PatchGan(1, width=4, levels=2).double(), batch(0).double()
+
+    def mean_judgment(image: Tensor) -> Tensor:
+        return network(image).mean()
+
+    expected = []
+    for image in images.split(1):
+        slopes = torch.zeros(image.numel(), dtype=torch.float64)
+        for place in range(image.numel()):
+            nudge = torch.zeros(image.numel(), dtype=torch.float64)
+            nudge[place] = 1e-5
+            change = mean_judgment(image + nudge.view_as(image)) - mean_judgment(image - nudge.view_as(image))
+            slopes[place] = change.item() / 2e-5
+        expected.append(slopes.square().sum())
+    computed = gradient_penalty(network.float(), images.float())
+    torch.testing.assert_close(computed.detach().double(), torch.stack(expected).mean(), rtol=1e-3, atol=0)
+
+
+def test_the_gradient_penalty_trains_the_discriminator_with_half_its_weight():
+    plain, penalized = discriminators(), discriminators(r1_weight=7.0)
+    images = dict(zip(("real_a", "real_b", "fake_a", "fake_b"), map(batch, range(4)), strict=True))
+    network = copy.deepcopy(plain.a)
+    real, fake = network(images["real_a"]), network(images["fake_a"])
+    loss = 0.5 * ((real - 1) ** 2).mean() + 0.5 * (fake**2).mean() + 3.5 * gradient_penalty(network, images["real_a"])
+    loss.backward()
+    torch.optim.Adam(network.parameters(), 1e-3, betas=(0.5, 0.999)).step()
+    losses = penalized.update(**images)
+    assert set(losses) - set(plain.update(**images)) == {"r1_a", "r1_b"}
+    torch.testing.assert_close(penalized.a.layers[0].weight, network.layers[0].weight, rtol=0, atol=1e-4)
+    assert (penalized.a.layers[0].weight - plain.a.layers[0].weight).abs().max() > 1e-3
+
+
+def test_spectral_normalization_holds_every_convolution_to_a_largest_singular_value_of_one():
+    made = discriminators(spectral_norm=True)
+    for _ in range(20):
+        made.judge(fake_a=batch(0), fake_b=batch(1))
+    weights = [layer.weight for layer in made.b.modules() if isinstance(layer, nn.Conv2d)]
+    assert weights
+    for weight in weights:
+        assert torch.linalg.matrix_norm(weight.flatten(1), 2).item() == pytest.approx(1.0, abs=0.05)
+
+
+def test_augmentation_in_front_of_the_discriminators_lets_gradients_through_to_the_generator():
+    made = discriminators(differentiable_augment=True)
+    fake = batch(3).requires_grad_()
+    made.judge(fake_a=batch(2), fake_b=fake)["adversarial_ab"].backward()
+    assert fake.grad.abs().sum() > 0
+    torch.manual_seed(1)
+    first = made.judge(fake_a=batch(2), fake_b=batch(3))["adversarial_ab"]
+    second = made.judge(fake_a=batch(2), fake_b=batch(3))["adversarial_ab"]
+    assert first != second
