@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
+from medsynth.networks.antialiasing import BlurSubsample
 from medsynth.networks.resnet import InstanceNorm
 
 SLOPE = 0.2
 
 
-def patch_layers(inputs: int, *, width: int, levels: int, narrowing: bool = False) -> tuple[list[nn.Module], int]:
+def patch_layers(
+    inputs: int, *, width: int, levels: int, narrowing: bool = False, antialiased: bool = False
+) -> tuple[list[nn.Module], int]:
     """Return the layers in front of a judgment, and their output channels.
 
     `levels` 4x4 convolutions of stride 2 (the first without norm), then one of stride 1; channels double from `width`
@@ -24,16 +27,17 @@ def patch_layers(inputs: int, *, width: int, levels: int, narrowing: bool = Fals
         width: channels of the first layer.
         levels: number of strided layers, at least 1.
         narrowing: one more 4x4 layer of stride 1 down to 4 * `width` channels.
+        antialiased: give the strided convolutions stride 1 and subsample what their activation returns, smoothed.
     """
-    layers: list[nn.Module] = [nn.Conv2d(inputs, width, 4, stride=2, padding=1), nn.LeakyReLU(SLOPE, inplace=True)]
-    widths = [width * min(2**level, 8) for level in range(levels + 1)] + ([width * 4] if narrowing else [])
-    for level in range(1, len(widths)):
-        stride = 2 if level < levels else 1
-        layers += [
-            nn.Conv2d(widths[level - 1], widths[level], 4, stride=stride, padding=1),
-            InstanceNorm(),
-            nn.LeakyReLU(SLOPE, inplace=True),
-        ]
+    widths = [inputs] + [width * min(2**level, 8) for level in range(levels + 1)] + ([width * 4] if narrowing else [])
+    layers: list[nn.Module] = []
+    for level in range(len(widths) - 1):
+        halving = level < levels
+        stride = 2 if halving and not antialiased else 1
+        layers += [nn.Conv2d(widths[level], widths[level + 1], 4, stride=stride, padding=1)]
+        layers += [InstanceNorm()] if level else []
+        layers += [nn.LeakyReLU(SLOPE, inplace=True)]
+        layers += [BlurSubsample()] if halving and antialiased else []
     return layers, widths[-1]
 
 
@@ -48,13 +52,23 @@ class PatchGan(nn.Module):
         levels: number of strided layers.
         narrowing: one more layer in front of the last, as SG-CycleGAN's published code has it.
         average: return the mean of the map, (B, 1, 1, 1).
+        antialiased: smooth before subsampling, see `patch_layers`; same map, same number of parameters.
     """
 
     def __init__(
-        self, inputs: int, *, width: int = 64, levels: int = 3, narrowing: bool = False, average: bool = False
+        self,
+        inputs: int,
+        *,
+        width: int = 64,
+        levels: int = 3,
+        narrowing: bool = False,
+        average: bool = False,
+        antialiased: bool = False,
     ) -> None:
         super().__init__()
-        layers, channels = patch_layers(inputs, width=width, levels=levels, narrowing=narrowing)
+        layers, channels = patch_layers(
+            inputs, width=width, levels=levels, narrowing=narrowing, antialiased=antialiased
+        )
         layers.append(nn.Conv2d(channels, 1, 4, padding=1))
         if average:
             layers.append(nn.AdaptiveAvgPool2d(1))

@@ -15,7 +15,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-Upsampling = Literal["transposed", "nearest", "bilinear"]
+from medsynth.networks.antialiasing import BlurSubsample
+
+Upsampling = Literal["transposed", "nearest", "bilinear", "antialiased"]
 
 
 class InstanceNorm(nn.Module):
@@ -85,19 +87,18 @@ class WideConvolution(nn.Conv2d):
         return F.pixel_shuffle(squares, 2)
 
 
-def downsampling(inputs: int, outputs: int, *, kernel: int = 3) -> list[nn.Module]:
+def downsampling(inputs: int, outputs: int, *, kernel: int = 3, antialiased: bool = False) -> list[nn.Module]:
     """Return layers that halve even H and W: strided convolution, norm, ReLU.
 
     Args:
         inputs: channels of the input.
         outputs: channels of the output.
         kernel: odd side of the convolution.
+        antialiased: convolve at full size and subsample a smoothed result at the end.
     """
-    return [
-        nn.Conv2d(inputs, outputs, kernel, stride=2, padding=kernel // 2),
-        InstanceNorm(),
-        nn.ReLU(inplace=True),
-    ]
+    convolution = nn.Conv2d(inputs, outputs, kernel, stride=1 if antialiased else 2, padding=kernel // 2)
+    layers: list[nn.Module] = [convolution, InstanceNorm(), nn.ReLU(inplace=True)]
+    return [*layers, BlurSubsample()] if antialiased else layers
 
 
 class NearestConvolution(nn.Conv2d):
@@ -131,7 +132,7 @@ def upsampling(inputs: int, outputs: int, *, mode: Upsampling, kernel: int = 3) 
         inputs: channels of the input.
         outputs: channels of the output.
         mode: ``transposed`` as in the reference; ``nearest`` and ``bilinear`` avoid its checkerboard patterns and
-            have as many parameters.
+            have as many parameters; ``antialiased`` doubles as ``bilinear`` does, see `downsampling` for the rest.
         kernel: odd side of the convolution.
     """
     after = [InstanceNorm(), nn.ReLU(inplace=True)]
@@ -142,6 +143,21 @@ def upsampling(inputs: int, outputs: int, *, mode: Upsampling, kernel: int = 3) 
         return [NearestConvolution(inputs, outputs, kernel), *after]
     interpolation = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False)
     return [interpolation, nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2), *after]
+
+
+def reflect_to_multiple(images: Tensor, multiple: int) -> Tensor:
+    """Continue (B, C, H, W) by reflection at the bottom and on the right until `multiple` divides H and W."""
+    missing_rows, missing_columns = (-side % multiple for side in images.shape[-2:])
+    if not (missing_rows or missing_columns):
+        return images
+    return F.pad(images, (0, missing_columns, 0, missing_rows), mode="reflect")
+
+
+def as_image(activations: Tensor, *, like: Tensor) -> Tensor:
+    """Bring a network's last activations into [-1, 1] by tanh and crop them to the size of `like`, in its type."""
+    # In mixed precision the image itself stays exact: losses and replay pools read it.
+    translated = torch.tanh(activations.float()).to(like.dtype)
+    return translated[..., : like.shape[-2], : like.shape[-1]]
 
 
 class EncoderDecoder(nn.Module):
@@ -156,7 +172,7 @@ class EncoderDecoder(nn.Module):
         width: channels after the first convolution; doubled by every level.
         levels: number of halvings.
         blocks: residual blocks at the lowest resolution.
-        mode: how to double H and W, see `upsampling`.
+        mode: how to double H and W, see `upsampling`; ``antialiased`` also how to halve them.
         kernel: odd side of the sampling convolutions.
         dropout: inside the residual blocks.
         middle: further layer in front of the residual blocks, at width * 2^levels channels.
@@ -180,7 +196,7 @@ class EncoderDecoder(nn.Module):
         widths = [width * 2**level for level in range(levels + 1)]
         layers: list[nn.Module] = [WideConvolution(inputs, width), InstanceNorm(), nn.ReLU(inplace=True)]
         for level in range(levels):
-            layers += downsampling(widths[level], widths[level + 1], kernel=kernel)
+            layers += downsampling(widths[level], widths[level + 1], kernel=kernel, antialiased=mode == "antialiased")
         layers += [] if middle is None else [middle]
         layers += [ResidualBlock(widths[-1], dropout=dropout) for _ in range(blocks)]
         for level in reversed(range(levels)):
@@ -189,14 +205,7 @@ class EncoderDecoder(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """Map (B, inputs, H, W) to (B, outputs, H, W) in [-1, 1]."""
-        height, width = images.shape[-2:]
-        missing_rows, missing_columns = -height % self.multiple, -width % self.multiple
-        padded = images
-        if missing_rows or missing_columns:
-            padded = F.pad(images, (0, missing_columns, 0, missing_rows), mode="reflect")
-        # In mixed precision the image itself stays exact: losses and replay pools read it.
-        translated = torch.tanh(self.layers(padded).float()).to(images.dtype)
-        return translated[..., :height, :width]
+        return as_image(self.layers(reflect_to_multiple(images, self.multiple)), like=images)
 
 
 class ResnetGenerator(EncoderDecoder):
@@ -209,7 +218,7 @@ class ResnetGenerator(EncoderDecoder):
         outputs: channels of the output.
         width: channels after the first convolution.
         blocks: residual blocks; the paper takes 9 from 256 pixels on, 6 for 128.
-        mode: how to double H and W, see `upsampling`.
+        mode: how to double H and W, see `upsampling`; ``antialiased`` also how to halve them.
         dropout: inside the residual blocks.
 
     Attributes:

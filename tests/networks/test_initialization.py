@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from medsynth.networks.initialization import initialize_normal
+from medsynth.networks.initialization import initialize_normal, initialize_xavier
 
 LAYERS = [nn.Conv2d(32, 64, 3), nn.ConvTranspose2d(32, 64, 3), nn.Linear(128, 128)]
 
@@ -15,6 +15,15 @@ def test_weights_have_deviation_0_02_and_biases_are_zero(layer: nn.Module):
     initialize_normal(layer)
     assert layer.weight.std().item() == pytest.approx(0.02, rel=0.03)
     assert layer.weight.mean().item() == pytest.approx(0, abs=1e-3)
+    assert layer.bias.abs().max() == 0
+
+
+@pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: type(layer).__name__)
+def test_xavier_weights_have_the_variance_of_both_fans_and_biases_are_zero(layer: nn.Module):
+    torch.manual_seed(0)
+    initialize_xavier(layer)
+    fans = sum(layer.weight.shape[:2]) * layer.weight[0, 0].numel()
+    assert layer.weight.std().item() == pytest.approx(0.02 * (2 / fans) ** 0.5, rel=0.03)
     assert layer.bias.abs().max() == 0
 
 
@@ -30,7 +39,8 @@ def test_scales_of_batch_norms_are_drawn_around_one():
 
 def test_layers_without_bias_and_norms_without_scale_are_left_alone():
     network = nn.Sequential(nn.Conv2d(1, 1, 3, bias=False), nn.BatchNorm2d(1, affine=False), nn.ReLU())
-    initialize_normal(network)
+    for initialize in (initialize_normal, initialize_xavier):
+        initialize(network)
     assert network[0].bias is None
 
 

@@ -4,6 +4,7 @@ import pytest
 import torch
 from torch import nn
 
+from medsynth.networks.antialiasing import BlurSubsample
 from medsynth.networks.patchgan import PatchGan, PixelGan
 from medsynth.networks.resnet import InstanceNorm
 
@@ -26,8 +27,9 @@ def field(network: nn.Module, size: int) -> int:
 
 
 @pytest.mark.parametrize(("channels", "parameters"), [(1, 2_762_689), (3, 2_764_737)])
-def test_patchgan_has_the_published_number_of_parameters(channels: int, parameters: int):
-    assert count(PatchGan(channels)) == parameters
+@pytest.mark.parametrize("antialiased", [False, True])
+def test_patchgan_has_the_published_number_of_parameters(channels: int, parameters: int, antialiased: bool):
+    assert count(PatchGan(channels, antialiased=antialiased)) == parameters
 
 
 @pytest.mark.parametrize(("channels", "parameters"), [(1, 4_856_001), (3, 4_858_049)])
@@ -49,9 +51,19 @@ def test_pixelgan_judges_every_pixel_for_itself():
     assert PixelGan(3, width=2)(torch.zeros(2, 3, 16, 12)).shape == (2, 1, 16, 12)
 
 
+@pytest.mark.parametrize("antialiased", [False, True])
 @pytest.mark.parametrize(("size", "side"), [(256, 30), (128, 14), (64, 6)])
-def test_the_map_has_one_eighth_minus_two_judgments_a_side(size: int, side: int):
-    assert PatchGan(1, width=1)(torch.zeros(1, 1, size, size)).shape == (1, 1, side, side)
+def test_the_map_has_one_eighth_minus_two_judgments_a_side(size: int, side: int, antialiased: bool):
+    network = PatchGan(1, width=1, antialiased=antialiased)
+    assert network(torch.zeros(1, 1, size, size)).shape == (1, 1, side, side)
+
+
+def test_the_antialiased_form_subsamples_only_what_is_smoothed():
+    layers = list(PatchGan(1, width=2, antialiased=True).layers)
+    assert {layer.stride for layer in layers if isinstance(layer, nn.Conv2d)} == {(1, 1)}
+    places = [place for place, layer in enumerate(layers) if isinstance(layer, BlurSubsample)]
+    assert len(places) == 3
+    assert all(isinstance(layers[place - 1], nn.LeakyReLU) for place in places)
 
 
 def test_channels_double_up_to_eight_times_the_width_and_the_first_layer_has_no_norm():

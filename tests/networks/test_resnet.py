@@ -16,7 +16,7 @@ from medsynth.networks.resnet import (
     WideConvolution,
 )
 
-MODES = ["transposed", "nearest", "bilinear"]
+MODES = ["transposed", "nearest", "bilinear", "antialiased"]
 
 
 def count(network: nn.Module) -> int:
@@ -111,6 +111,32 @@ def test_the_generator_equals_its_textbook_layer_list():
     for up in (up1, up2):
         x = norm(F.conv_transpose2d(x, up.weight, up.bias, stride=2, padding=1, output_padding=1)).relu()
     torch.testing.assert_close(network(image), conv(x, last, 3).tanh(), rtol=0, atol=1e-5)
+
+
+def test_the_antialiased_generator_convolves_at_full_size_and_subsamples_afterwards():
+    network = small("antialiased").eval()
+    first, down1, down2, block1, block2, up1, up2, last = [m for m in network.modules() if isinstance(m, nn.Conv2d)]
+    assert {down1.stride, down2.stride, up1.stride, up2.stride} == {(1, 1)}
+
+    def norm(x: torch.Tensor) -> torch.Tensor:
+        return (x - x.mean((2, 3), keepdim=True)) / (x.var((2, 3), keepdim=True, correction=0) + 1e-5).sqrt()
+
+    def conv(x: torch.Tensor, layer: nn.Module, pad: int, mode: str = "constant") -> torch.Tensor:
+        return F.conv2d(F.pad(x, (pad,) * 4, mode=mode), layer.weight, layer.bias)
+
+    def blurred(x: torch.Tensor) -> torch.Tensor:
+        taps = torch.tensor([0.25, 0.5, 0.25])
+        kernel = torch.outer(taps, taps)[None, None].repeat(x.shape[1], 1, 1, 1)
+        return F.conv2d(F.pad(x, (1,) * 4, mode="reflect"), kernel, groups=x.shape[1])[..., ::2, ::2]
+
+    x = image = images(2, 1, 16, 16)
+    x = norm(conv(x, first, 3, "reflect")).relu()
+    for down in (down1, down2):
+        x = blurred(norm(conv(x, down, 1)).relu())
+    x = x + norm(conv(norm(conv(x, block1, 1, "reflect")).relu(), block2, 1, "reflect"))
+    for up in (up1, up2):
+        x = norm(conv(F.interpolate(x, scale_factor=2, mode="bilinear"), up, 1)).relu()
+    torch.testing.assert_close(network(image), conv(x, last, 3, "reflect").tanh(), rtol=0, atol=1e-5)
 
 
 @pytest.mark.parametrize("kernel", [3, 5])
