@@ -6,6 +6,7 @@ from pathlib import Path
 
 from medsynth.api import Result
 from medsynth.data import Data
+from medsynth.distribution import leads
 from medsynth.evaluation import evaluate
 from medsynth.plan import Plan
 from medsynth.plugins import Registry
@@ -23,7 +24,8 @@ def run(
     """Carry out a plan in `folder`, continuing whatever is already there.
 
     Each line below is a stage; it reads and writes only its own folder, and what is finished is loaded
-    instead of done again.
+    instead of done again. Processes that torchrun started train together; the leading one does all else and is the
+    one whose result counts.
 
     Raises:
         RunError: a stage failed. Interrupted: a stop was requested; both leave everything up to the last
@@ -32,13 +34,15 @@ def run(
     with Run.open(folder, plan, registry, watch or Silent(), stop or Stop()) as opened:
         data = prepare_data(opened)
         results = [_one_seed(SeedRun(opened, seed), data) for seed in plan.seeds]
-        return results[0] if len(results) == 1 else summarize_seeds(opened, data, results)
+        return results[0] if len(results) == 1 or not leads() else summarize_seeds(opened, data, results)
 
 
 def _one_seed(seed_run: SeedRun, data: Data) -> Result:
     generator = train_generator(seed_run, data)
     synthetic = synthesize_training_set(seed_run, data, generator)
     classifiers = train_classifiers(seed_run, data, synthetic)
+    if not leads():
+        return Result(scores=(), bundle="", report="")
     evaluation = evaluate(seed_run, data, generator, classifiers)
     bundle = write_run_bundle(seed_run, data, generator, classifiers, evaluation)
     return write_run_report(seed_run, data, evaluation, bundle)

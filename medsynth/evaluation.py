@@ -6,18 +6,18 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 
-from medsynth.api import Classifier, Evidence, Extractor, Generator, ImageSet, Predictions, Score
+from medsynth.api import Classifier, Evidence, Generator, ImageSet, Predictions, Score
 from medsynth.classification import judge, write_predictions
 from medsynth.data import Data
 from medsynth.data.images import Images
 from medsynth.files import write_json
 from medsynth.runs import Run, SeedRun
 from medsynth.seeds import seed_everything
-from medsynth.stages import listed_name, policy_of, translate
+from medsynth.stages import listed_name, load_extractor, policy_of, translate
 
 SCORES, MEASUREMENTS = "scores.json", "measurements.json"
 
@@ -97,12 +97,6 @@ def _evidence(
         device=run.plan.device,
         seed=seed_run.seed,
     )
-
-
-def load_extractor(run: Run, name: str) -> Extractor:
-    """Load a feature extractor plugin with its default config."""
-    spec = run.registry.load("extractor", name)
-    return cast(Extractor, run.registry.create(spec, spec.config()))
 
 
 def true_counterparts(source: Images, images: Images) -> ImageSet | None:

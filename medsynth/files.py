@@ -21,7 +21,8 @@ def write_bytes(path: Path, content: bytes) -> None:
         RunError: naming the file and the cause.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.part")
+    # Processes of one training may write the same file, so each has a name of its own.
+    temporary = path.with_name(f".{path.name}.{os.environ.get('RANK', '0')}.part")
     try:
         with temporary.open("wb") as stream:
             stream.write(content)

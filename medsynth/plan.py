@@ -34,6 +34,12 @@ class TrainingConfig:
         "operating point from validation images: highest specificity at sensitivity >= 0.95, Youden index, or 0.5",
         choices=("screening", "youden", "half"),
     )
+    validate_epochs: int = option(
+        4, "epochs between two looks at translations of validation images: KID, structure, gallery, warnings", low=1
+    )
+    keep: str = option(
+        "best", "generator weights to keep: of the best look, or of the last epoch", choices=("best", "last")
+    )
     tensorboard: bool = option(True, "write TensorBoard logs into the run folder")
     mlflow: str = option("", "MLflow tracking address; needs the extra 'mlflow'")
 

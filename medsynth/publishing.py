@@ -145,7 +145,7 @@ def write_run_report(seed_run: SeedRun, data: Data, evaluation: Evaluation, bund
             predictions=evaluation.predictions,
             gallery=_gallery(evaluation),
             curves={name: _curves(history, "losses") for name, history in histories.items()},
-            validation={n: _curves(h, "validation") for n, h in histories.items() if n != "generator"},
+            validation={name: _curves(history, "validation") for name, history in histories.items()},
             counts=counts(data),
             stage_seconds={name: stage["seconds"] for name, stage in run.record["stages"].items()},
             warnings=run.warnings,
@@ -173,13 +173,20 @@ def observer_sections(run: Run, result: Result) -> list[Section]:
 
 
 def _curves(history: Mapping[str, Any], kind: str) -> dict[str, list[float]]:
-    """Join the phases of one training, naming the phase where there are several."""
+    """Join the phases of one training, naming the phase where there are several; NaN for epochs without a value."""
     phases = history["phases"]
     return {
-        name if len(phases) == 1 else f"{phase['name']} {name}": values
+        name if len(phases) == 1 else f"{phase['name']} {name}": _by_epoch(values, phase["validated"], kind)
         for phase in phases
         for name, values in phase[kind].items()
     }
+
+
+def _by_epoch(values: list[float], epochs: list[int], kind: str) -> list[float]:
+    if kind == "losses":
+        return values
+    placed = dict(zip(epochs, values, strict=True))
+    return [placed.get(epoch, float("nan")) for epoch in range(1, epochs[-1] + 1)]
 
 
 def _gallery(evaluation: Evaluation) -> list[GalleryRow]:

@@ -17,6 +17,7 @@ from typing import IO, Any
 from medsynth import __version__
 from medsynth.api import RunInfo, StageInfo
 from medsynth.devices import hardware
+from medsynth.distribution import leads, processes, wait_for_all
 from medsynth.errors import InputError, Interrupted
 from medsynth.files import write_json, write_text
 from medsynth.plan import Plan
@@ -109,19 +110,24 @@ class Run:
     @classmethod
     @contextmanager
     def open(cls, folder: Path, plan: Plan, registry: Registry, watch: Watch, stop: Stop) -> Iterator[Run]:
-        """Create or continue the folder and hold its lock while the block runs."""
+        """Create or continue the folder and hold its lock while the block runs; only the leading process writes."""
         run = cls(folder, plan, registry, watch, stop)
+        run.record = _read_record(folder / RECORD) or _new_record(plan, registry)
+        run.record["hardware"] = hardware(plan.device) | {"processes": processes()}
+        wait_for_all()  # so that every process has found the folder as it was
+        if not leads():
+            yield run
+            return
         folder.mkdir(parents=True, exist_ok=True)
         with _lock(folder):
             write_text(folder / PLAN, plan.to_toml())
-            run.record = _read_record(folder / RECORD) or _new_record(plan, registry)
-            run.record["hardware"] = hardware(plan.device)
             run.save()
             yield run
 
     def save(self) -> None:
         """Write run.json."""
-        write_json(self.folder / RECORD, self.record)
+        if leads():
+            write_json(self.folder / RECORD, self.record)
 
     def warn(self, text: str) -> None:
         """Show a warning and keep it for the report."""
@@ -154,7 +160,7 @@ class Run:
             total = round(earlier.get("seconds", 0.0) + seconds, 2)
             stages[name] = {"status": status, "seconds": total, **({"error": error} if error else {})}
             self.save()
-        if status != "interrupted":
+        if status != "interrupted" and leads():
             info = StageInfo(
                 name=name, status="finished" if status == "finished" else "failed", seconds=seconds, error=error
             )

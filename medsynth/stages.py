@@ -9,13 +9,15 @@ from typing import Any, cast
 
 import numpy as np
 
-from medsynth.api import Classifier, Generator, Phase, Setup
+from medsynth.api import Classifier, Extractor, Generator, GeneratorConfig, Phase, Setup
 from medsynth.classification import Row, make_rows, validate
 from medsynth.data import Data, prepare
 from medsynth.data.files import relative
 from medsynth.data.images import Images, Record
 from medsynth.data.loaders import UnpairedLoader
 from medsynth.devices import Policy, make_policy
+from medsynth.distribution import leader_first, processes, rank, share_of, wait_for_all
+from medsynth.monitoring import Key, Monitor, problems_of
 from medsynth.plan import Plan
 from medsynth.progress import Task
 from medsynth.runs import Run, SeedRun
@@ -26,7 +28,7 @@ from medsynth.training import Job, train
 
 def prepare_data(run: Run) -> Data:
     """Read, check, split and cache the images."""
-    with run.stage("data"), ExitStack() as shown:
+    with run.stage("data"), leader_first(), ExitStack() as shown:
         tasks: list[Task] = []
 
         def progress(done: int, total: int) -> None:
@@ -73,18 +75,67 @@ def train_generator(seed_run: SeedRun, data: Data) -> Generator:
         generator = cast(Generator, build(run, "generator", seed_run.seed))
 
         def loader(phase: Phase) -> UnpairedLoader:
+            whole = phase.batch_size * config.accumulate
+            share_of(whole)
             return UnpairedLoader(
                 source,
                 target,
-                batch_size=phase.batch_size,
+                batch_size=whole,
                 steps=phase.epoch_steps,
                 seed=derive_seed(seed_run.seed, "generator", phase.name),
                 augment=config.augment,
                 workers=plan.data.workers,
+                share=(rank(), processes()),
             )
 
-        _train(seed_run, "generator", seed_run.folder / "generator", generator, loader)
+        history = _train(
+            seed_run,
+            "generator",
+            seed_run.folder / "generator",
+            generator,
+            loader,
+            validate=_look(seed_run, data, generator),
+            validate_epochs=plan.training.validate_epochs,
+            generator_config=config,
+        )
+        for problem in problems_of(history):
+            run.warn(problem)
     return generator
+
+
+def _look(seed_run: SeedRun, data: Data, generator: Generator) -> Callable[[int], tuple[Key, dict[str, float]]]:
+    """Return what judges the generator after an epoch; it is set up when it is first needed."""
+    run, plan = seed_run.run, seed_run.run.plan
+    monitor: list[Monitor] = []
+
+    def look(epoch: int) -> tuple[Key, dict[str, float]]:
+        if not monitor:
+            made = Monitor(
+                generator,
+                _validation(data, "source"),
+                _validation(data, "target"),
+                extractor=load_extractor(run, "efficientnet-lite0"),
+                folder=seed_run.folder / "generator",
+                policy=policy_of(plan),
+                say=run.watch.say,
+            )
+            monitor.append(made)
+        key, values = monitor[0](epoch)
+        return (key if plan.training.keep == "best" else (float(epoch),)), values
+
+    return look
+
+
+def _validation(data: Data, domain: str) -> Images:
+    """Return a domain's validation images, or its training images where fewer than two are held out."""
+    held_out = data.images.select(domain=domain, split="val")
+    return held_out if len(held_out) >= 2 else data.images.select(domain=domain, split="train")
+
+
+def load_extractor(run: Run, name: str) -> Extractor:
+    """Load a feature extractor plugin with its default config."""
+    spec = run.registry.load("extractor", name)
+    return cast(Extractor, run.registry.create(spec, spec.config()))
 
 
 def match_labels(source: Images, target: Images) -> Images:
@@ -108,7 +159,7 @@ def match_labels(source: Images, target: Images) -> Images:
 def synthesize_training_set(seed_run: SeedRun, data: Data, generator: Generator) -> Images:
     """Translate the source images of training patients, and no others."""
     run = seed_run.run
-    with run.stage(seed_run.stage_name("synthesis")):
+    with run.stage(seed_run.stage_name("synthesis")), leader_first():
         source = data.images.select(domain="source", split="train")
         return translate(seed_run, data, generator, source, "synthetic")
 
@@ -135,12 +186,17 @@ def listed_name(run: Run, data: Data, record: Record) -> str:
 
 
 def train_classifiers(seed_run: SeedRun, data: Data, synthetic: Images) -> dict[str, Classifier]:
-    """Train one classifier per row, all under the same budget."""
+    """Train one classifier per row, all under the same budget; processes that train together share out the rows."""
     run, config = seed_run.run, seed_run.run.plan.classifier_config
     real = data.images.select(domain="target", split="train")
     oracle = data.images.select(domain="oracle", split="train")
     rows = make_rows(real, synthetic, oracle if len(oracle) else None, config.batch_size)
     with run.stage(seed_run.stage_name("classifier")):
+        for number, (name, row) in enumerate(rows.items()):
+            if number % processes() == rank():
+                _train_row(seed_run, data, name, row)
+        wait_for_all()
+        # What is trained already, here or by another process, is loaded.
         return {name: _train_row(seed_run, data, name, row) for name, row in rows.items()}
 
 
@@ -162,7 +218,7 @@ def _train_row(seed_run: SeedRun, data: Data, name: str, row: Row) -> Classifier
         seed_run.folder / "classifier" / name,
         classifier,
         loader,
-        validate=lambda: validate(network, validation, policy),
+        validate=lambda _: validate(network, validation, policy),
     )
     return classifier
 
@@ -173,10 +229,13 @@ def _train(
     folder: Path,
     model: Generator | Classifier,
     loader: Callable[[Phase], Any],
-    validate: Callable[[], Any] | None = None,
-) -> None:
-    run = seed_run.run
-    train(
+    *,
+    validate: Callable[[int], Any],
+    validate_epochs: int = 1,
+    generator_config: GeneratorConfig | None = None,
+) -> dict[str, Any]:
+    run, options = seed_run.run, generator_config
+    return train(
         Job(
             name=name,
             folder=folder,
@@ -187,6 +246,11 @@ def _train(
             policy=policy_of(run.plan),
             training=run.plan.training,
             validate=validate,
+            validate_epochs=validate_epochs,
+            accumulate=options.accumulate if options else 1,
+            ema_decay=options.ema_decay if options else 0.0,
+            checkpointing=options.checkpointing if options else False,
+            together=options is not None and processes() > 1,
             watch=run.watch,
             stop=run.stop,
         )

@@ -1,12 +1,13 @@
 """Train phases on Ignite under MONAI's Trainer: seeds, schedules, checkpoints, exact resume, logs.
 
-Before every step all random generators are seeded from (seed, phase, step), and loaders draw each epoch
+Before every step all random generators are seeded from (seed, phase, step, process), and loaders draw each epoch
 from (seed, epoch). A phase continued from any checkpoint therefore equals one that was never interrupted,
 bit for bit on a CPU, without any random state being saved.
 """
 
 from __future__ import annotations
 
+import functools
 import io
 import itertools
 import json
@@ -14,17 +15,22 @@ import logging
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 import torch
+import torch.utils.checkpoint
 from ignite.engine import Engine, Events
 from monai.engines import Trainer
 from torch import Tensor, nn
 
+from medsynth.accumulation import accumulating, in_parts, mean_of
 from medsynth.api import Phase, Stateful
+from medsynth.averaging import Averages
 from medsynth.devices import Policy
+from medsynth.distribution import anyone, averaging_gradients, leads, mean_over_processes, rank, wait_for_all
 from medsynth.errors import RunError
 from medsynth.files import write_bytes, write_json
 from medsynth.plan import TrainingConfig
@@ -61,8 +67,13 @@ class Job:
         seed: of this training.
         policy: device, precision, layout.
         training: the plan's core settings.
-        validate: called after every epoch of the last phase; returns an ordered key (larger is better) that
-            chooses the weights to keep, and values for the history. Without it the last weights are kept.
+        validate: called in the last phase with the number of the epoch that ended; returns an ordered key (larger is
+            better) that chooses the weights to keep, and values for the history. Without it the last weights are kept.
+        validate_epochs: epochs between two calls; the last epoch always gets one.
+        accumulate: parts of a batch whose gradients are averaged for one step.
+        ema_decay: of the averaged weights that are validated and kept; 0 = the trained weights.
+        checkpointing: recompute what blocks marked ``recomputable`` hold, in the backward pass.
+        together: all processes of a torchrun train this; otherwise this process trains it alone.
         watch, stop: progress and interruption.
     """
 
@@ -74,7 +85,12 @@ class Job:
     seed: int
     policy: Policy
     training: TrainingConfig
-    validate: Callable[[], tuple[Key, dict[str, float]]] | None = None
+    validate: Callable[[int], tuple[Key, dict[str, float]]] | None = None
+    validate_epochs: int = 1
+    accumulate: int = 1
+    ema_decay: float = 0.0
+    checkpointing: bool = False
+    together: bool = False
     watch: Watch = field(default_factory=Silent)
     stop: Stop = field(default_factory=Stop)
 
@@ -109,12 +125,16 @@ class _Loop:
         self.iteration = 0
         self.sums: dict[str, Tensor | float] = {}
         self.history: dict[str, Any] = {
-            "phases": [{"name": phase.name, "losses": {}, "validation": {}} for phase in job.phases]
+            "phases": [{"name": phase.name, "losses": {}, "validation": {}, "validated": []} for phase in job.phases]
         }
         self.best: dict[str, Any] = {}
         self.saved_at = "none"
         self.last_save = time.monotonic()
+        self.writes = leads() or not job.together
         self.stateful = _unique_state(job.phases)
+        self.averages = Averages(job.networks, job.ema_decay) if job.ema_decay else None
+        if self.averages is not None:
+            self.stateful["averages"] = self.averages
 
     # -------------------------------------------------------- one phase
 
@@ -130,6 +150,8 @@ class _Loop:
         modules = [item for item in phase.state.values() if isinstance(item, nn.Module)]
         for module in modules:
             job.policy.apply(module)
+            if job.checkpointing:
+                recompute_blocks(module)
         trainer = Trainer(
             device=torch.device(job.policy.device),
             max_epochs=phase.epochs,
@@ -142,7 +164,12 @@ class _Loop:
         if self.iteration >= phase.epochs * steps:
             return
         trainer.load_state_dict({"iteration": self.iteration, "epoch_length": steps, "max_epochs": phase.epochs})
-        with job.watch.task(f"{job.name}: {phase.name}", phase.epochs * steps, self.iteration) as task:
+        optimizers = list(phase.optimizers.values())
+        with (
+            job.watch.task(f"{job.name}: {phase.name}", phase.epochs * steps, self.iteration) as task,
+            averaging_gradients(optimizers if job.together else ()),
+            accumulating(optimizers, job.accumulate),
+        ):
             self._attach(trainer, phase, loader, modules, task)
             trainer.run()
 
@@ -154,16 +181,19 @@ class _Loop:
 
         def iteration_completed(engine: Engine) -> None:
             self.iteration = engine.state.iteration
+            if self.averages is not None:
+                self.averages.update()
             self._add_losses(engine)
             task.advance(self.iteration, self._means(engine.state.epoch_length))
             if self.iteration % engine.state.epoch_length:
                 overdue = time.monotonic() - self.last_save > 60 * self.job.training.checkpoint_minutes
-                if overdue or self.job.stop.requested:
+                if self._stop_requested() or overdue:
                     self.save()
                 self.job.stop.check()
 
         def epoch_completed(engine: Engine) -> None:
             self._end_epoch(engine.state.epoch_length)
+            self._stop_requested()
             self.save()
             self.job.stop.check()
 
@@ -172,11 +202,18 @@ class _Loop:
         self._attach_loggers(trainer, phase)
         trainer.add_event_handler(Events.EPOCH_COMPLETED, epoch_completed)
 
+    def _stop_requested(self) -> bool:
+        # All processes must stop after the same step, whichever of them was asked to.
+        if self.job.together:
+            self.job.stop.requested = anyone(self.job.stop.requested)
+        return self.job.stop.requested
+
     def _step(self, phase: Phase) -> Callable[[Engine, Batch], Mapping[str, Any]]:
         job, index = self.job, self.phase_index
+        process = (rank(),) if job.together and rank() else ()
 
         def step(engine: Engine, batch: Batch) -> Mapping[str, Any]:
-            seed_everything(job.seed, job.name, index, engine.state.iteration)
+            seed_everything(job.seed, job.name, index, engine.state.iteration, *process)
             total = engine.state.max_epochs * engine.state.epoch_length
             factor = phase.schedule((engine.state.iteration - 1) / total)
             for optimizer in phase.optimizers.values():
@@ -184,7 +221,7 @@ class _Loop:
                     group["lr"] = group["initial_lr"] * factor
             batch = {name: tensor.to(job.policy.device, non_blocking=True) for name, tensor in batch.items()}
             with job.policy.autocast():
-                return phase.step(engine, batch)
+                return mean_of([phase.step(engine, part) for part in in_parts(batch, job.accumulate)])
 
         return step
 
@@ -218,17 +255,29 @@ class _Loop:
     def _end_epoch(self, steps: int) -> None:
         self._refuse_non_finite()
         record = self.history["phases"][self.phase_index]
-        for name, value in self.sums.items():
-            record["losses"].setdefault(name, []).append(float(value) / steps)
+        sums = [float(value) for value in self.sums.values()]
+        for name, value in zip(self.sums, mean_over_processes(sums) if self.job.together else sums, strict=True):
+            record["losses"].setdefault(name, []).append(value / steps)
         self.sums = {}
-        if self.job.validate is not None and self.phase_index == len(self.job.phases) - 1:
-            key, values = self.job.validate()
-            for name, number in values.items():
-                record["validation"].setdefault(name, []).append(number)
+        self._validate(self.iteration // steps, record)
+
+    def _validate(self, epoch: int, record: dict[str, Any]) -> None:
+        job = self.job
+        last = job.phases[-1].epochs
+        due = epoch % job.validate_epochs == 0 or epoch == last
+        if job.validate is None or self.phase_index != len(job.phases) - 1 or not (due and self.writes):
+            return
+        with self.averages.shown() if self.averages is not None else nullcontext():
+            key, values = job.validate(epoch)
             if not self.best or key > tuple(self.best["key"]):
-                self.best = {"key": list(key), "epoch": self.iteration // steps, "networks": self._weights()}
+                self.best = {"key": list(key), "epoch": epoch, "networks": self._weights()}
+        record["validated"].append(epoch)
+        for name, number in values.items():
+            record["validation"].setdefault(name, []).append(number)
 
     def _attach_loggers(self, trainer: Trainer, phase: Phase) -> None:
+        if not self.writes:
+            return
         settings, tag = self.job.training, f"{self.job.name}/{phase.name}".replace(" ", "-")
         if settings.tensorboard:
             from monai.handlers import TensorBoardStatsHandler
@@ -262,6 +311,8 @@ class _Loop:
     def save(self) -> None:
         self._refuse_non_finite()
         phase = self.job.phases[self.phase_index]
+        if not self.writes:
+            return
         _save(
             self.job.folder / CHECKPOINT,
             {
@@ -292,13 +343,19 @@ class _Loop:
         self.saved_at = f"phase '{phase.name}', step {self.iteration} ({path})"
 
     def finish(self) -> dict[str, Any]:
+        if self.averages is not None:
+            self.averages.keep()
         if self.best:
             self.history["best"] = {"epoch": self.best["epoch"], "key": self.best["key"]}
             for name, network in self.job.networks.items():
                 network.load_state_dict(self.best["networks"][name])
-        _save(self.job.folder / NETWORKS, self._weights())
-        write_json(self.job.folder / HISTORY, self.history)
-        (self.job.folder / CHECKPOINT).unlink(missing_ok=True)
+        if self.writes:
+            _save(self.job.folder / NETWORKS, self._weights())
+            write_json(self.job.folder / HISTORY, self.history)
+            (self.job.folder / CHECKPOINT).unlink(missing_ok=True)
+        if self.job.together:
+            wait_for_all()
+            _load_networks(self.job)  # the leader alone has validated, so it alone knows the best weights
         for network in self.job.networks.values():
             network.eval()
         return self.history
@@ -316,6 +373,20 @@ class _EpochBatches:
     def __iter__(self) -> Iterator[Batch]:
         skip, self._skip = self._skip, 0
         return itertools.islice(iter(self._loader), skip, None)
+
+
+def recompute_blocks(network: nn.Module) -> None:
+    """Let blocks marked ``recomputable`` keep only their input for the backward pass, in place; results stay equal."""
+    for block in network.modules():
+        if getattr(block, "recomputable", False) and not isinstance(block.forward, functools.partial):
+            block.forward = functools.partial(_recompute, block.forward)
+
+
+def _recompute(forward: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
+    if not torch.is_grad_enabled():
+        return forward(*inputs)
+    result: Tensor = torch.utils.checkpoint.checkpoint(forward, *inputs, use_reentrant=False)
+    return result
 
 
 def _unique_state(phases: Sequence[Phase]) -> dict[str, Stateful]:

@@ -134,7 +134,7 @@ def test_the_epoch_with_the_largest_key_is_kept(tmp_path: Path) -> None:
     model, kept = Model(), []
     keys = iter([(0.0, 0.9), (1.0, 0.2), (0.0, 1.0)])
 
-    def validate() -> tuple[tuple[float, ...], dict[str, float]]:
+    def validate(_epoch: int) -> tuple[tuple[float, ...], dict[str, float]]:
         kept.append(model.net.weight.detach().clone())
         return next(keys), {"auc": 0.5}
 

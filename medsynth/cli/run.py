@@ -62,10 +62,13 @@ def run_command(
     resume: Annotated[bool, typer.Option("--resume", help="Continue a run of the same plan.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Do all of it: data, generator, synthesis, classifier, evaluation, bundle, report."""
+    """Do all of it: data, generator, synthesis, classifier, evaluation, bundle, report.
+
+    Several processes or GPUs: torchrun --nproc-per-node 2 -m medsynth run ...
+    """
     from medsynth.plan import make_plan, presets
     from medsynth.plugins import Registry
-    from medsynth.progress import watch
+    from medsynth.progress import Silent, watch
     from medsynth.runs import choose_folder
 
     registry = Registry()
@@ -88,8 +91,13 @@ def run_command(
         device=device,
         **names,  # type: ignore[arg-type]
     )
-    folder = choose_folder(plan, out, resume=resume)
-    _show(_carry_out(plan, registry, folder, watch(errors)), folder, as_json)
+    from medsynth.distribution import joined, leads
+
+    with joined(device):
+        folder = choose_folder(plan, out, resume=resume)
+        result = _carry_out(plan, registry, folder, watch(errors) if leads() else Silent())
+        if leads():
+            _show(result, folder, as_json)
 
 
 def _carry_out(plan: Plan, registry: Registry, folder: Path, shown: Any) -> Result:

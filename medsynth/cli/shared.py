@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from functools import wraps
 from typing import Annotated, Any, TypeVar
@@ -33,6 +34,9 @@ def friendly(command: F) -> F:
         try:
             return command(*args, **kwargs)
         except MedsynthError as error:
+            # Processes started by torchrun refuse the same input alike: one of them says so.
+            if error.exit_code == 2 and os.environ.get("RANK", "0") != "0":
+                raise typer.Exit(2) from None
             errors.print(f"error: {error.message}", markup=False, highlight=False, soft_wrap=True)
             if error.hint:
                 errors.print(error.hint, markup=False, highlight=False, soft_wrap=True)

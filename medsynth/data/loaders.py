@@ -82,6 +82,7 @@ class UnpairedLoader(_Loader):
         augment: random horizontal flip and crop, independently for both domains.
         workers: processes; 0 = none.
         device: where batches are moved to.
+        share: (r, n): of every batch yield the images r, r + n, r + 2n, ... only.
 
     Raises:
         InputError: if a domain has no images.
@@ -98,6 +99,7 @@ class UnpairedLoader(_Loader):
         augment: bool,
         workers: int = 0,
         device: str = "cpu",
+        share: tuple[int, int] = (0, 1),
     ) -> None:
         for name, images in (("source", source), ("target", target)):
             if not len(images):
@@ -107,6 +109,7 @@ class UnpairedLoader(_Loader):
         self._domains: Mapping[str, Images] = {"source": source, "target": target}
         self._batch_size = batch_size
         self._augment = augment
+        self._first, self._stride = share
 
     def _prepare(self, epoch: int) -> Callable[[int], Batch]:
         size, count = self._batch_size, self._steps * self._batch_size
@@ -116,7 +119,7 @@ class UnpairedLoader(_Loader):
             draws[name] = np.random.default_rng([self._seed, epoch, number, 1]).random((count, UNPAIRED_DRAWS))
 
         def build(step: int) -> Batch:
-            part = slice(step * size, (step + 1) * size)
+            part = slice(step * size + self._first, (step + 1) * size, self._stride)
             batch = {}
             for name, images in self._domains.items():
                 batch[name] = torch.from_numpy(np.stack([images.read(i) for i in order[name][part]]))

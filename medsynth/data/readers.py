@@ -62,10 +62,14 @@ def preprocessing_config(
         index: slice or frame; by default the middle one where the file has several.
     """
     found = found or Format("raster")
-    return [*_whole_file(info, config, found), *_one_slice(config, found, index)]
+    return [*whole_file_config(info, config, found), *_one_slice(config, found, index)]
 
 
-def _whole_file(info: DomainInfo, config: DataConfig, found: Format) -> Chain:
+def whole_file_config(info: DomainInfo, config: DataConfig, found: Format) -> Chain:
+    """Return the first part of the preprocessing: load, grey or color, scale to [-1, 1], and reorient volumes.
+
+    The first two transforms leave the values as they are stored, or their mean over color channels.
+    """
     load = _transform("LoadImaged", reader=_READERS[found.kind], image_only=True, ensure_channel_first=True)
     if found.kind == "raster":
         load["converter"] = _TO_PLAIN_MODE
@@ -88,6 +92,12 @@ def _one_slice(config: DataConfig, found: Format, index: int | None) -> Chain:
         k = found.depth // 2 if index is None else index
         chain.append(_transform("SpatialCropd", roi_start=[0, 0, k], roi_end=[_BEYOND, _BEYOND, k + 1]))
         chain.append(_transform("SqueezeDimd", dim=-1))
+    return [*chain, *fitting_config(config)]
+
+
+def fitting_config(config: DataConfig) -> Chain:
+    """Return the last part of the preprocessing: (C, columns, rows) to (C, size, size), rows first."""
+    chain: Chain = []
     square = [config.size, config.size]
     if config.fit == "pad":
         chain.append(
@@ -124,7 +134,7 @@ class Decoder:
         self._found = found
         if found.kind == "dicom":
             import_itk()
-        self._load = instantiate(_whole_file(info, config, found))
+        self._load = instantiate(whole_file_config(info, config, found))
         # only the crop differs between slices
         self._rest = instantiate(_one_slice(config, found, 0)[1 if found.depth else 0 :])
 

@@ -14,6 +14,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
+from medsynth.distribution import own_share, whole_batch
 from medsynth.networks.augmentation import differentiable_augmentation
 
 if TYPE_CHECKING:
@@ -131,10 +132,16 @@ class ImagePool:
         self._images = torch.empty(0)
 
     def query(self, images: Tensor) -> Tensor:
-        """Exchange (B, C, H, W) images; the result has their shape and device, and no gradient."""
+        """Exchange (B, C, H, W) images; the result has their shape and device, and no gradient.
+
+        Processes that train together keep equal pools, which hold the images of all of them.
+        """
         images = images.detach()
         if self.size == 0:
             return images
+        return own_share(self._exchange_all(whole_batch(images)))
+
+    def _exchange_all(self, images: Tensor) -> Tensor:
         if not len(self._images):
             self._images = images[:0]
         self._images = self._images.to(images)

@@ -1,4 +1,4 @@
-"""Mutual information of an image and its translation, as a term that keeps structure without asking for equal contrast."""
+"""Mutual information of an image and its translation: keeps structure without asking for equal contrast."""
 
 from __future__ import annotations
 

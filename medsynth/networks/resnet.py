@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from medsynth.networks.antialiasing import BlurSubsample
+from medsynth.networks.antialiasing import BlurSubsample, BlurUpsample
 
 Upsampling = Literal["transposed", "nearest", "bilinear", "antialiased"]
 
@@ -41,7 +41,12 @@ class ResidualBlock(nn.Module):
     Args:
         channels: of input and output, (B, channels, H, W) with H, W > 1.
         dropout: probability of dropping a value between the convolutions while training.
+
+    Attributes:
+        recomputable: training may drop what the block holds and compute it again in the backward pass.
     """
+
+    recomputable = True
 
     def __init__(self, channels: int, *, dropout: float = 0.0) -> None:
         super().__init__()
@@ -141,8 +146,7 @@ def upsampling(inputs: int, outputs: int, *, mode: Upsampling, kernel: int = 3) 
         return [convolution, *after]
     if mode == "nearest":
         return [NearestConvolution(inputs, outputs, kernel), *after]
-    interpolation = nn.Upsample(scale_factor=2, mode="bilinear", align_corners=False)
-    return [interpolation, nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2), *after]
+    return [BlurUpsample(), nn.Conv2d(inputs, outputs, kernel, padding=kernel // 2), *after]
 
 
 def reflect_to_multiple(images: Tensor, multiple: int) -> Tensor:

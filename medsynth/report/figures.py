@@ -86,7 +86,7 @@ def curves_figure(name: str, curves: Mapping[str, Sequence[float]]) -> str:
 
     Args:
         name: unique on the page.
-        curves: by loss or metric, one value per epoch.
+        curves: by loss or metric, one value per epoch; NaN where there is none.
     """
     columns = min(COLUMNS, len(curves))
     rows = math.ceil(len(curves) / columns)
@@ -94,9 +94,10 @@ def curves_figure(name: str, curves: Mapping[str, Sequence[float]]) -> str:
     for index, (title, values) in enumerate(curves.items()):
         axes = figure.add_subplot(rows, columns, index + 1)
         plain(axes)
-        epochs = np.arange(1, len(values) + 1)
-        finite = np.where(np.isfinite(values), values, np.nan)
-        axes.plot(epochs, finite, color=SERIES[0], linewidth=1.6, marker="." if len(values) <= 30 else "", markersize=5)
+        known = np.flatnonzero(np.isfinite(values))
+        marker = "." if len(known) <= 30 else ""
+        finite = np.asarray(values, float)[known]
+        axes.plot(known + 1, finite, color=SERIES[0], linewidth=1.6, marker=marker, markersize=5)
         axes.set_title(literal(metric_label(title)), loc="left", fontsize=9.5, color=INK)
         axes.locator_params(axis="x", integer=True, nbins=4)
         axes.locator_params(axis="y", nbins=4)

@@ -218,7 +218,9 @@ def test_losses_of_several_scales_are_summed_without_the_half_where_asked():
     made = discriminators(network=TwoScales, halved=False)
     images = dict(zip(("real_a", "real_b", "fake_a", "fake_b"), map(batch, range(4)), strict=True))
     real, fake = (made.a(images[name]) for name in ("real_a", "fake_a"))
-    expected = sum(((on_real - 1) ** 2).mean() + (on_fake**2).mean() for on_real, on_fake in zip(real, fake, strict=True))
+    expected = sum(
+        ((on_real - 1) ** 2).mean() + (on_fake**2).mean() for on_real, on_fake in zip(real, fake, strict=True)
+    )
     judged = sum(((scale - 1) ** 2).mean() for scale in made.b(images["fake_b"]))
     terms = made.judge(fake_a=images["fake_a"], fake_b=images["fake_b"])
     torch.testing.assert_close(terms["adversarial_ab"], judged)

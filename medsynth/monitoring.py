@@ -1,0 +1,257 @@
+"""Look at a generator while it trains: which epoch is best, and does anything go wrong that losses do not show?
+
+Letters in shapes: N number of images, C channels, H height, W width. Images are in [-1, 1].
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.ndimage import gaussian_gradient_magnitude
+from scipy.stats import wasserstein_distance
+
+from medsynth.api import Extractor, Generator
+from medsynth.data.images import Images
+from medsynth.devices import Policy
+from medsynth.files import write_bytes
+from medsynth.statistics import kernel_distance
+from medsynth.synthesis import png
+
+IMAGES = 48
+"""Images per domain that are looked at; always the same ones."""
+SHOWN = 6
+BATCH = 16
+INVERTED, COLLAPSED, CHECKERED, EXPLODED, FLAT = -0.3, 0.2, 3.0, 20.0, 0.01
+
+Key = tuple[float, ...]
+
+
+@dataclass(frozen=True)
+class Look:
+    """What one look at the translations found.
+
+    Args:
+        kid: kernel distance of the translations to real target images; see `kernel_distance`.
+        kid_source: the same of the images before translation.
+        structure: see `structure_agreement`.
+        intensity_correlation: see `intensity_correlation`.
+        inverted: 1 if the target's negative fits the translations better than the target; see `fits_negative`.
+        variety: see `variety`.
+        checkerboard: see `checkerboard_energy`, divided by that of real target images.
+    """
+
+    kid: float
+    kid_source: float
+    structure: float
+    intensity_correlation: float
+    inverted: float
+    variety: float
+    checkerboard: float
+
+    @property
+    def key(self) -> Key:
+        """What is larger for a better generator: structure kept, minus the share of the distance that is left."""
+        return (self.structure - self.kid / max(abs(self.kid_source), 1e-6),)
+
+    def problems(self) -> list[str]:
+        """Return a sentence for each known failure that the figures show, with what to try."""
+        found = []
+        if self.inverted and self.intensity_correlation < INVERTED:
+            found.append(
+                f"contrast inversion: translations look like negatives (correlation with the source "
+                f"{self.intensity_correlation:.2f}, and the target's negative fits them better). Try a larger identity "
+                "weight, a smaller learning rate or another seed."
+            )
+        if self.variety < COLLAPSED:
+            found.append(
+                f"collapse: translations vary only {self.variety:.2f} times as much among themselves as real images "
+                "do. Try a larger cycle weight, a smaller learning rate, or generator.differentiable_augment=true."
+            )
+        if self.checkerboard > CHECKERED:
+            found.append(
+                f"checkerboard: {self.checkerboard:.1f} times as much energy in two-pixel patterns as real images "
+                "have. Try generator.upsampling=nearest or bilinear, or more epochs."
+            )
+        return found
+
+
+class Monitor:
+    """Translates a fixed set of validation images at intervals, measures, warns, and keeps a gallery.
+
+    Args:
+        generator: in training; translates with its present weights.
+        source: validation images of the source.
+        target: real validation images of the target.
+        extractor: of features for KID.
+        folder: receives ``gallery/epoch-N.png``: sources above their translations.
+        policy: device to compute on.
+        say: receives each kind of problem once, when it is first seen.
+    """
+
+    def __init__(
+        self,
+        generator: Generator,
+        source: Images,
+        target: Images,
+        *,
+        extractor: Extractor,
+        folder: Path,
+        policy: Policy,
+        say: Callable[[str], None],
+    ) -> None:
+        self.generator, self.extractor, self.folder = generator, extractor, folder
+        self.policy, self.say = policy, say
+        self.source, self.target = (_some(images) for images in (source, target))
+        self.real_features = self._features(self.target)
+        self.kid_source = self._distance(self._features(self.source))
+        self.real_checkerboard = checkerboard_energy(self.target)
+        self.seen: set[str] = set()
+
+    def __call__(self, epoch: int) -> tuple[Key, dict[str, float]]:
+        """Look after an epoch; return a key that is larger for better weights, and the figures."""
+        networks = self.generator.networks().values()
+        for network in networks:
+            network.eval()
+        translated = self._translate()
+        for network in networks:
+            network.train()
+        found = self.look(translated)
+        self._show(epoch, translated)
+        for problem in found.problems():
+            kind = problem.partition(":")[0]
+            if kind not in self.seen:
+                self.seen.add(kind)
+                self.say(f"generator, epoch {epoch}: {problem}")
+        return found.key, asdict(found)
+
+    def look(self, translated: np.ndarray) -> Look:
+        """Measure the translations (N, C, H, W) of `source`."""
+        correlation = intensity_correlation(self.source, translated)
+        return Look(
+            kid=self._distance(self._features(translated)),
+            kid_source=self.kid_source,
+            structure=structure_agreement(self.source, translated),
+            intensity_correlation=correlation,
+            inverted=float(fits_negative(translated, self.target)),
+            variety=variety(translated) / max(variety(self.target), 1e-6),
+            checkerboard=checkerboard_energy(translated) / max(self.real_checkerboard, 1e-9),
+        )
+
+    def _translate(self) -> np.ndarray:
+        parts = []
+        with torch.inference_mode():
+            for start in range(0, len(self.source), BATCH):
+                batch = torch.from_numpy(self.source[start : start + BATCH]).to(self.policy.device)
+                parts.append(self.generator.translate(batch).float().cpu().numpy())
+        return np.concatenate(parts)
+
+    def _features(self, images: np.ndarray) -> np.ndarray:
+        parts = [
+            self.extractor.features(torch.from_numpy(images[start : start + BATCH]).to(self.policy.device))
+            for start in range(0, len(images), BATCH)
+        ]
+        return torch.cat(parts).cpu().numpy()
+
+    def _distance(self, features: np.ndarray) -> float:
+        return kernel_distance(features, self.real_features, subsets=0).value
+
+    def _show(self, epoch: int, translated: np.ndarray) -> None:
+        rows = [np.concatenate(list(images[:SHOWN]), axis=2) for images in (self.source, translated)]
+        folder = self.folder / "gallery"
+        folder.mkdir(parents=True, exist_ok=True)
+        write_bytes(folder / f"epoch-{epoch:04}.png", png(np.concatenate(rows, axis=1)))
+
+
+def problems_of(history: Mapping[str, Any]) -> list[str]:
+    """Return a sentence for each failure that a finished training shows in the epoch it kept, or in its losses.
+
+    Args:
+        history: of a generator, as `medsynth.training.train` returns it.
+    """
+    last = history["phases"][-1]
+    found: list[str] = []
+    if last["validation"]:
+        row = last["validated"].index(history["best"]["epoch"])
+        look = Look(**{name: values[row] for name, values in last["validation"].items()})
+        found += [f"generator, epoch {history['best']['epoch']}: {problem}" for problem in look.problems()]
+    for phase in history["phases"]:
+        found += [text for name, values in phase["losses"].items() for text in _loss_problems(name, values)]
+    return found
+
+
+def _loss_problems(name: str, values: Sequence[float]) -> list[str]:
+    """Judge one value's means by epoch: a loss that grew out of all proportion, a variance that vanished."""
+    if len(values) < 2:
+        return []
+    before, now = float(np.median(values[:-1])), values[-1]
+    if name.endswith("variance"):
+        flat = now < FLAT * values[0]
+        return [
+            f"collapse: generator: {name} fell from {values[0]:.2g} to {now:.2g}; features no longer depend on the "
+            "image. Try generator.detach_features=true or a smaller feature weight."
+        ] if flat else []  # fmt: skip
+    if now > EXPLODED * max(before, 0.05):
+        return [
+            f"exploding loss: generator: {name} ended at {now:.3g}, {now / max(before, 0.05):.0f} times its median. "
+            "Try a smaller learning rate, generator.r1_weight=1 or generator.spectral_norm=true."
+        ]
+    return []
+
+
+def structure_agreement(images: np.ndarray, translations: np.ndarray) -> float:
+    """Return how well edges of two sets lie in the same places: 1 = everywhere, 0 = no better than chance.
+
+    It is the correlation of the gradient's magnitude, after smoothing by one pixel, of each image with its translation,
+    mean of the images. Contrast may change or turn around; speckle lowers it, equally for all epochs.
+
+    Args:
+        images, translations: (N, C, H, W); channels are averaged.
+    """
+    pairs = zip(images.mean(1), translations.mean(1), strict=True)
+    found = [_correlation(*(gaussian_gradient_magnitude(image, 1.0) for image in pair)) for pair in pairs]
+    return float(np.mean(found))
+
+
+def intensity_correlation(images: np.ndarray, translations: np.ndarray) -> float:
+    """Return the correlation of the pixels' values of each image with its translation, mean of the images."""
+    return float(np.mean([_correlation(a, b) for a, b in zip(images.mean(1), translations.mean(1), strict=True)]))
+
+
+def fits_negative(translations: np.ndarray, real: np.ndarray) -> bool:
+    """Say whether the values of `translations` are distributed more like those of -`real` than like those of `real`."""
+    found, wanted = (values.ravel()[:: max(1, values.size // 20_000)] for values in (translations, real))
+    return bool(wasserstein_distance(found, -wanted) < wasserstein_distance(found, wanted))
+
+
+def variety(images: np.ndarray) -> float:
+    """Return how much images differ from each other: the deviation of a pixel's value, mean of the pixels."""
+    return float(images.std(0).mean())
+
+
+def checkerboard_energy(images: np.ndarray) -> float:
+    """Return the share of the images' energy in patterns that repeat after two pixels in either direction.
+
+    Alternating up-sampling artifacts put a line on the border of the spectrum, at frequency 1/2. The share is taken of
+    the energy without the mean.
+    """
+    spectrum = np.abs(np.fft.rfft2(images - images.mean((-2, -1), keepdims=True))) ** 2
+    power = spectrum.mean((0, 1))
+    border = power[len(power) // 2].sum() + (power[:, -1].sum() if images.shape[-1] % 2 == 0 else 0.0)
+    return float(border / max(power.sum(), 1e-12))
+
+
+def _correlation(first: np.ndarray, second: np.ndarray) -> float:
+    first, second = first - first.mean(), second - second.mean()
+    scale = float(np.sqrt((first**2).sum() * (second**2).sum()))
+    return float((first * second).sum()) / scale if scale > 1e-9 else 0.0
+
+
+def _some(images: Images) -> np.ndarray:
+    """Return up to `IMAGES` images, evenly spread over the table, (N, C, H, W) float32."""
+    chosen = np.unique(np.linspace(0, len(images) - 1, min(IMAGES, len(images))).round().astype(int))
+    return np.stack([images.read(int(index)) for index in chosen])
