@@ -3,8 +3,9 @@ from __future__ import annotations
 import pytest
 import torch
 import torch.nn.functional as F
+from torch import nn
 
-from medsynth.networks.antialiasing import BlurSubsample
+from medsynth.networks.antialiasing import BlurSubsample, BlurUpsample
 
 
 def reflected(place: int, size: int) -> int:
@@ -43,16 +44,23 @@ def test_a_constant_stays_constant_and_the_finest_pattern_vanishes():
     assert layer(stripes).abs().max() == 0
 
 
-def test_it_has_no_parameters_and_nothing_to_save():
-    layer = BlurSubsample()
+@pytest.mark.parametrize("layer", [BlurSubsample(), BlurUpsample()], ids=lambda layer: type(layer).__name__)
+def test_there_are_no_parameters_and_there_is_nothing_to_save(layer: nn.Module):
     assert not list(layer.parameters())
     assert not layer.state_dict()
 
 
-def test_its_counterpart_for_doubling_is_bilinear_interpolation():
-    features = torch.randn(2, 3, 5, 6, generator=torch.Generator().manual_seed(0))
-    taps = torch.tensor([1.0, 3.0, 3.0, 1.0])
-    kernel = (torch.outer(taps, taps) / 64 * 4).expand(3, 1, 4, 4)
-    padded = F.pad(features, (1, 1, 1, 1), mode="replicate")
-    doubled = F.conv_transpose2d(padded, kernel, stride=2, groups=3)[:, :, 3:-3, 3:-3]
-    torch.testing.assert_close(F.interpolate(features, scale_factor=2, mode="bilinear"), doubled)
+def test_doubling_is_bilinear_interpolation_with_the_same_gradient():
+    features = torch.randn(2, 3, 5, 6, generator=torch.Generator().manual_seed(0)).double().requires_grad_()
+    expected = F.interpolate(features, scale_factor=2, mode="bilinear")
+    doubled = BlurUpsample()(features)
+    torch.testing.assert_close(doubled, expected)
+    gradients = [torch.autograd.grad(result.square().sum(), features)[0] for result in (doubled, expected)]
+    torch.testing.assert_close(*gradients)
+
+
+def test_a_doubled_pixel_is_nine_parts_its_own_and_seven_its_neighbors():
+    features = torch.zeros(1, 1, 3, 3)
+    features[0, 0, 1, 1] = 16.0
+    row = torch.tensor([0.0, 1.0, 3.0, 3.0, 1.0, 0.0])
+    assert torch.equal(BlurUpsample()(features)[0, 0], torch.outer(row, row))

@@ -15,6 +15,19 @@ class TestCycleGAN(GeneratorContract):
     small: ClassVar = {"width": 4, "blocks": 1, "discriminator_width": 4}
 
 
+class TestDCLGAN(GeneratorContract):
+    name = "dclgan"
+    small: ClassVar = {
+        "width": 4,
+        "blocks": 1,
+        "taps": ["down_1", "block_1"],
+        "patches": 16,
+        "projection_width": 8,
+        "discriminator_width": 4,
+        "similarity_weight": 1.0,
+    }
+
+
 class TestSGCycleGAN(GeneratorContract):
     name = "sg-cyclegan"
     small: ClassVar = {"width": 4, "blocks": 1, "discriminator_width": 4, "classifier_width": 4, "features": 4}

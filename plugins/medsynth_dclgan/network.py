@@ -1,0 +1,118 @@
+"""The generator of DCLGAN: a residual translation network whose inner features can be tapped.
+
+Letters in shapes: B batch, C channels, H height, W width.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from torch import Tensor, nn
+
+from medsynth.networks.resnet import ResidualBlock, ResnetGenerator, Upsampling, as_image, reflect_to_multiple
+
+LEVELS = 2
+TAPS = ("down_1", "down_2", "block_1", "block_5")
+
+
+def tap_names(blocks: int) -> list[str]:
+    """Return the names of the layers that can be tapped, in order.
+
+    ``down_1`` and ``down_2`` are the convolutions that halve the size, before their norms; ``block_1``, ``block_2`` and
+    so on are the residual blocks.
+    """
+    return [f"down_{level + 1}" for level in range(LEVELS)] + [f"block_{block + 1}" for block in range(blocks)]
+
+
+def tap_places(layers: nn.Sequential) -> dict[str, int]:
+    """Return where in the flat layer list of a `ResnetGenerator` each layer of `tap_names` is."""
+    convolutions = [place for place, layer in enumerate(layers) if isinstance(layer, nn.Conv2d)]
+    blocks = [place for place, layer in enumerate(layers) if isinstance(layer, ResidualBlock)]
+    # The first convolution keeps the size.
+    return dict(zip(tap_names(len(blocks)), convolutions[1 : 1 + LEVELS] + blocks, strict=True))
+
+
+class TappedEncoder(nn.Module):
+    """Run the first layers of a generator and return what the tapped ones give, the deepest last.
+
+    (B, C, H, W) in [-1, 1] -> one (B, C', H', W') per tap. Sizes that are no multiple of 4 are padded by reflection.
+
+    Args:
+        layers: ending with the deepest tap.
+        places: of the taps among the layers, rising.
+
+    Attributes:
+        widths: channels C' of each tap.
+    """
+
+    def __init__(self, layers: Sequence[nn.Module], places: Sequence[int]) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(*layers)
+        self.places = tuple(places)
+        self.widths = tuple(_outputs(layers[: place + 1]) for place in places)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, ...]:
+        """Return the features of all taps."""
+        features, tapped = reflect_to_multiple(images, 2**LEVELS), []
+        for place, layer in enumerate(self.layers):
+            features = layer(features)
+            if place in self.places:
+                tapped.append(features)
+        return tuple(tapped)
+
+
+def _outputs(layers: Sequence[nn.Module]) -> int:
+    """Return the channels that the last convolution among these layers gives."""
+    modules = [module for layer in layers for module in layer.modules()]
+    return [module.out_channels for module in modules if isinstance(module, nn.Conv2d)][-1]
+
+
+class DclGanGenerator(nn.Module):
+    """Translate (B, inputs, H, W) images in [-1, 1] to (B, outputs, H, W) in [-1, 1]; see `ResnetGenerator`.
+
+    The network is cut behind its deepest tap: the encoder's features are what the contrastive terms compare.
+
+    Args:
+        inputs: channels of the input.
+        outputs: channels of the output.
+        width: channels after the first convolution.
+        blocks: residual blocks.
+        mode: how to halve and double the size; the published form is ``antialiased``.
+        dropout: inside the residual blocks.
+        taps: names of the tapped layers, see `tap_names`.
+
+    Attributes:
+        arguments: the keyword arguments that rebuild the network.
+
+    Raises:
+        KeyError: for a tap that the network does not have.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        *,
+        width: int = 64,
+        blocks: int = 9,
+        mode: Upsampling = "antialiased",
+        dropout: float = 0.0,
+        taps: Sequence[str] = TAPS,
+    ) -> None:
+        super().__init__()
+        whole = ResnetGenerator(inputs, outputs, width=width, blocks=blocks, mode=mode, dropout=dropout)
+        known = tap_places(whole.layers)
+        places = sorted({known[name] for name in taps})
+        layers = list(whole.layers)
+        self.encoder = TappedEncoder(layers[: places[-1] + 1], places)
+        self.decoder = nn.Sequential(*layers[places[-1] + 1 :])
+        self.arguments: dict[str, Any] = {**whole.arguments, "taps": list(taps)}
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Translate images."""
+        return self.decode(self.encoder(images)[-1], like=images)
+
+    def decode(self, features: Tensor, *, like: Tensor) -> Tensor:
+        """Turn the deepest features into images of the size and type of `like`."""
+        return as_image(self.decoder(features), like=like)
