@@ -17,6 +17,7 @@ Kind = Literal["raster", "nifti", "dicom", ""]
 RASTER = (".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp")
 NIFTI = (".nii", ".nii.gz")
 PERCENTILES = (0.5, 99.5)
+_EIGHT_BIT_MODES = ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
 
 
 @dataclass(frozen=True)
@@ -119,13 +120,44 @@ def open_raster(path: Path) -> Any:
     lenient, ImageFile.LOAD_TRUNCATED_IMAGES = ImageFile.LOAD_TRUNCATED_IMAGES, False
     try:
         with Image.open(path) as image:
-            pages = getattr(image, "n_frames", 1)
-            if pages > 1:
-                raise UnusableError(f"holds {pages} pages; save one file per page")
+            _refuse_pages(image)
             image.load()
             return image
     finally:
         ImageFile.LOAD_TRUNCATED_IMAGES = lenient
+
+
+def _refuse_pages(image: Any) -> None:
+    pages = getattr(image, "n_frames", 1)
+    if pages > 1:
+        raise UnusableError(f"holds {pages} pages; save one file per page")
+
+
+def is_eight_bit(path: Path, found: Format) -> bool:
+    """Tell from the header of a file that `probe` accepts whether its values are 0 to 255 by type.
+
+    Raises:
+        UnusableError: the header cannot be read, or a 2D file holds several pages.
+    """
+    if found.kind == "dicom":
+        header = read_header(path)
+        if isinstance(header, Problem):
+            raise UnusableError(f"cannot be read: {header.message}")
+        return header.eight_bit
+    if found.kind == "nifti":
+        import nibabel as nib
+
+        return _nifti_eight_bit(nib.load(path))
+    from PIL import Image
+
+    with Image.open(path) as image:
+        _refuse_pages(image)
+        return image.mode in _EIGHT_BIT_MODES
+
+
+def _nifti_eight_bit(image: Any) -> bool:
+    plain = image.dataobj.slope == 1 and image.dataobj.inter == 0
+    return bool(image.get_data_dtype() == "uint8" and plain)
 
 
 def _absent(path: Path) -> Problem | None:
@@ -159,7 +191,7 @@ def _examine_raster(path: Path, found: Format) -> Facts:
     import numpy as np
 
     image = open_raster(path)
-    eight_bit = image.mode in ("1", "L", "LA", "P", "PA", "RGB", "RGBA", "CMYK", "YCbCr")
+    eight_bit = image.mode in _EIGHT_BIT_MODES
     array = np.asarray(to_plain_mode(image))
     if array.ndim == 3:
         array = array[..., :3] if array.shape[2] >= 3 else array[..., :1]
@@ -182,10 +214,8 @@ def _examine_nifti(path: Path, found: Format) -> Facts:
 
     image: Any = nib.load(path)
     array = np.asarray(image.dataobj, dtype=np.float32)
-    plain = image.dataobj.slope == 1 and image.dataobj.inter == 0
-    eight_bit = image.get_data_dtype() == np.uint8 and plain
     spacing = tuple(float(value) for value in image.header.get_zooms()[: array.ndim])
-    return _facts(found, array, eight_bit, array.shape, spacing)
+    return _facts(found, array, _nifti_eight_bit(image), array.shape, spacing)
 
 
 def _examine_dicom(path: Path, found: Format) -> Facts:
