@@ -187,13 +187,14 @@ class _Loop:
             task.advance(self.iteration, self._means(engine.state.epoch_length))
             if self.iteration % engine.state.epoch_length:
                 overdue = time.monotonic() - self.last_save > 60 * self.job.training.checkpoint_minutes
-                if self._stop_requested() or overdue:
+                if self._agreed(self.job.stop.requested or overdue):
+                    self._share_stop()
                     self.save()
                 self.job.stop.check()
 
         def epoch_completed(engine: Engine) -> None:
             self._end_epoch(engine.state.epoch_length)
-            self._stop_requested()
+            self._share_stop()
             self.save()
             self.job.stop.check()
 
@@ -202,11 +203,12 @@ class _Loop:
         self._attach_loggers(trainer, phase)
         trainer.add_event_handler(Events.EPOCH_COMPLETED, epoch_completed)
 
-    def _stop_requested(self) -> bool:
-        # All processes must stop after the same step, whichever of them was asked to.
-        if self.job.together:
-            self.job.stop.requested = anyone(self.job.stop.requested)
-        return self.job.stop.requested
+    def _agreed(self, wish: bool) -> bool:
+        """Say whether any process that trains along has the wish, so that all do the same after the same step."""
+        return anyone(wish) if self.job.together else wish
+
+    def _share_stop(self) -> None:
+        self.job.stop.requested = self._agreed(self.job.stop.requested)
 
     def _step(self, phase: Phase) -> Callable[[Engine, Batch], Mapping[str, Any]]:
         job, index = self.job, self.phase_index
@@ -255,11 +257,16 @@ class _Loop:
     def _end_epoch(self, steps: int) -> None:
         self._refuse_non_finite()
         record = self.history["phases"][self.phase_index]
-        sums = [float(value) for value in self.sums.values()]
-        for name, value in zip(self.sums, mean_over_processes(sums) if self.job.together else sums, strict=True):
-            record["losses"].setdefault(name, []).append(value / steps)
+        self._share_sums()
+        for name, value in self.sums.items():
+            record["losses"].setdefault(name, []).append(float(value) / steps)
         self.sums = {}
         self._validate(self.iteration // steps, record)
+
+    def _share_sums(self) -> None:
+        if self.job.together:
+            means = mean_over_processes([float(value) for value in self.sums.values()])
+            self.sums = dict(zip(self.sums, means, strict=True))
 
     def _validate(self, epoch: int, record: dict[str, Any]) -> None:
         job = self.job
@@ -310,6 +317,7 @@ class _Loop:
 
     def save(self) -> None:
         self._refuse_non_finite()
+        self._share_sums()
         phase = self.job.phases[self.phase_index]
         if not self.writes:
             return

@@ -86,7 +86,14 @@ def test_a_whole_run_by_two_processes_leaves_what_a_run_by_one_leaves(tmp_path: 
     arguments = command(tmp_path / "run", *plugins, sets=[*TINY, *SMALL_GENERATOR])
     done = start(2, arguments[1:])
     assert done.returncode == 0, done.stderr
-    for name in ("plan.toml", "run.json", "scores.json", "report.html", "synthetic/manifest.csv", "bundle/README.md"):
+    for name in (
+        "plan.toml",
+        "run.json",
+        "scores.json",
+        "report.html",
+        "synthetic/manifest.csv",
+        "bundle/configs/inference.json",
+    ):
         assert (tmp_path / "run" / name).exists(), name
     assert json.loads((tmp_path / "run" / "run.json").read_text())["hardware"]["processes"] == 2
     assert done.stdout.count("roc_auc") == 3
