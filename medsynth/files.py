@@ -9,23 +9,24 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from medsynth.errors import RunError
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Write a file atomically; on a full disk the previous content stays.
+@contextmanager
+def new_file(path: Path) -> Iterator[BinaryIO]:
+    """Yield a stream whose content becomes `path` if the block succeeds and vanishes if it fails.
 
     Raises:
-        RunError: naming the file and the cause.
+        RunError: naming the file and the cause; the previous content stays.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     # Processes of one training may write the same file, so each has a name of its own.
     temporary = path.with_name(f".{path.name}.{os.environ.get('RANK', '0')}.part")
     try:
         with temporary.open("wb") as stream:
-            stream.write(content)
+            yield stream
             stream.flush()
             os.fsync(stream.fileno())
         temporary.replace(path)
@@ -35,6 +36,19 @@ def write_bytes(path: Path, content: bytes) -> None:
             f"{path} could not be written: {error.strerror}",
             hint="Make room or choose another --out; what was saved before is intact, continue with --resume.",
         ) from error
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file atomically; on a full disk the previous content stays.
+
+    Raises:
+        RunError: naming the file and the cause.
+    """
+    with new_file(path) as stream:
+        stream.write(content)
 
 
 def write_text(path: Path, content: str) -> None:
