@@ -9,6 +9,7 @@ import typer
 from medsynth import __version__
 from medsynth.cli import data, plugins
 from medsynth.cli.run import run_command
+from medsynth.cli.synthesize import synthesize_command
 
 app = typer.Typer(
     name="medsynth",
@@ -18,6 +19,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("run")(run_command)
+app.command("synthesize")(synthesize_command)
 app.add_typer(plugins.app, name="plugins")
 app.add_typer(data.app, name="data")
 

@@ -1,0 +1,88 @@
+"""``medsynth synthesize``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from medsynth.cli.shared import Json, errors, friendly, output
+from medsynth.errors import InputError
+from medsynth.translation import FORMATS, SIZES
+
+if TYPE_CHECKING:
+    from medsynth.translation.job import Summary
+
+
+def _check(option: str, value: str, choices: Iterable[str]) -> None:
+    if value not in choices:
+        raise InputError(f"{option} {value!r} is unknown", hint=f"Choose one of {', '.join(filter(None, choices))}.")
+
+
+@friendly
+def synthesize_command(
+    bundle: Annotated[Path, typer.Argument(help="Bundle of a run, or the run's folder.", show_default=False)],
+    source: Annotated[
+        Path,
+        typer.Argument(
+            metavar="INPUT", help="Image, volume, DICOM file, folder of these, or manifest.", show_default=False
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the translations.", show_default=False)],
+    file_format: Annotated[
+        str, typer.Option("--format", help="png, nifti or dicom; default: that of each input.")
+    ] = "",
+    size: Annotated[
+        str, typer.Option(help="network: resized for the network and back; native: at each image's own size.")
+    ] = "network",
+    batch: Annotated[int, typer.Option(help="Images or slices translated in one step.", min=1)] = 16,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    resume: Annotated[bool, typer.Option("--resume", help="Keep what OUT already holds, translate the rest.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Translate images, volumes or DICOM series with the generator of a bundle.
+
+    This executes the network code that the bundle holds: use bundles from people you trust.
+    """
+    _check("--size", size, SIZES)
+    _check("--format", file_format, ("", *FORMATS))
+    from medsynth.devices import resolve_device
+    from medsynth.progress import watch
+    from medsynth.stopping import stop_on_signals
+    from medsynth.translation.job import Job, synthesize_files
+    from medsynth.translation.translator import load_translator
+
+    translator = load_translator(bundle, resolve_device(device))
+    with stop_on_signals() as stop:
+        job = Job(
+            translator=translator,
+            source=source,
+            out=out,
+            format=file_format,
+            size=size,
+            batch=batch,
+            resume=resume,
+            watch=watch(errors),
+            stop=stop,
+        )
+        summary = synthesize_files(job)
+    _show(summary, out, as_json)
+    if summary.failures:
+        raise typer.Exit(1)
+
+
+def _show(summary: Summary, out: Path, as_json: bool) -> None:
+    counts = {"translated": summary.translated, "skipped": summary.skipped, "ignored": summary.ignored}
+    if as_json:
+        failures = [{"file": name, "problem": problem} for name, problem in summary.failures]
+        content = {"schema": 1, "out": str(out), **counts, "failed": len(failures), "failures": failures}
+        typer.echo(json.dumps(content, indent=2))
+        return
+    shown = [f"translated {summary.translated}"]
+    shown += [f"there before {summary.skipped}"] if summary.skipped else []
+    shown += [f"not images {summary.ignored}"] if summary.ignored else []
+    shown += [f"failed {len(summary.failures)}, see {out / 'errors.csv'}"] if summary.failures else []
+    output.print("\n".join([*shown, f"out  {out}"]), markup=False, highlight=False, soft_wrap=True)
