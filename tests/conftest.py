@@ -51,3 +51,43 @@ def example_plugin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ]
     subprocess.run([*command, str(Path(__file__).parent / "example_plugin")], check=True, capture_output=True)
     return target
+
+
+@pytest.fixture(scope="session")
+def make_bundle(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Write the bundle of an untrained generator; keywords are those of the data config, and of the bundle."""
+    import torch
+
+    from medsynth.api import Setup
+    from medsynth.bundle import BundleContents, PluginVersion, write_bundle
+    from medsynth.data.config import DataConfig
+    from medsynth.data.readers import DomainInfo, preprocessing_config
+    from medsynth.plugins import Registry
+
+    def make(name: str = "cyclegan", *, chain=None, eight_bit: bool = True, **fields) -> Path:
+        from medsynth_mobilenet_v2.network import MobileNetV2
+
+        config = DataConfig(**({"size": 32} | fields))
+        chain = chain or preprocessing_config(DomainInfo(eight_bit=eight_bit), config)
+        registry = Registry()
+        spec = registry.load("generator", name)
+        torch.manual_seed(1)
+        options = spec.config(**spec.presets.get("quick", {}))
+        generator = registry.create(spec, options, Setup(channels=config.channels, size=(config.size, config.size)))
+        contents = BundleContents(
+            name="toy",
+            generator=next(iter(generator.networks().values())).eval(),
+            classifier=MobileNetV2(channels=config.channels),
+            source_preprocessing=chain,
+            target_preprocessing=chain,
+            size=(config.size, config.size),
+            channels=config.channels,
+            positive="positive",
+            threshold=0.5,
+            split_hash="0" * 64,
+            plan={"data": {"intensity": config.intensity}},
+            plugins=[PluginVersion(kind="generator", name=name, distribution="medsynth-monai", version="0.1.0")],
+        )
+        return write_bundle(tmp_path_factory.mktemp("made") / "toy", contents)
+
+    return make

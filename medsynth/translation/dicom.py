@@ -84,8 +84,8 @@ def _plane(data: Any) -> Plane:
     orientation = tuple(float(value) for value in data.get("ImageOrientationPatient") or ())
     spacing = tuple(float(value) for value in data.get("PixelSpacing") or ())
     known = len(spacing) == 2 and min(spacing) > 0 and math.isfinite(sum(spacing))
-    placed = len(position) == 3 and len(orientation) == 6 and math.isfinite(sum(position) + sum(orientation))
-    if not placed or not known:
+    finite = math.isfinite(sum(position) + sum(orientation))
+    if len(position) != 3 or len(orientation) != 6 or not finite or not known:
         return Plane(spacing=(spacing[0], spacing[1]) if known else None)
     return Plane(
         (position[0], position[1], position[2]),

@@ -218,7 +218,7 @@ class _Work:
                 owners, images = zip(*same, strict=True)
                 for i, image in zip(owners, self._job.translator.translate(torch.stack(images)), strict=True):
                     columns, rows = waiting[i].picture.values.shape[1:3]
-                    results[i].append(np.array(self._fitting.back(image, columns, rows)))
+                    results[i].append(self._fitting.back(image, columns, rows).clone().numpy())
             self._advance(len(chunk) if self._by_slice else 0)
         return results
 
