@@ -10,7 +10,14 @@ import pytest
 
 from medsynth.plan import presets
 
-QUICK_COMMANDS = [["--help"], ["run", "--help"], ["plugins"], ["plugins", "show", "lsnet"], ["plugins", "--json"]]
+QUICK_COMMANDS = [
+    ["--help"],
+    ["run", "--help"],
+    ["synthesize", "--help"],
+    ["plugins"],
+    ["plugins", "show", "lsnet"],
+    ["plugins", "--json"],
+]
 
 
 @pytest.mark.parametrize("arguments", QUICK_COMMANDS, ids=" ".join)

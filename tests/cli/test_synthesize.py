@@ -58,7 +58,7 @@ def test_failures_are_reported_with_exit_code_1_after_all_others(medsynth, bundl
         (["--device", "tpu"], "--device 'tpu' is not available"),
         (["--batch", "0"], "--batch"),
     ],
-    ids=" ".join,
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )
 def test_wrong_use_is_refused_with_exit_code_2_and_nothing_written(medsynth, bundle, tmp_path, arguments, message):
     done = medsynth("synthesize", bundle, bundle / "samples", "--out", "out", *arguments)
