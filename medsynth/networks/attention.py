@@ -5,7 +5,10 @@ Letters in shapes: B batch, D channels of a token, P pixel positions in a patch 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 PATCH = 2
@@ -25,6 +28,24 @@ def fold_patches(tokens: Tensor, grid: tuple[int, int]) -> Tensor:
     batch, depth = tokens.shape[0], tokens.shape[-1]
     pixels = tokens.reshape(batch, PATCH, PATCH, rows, columns, depth)
     return pixels.permute(0, 5, 3, 1, 4, 2).reshape(batch, depth, rows * PATCH, columns * PATCH)
+
+
+def to_tokens(features: Tensor) -> tuple[Tensor, tuple[int, int]]:
+    """Turn (B, D, H, W) into (B, P, N, D) and the (rows, columns) of patches; an odd side is first stretched by one."""
+    rows, columns = (-(-side // PATCH) for side in features.shape[-2:])
+    return unfold_patches(_resize(features, (rows * PATCH, columns * PATCH))), (rows, columns)
+
+
+def to_features(tokens: Tensor, grid: tuple[int, int], size: Sequence[int]) -> Tensor:
+    """Undo `to_tokens`: fold (B, P, N, D) to (B, D, H, W) of the (H, W) `size` that it came from."""
+    return _resize(fold_patches(tokens, grid), size)
+
+
+def _resize(features: Tensor, size: Sequence[int]) -> Tensor:
+    rows, columns = size
+    if features.shape[-2:] == (rows, columns):
+        return features
+    return F.interpolate(features, (rows, columns), mode="bilinear", align_corners=False)
 
 
 def split_heads(tokens: Tensor, heads: int, *, parts: int = 3) -> tuple[Tensor, ...]:

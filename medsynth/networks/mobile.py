@@ -56,7 +56,7 @@ class ConvNormActivation(nn.Sequential):
 
 
 class InvertedResidual(nn.Module):
-    """Widen by a 1x1 convolution, filter each channel by a 3x3 one, narrow by a 1x1 one without activation.
+    """Widen by a 1x1 convolution, filter each channel by a square one, narrow by a 1x1 one without activation.
 
     The input is added where stride is 1 and `inputs` equals `outputs`. The hidden width is round(inputs * expansion);
     at expansion 1 the widening convolution is left out.
@@ -67,17 +67,29 @@ class InvertedResidual(nn.Module):
         stride: of the depthwise convolution.
         expansion: hidden width relative to `inputs`.
         activation: of the first two convolutions.
+        kernel: odd side of the depthwise convolution.
+        inner: module between the depthwise and the narrowing convolution that keeps the shape, such as
+            squeeze-excitation.
     """
 
     def __init__(
-        self, inputs: int, outputs: int, *, stride: int, expansion: float, activation: Activation = nn.ReLU6
+        self,
+        inputs: int,
+        outputs: int,
+        *,
+        stride: int,
+        expansion: float,
+        activation: Activation = nn.ReLU6,
+        kernel: int = 3,
+        inner: nn.Module | None = None,
     ) -> None:
         super().__init__()
         hidden = round(inputs * expansion)
         widen = [] if expansion == 1 else [ConvNormActivation(inputs, hidden, kernel=1, activation=activation)]
         self.layers = nn.Sequential(
             *widen,
-            ConvNormActivation(hidden, hidden, kernel=3, stride=stride, groups=hidden, activation=activation),
+            ConvNormActivation(hidden, hidden, kernel=kernel, stride=stride, groups=hidden, activation=activation),
+            *([] if inner is None else [inner]),
             ConvNormActivation(hidden, outputs, kernel=1, activation=None),
         )
         self.skip = stride == 1 and inputs == outputs
@@ -86,6 +98,12 @@ class InvertedResidual(nn.Module):
         """Map (B, inputs, H, W) to (B, outputs, H / stride, W / stride)."""
         result: Tensor = self.layers(features)
         return features + result if self.skip else result
+
+
+def classification_head(inputs: int, classes: int, *, dropout: float, hidden: int = 0) -> nn.Sequential:
+    """Return what maps (B, inputs) pooled features to (B, classes) logits, over a ReLU layer if `hidden` is not 0."""
+    between = [nn.Linear(inputs, hidden), nn.ReLU()] if hidden else []
+    return nn.Sequential(nn.Dropout(dropout), *between, nn.Linear(hidden or inputs, classes))
 
 
 def initialize(network: nn.Module, *, linear_std: float) -> None:

@@ -10,10 +10,9 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from medsynth.networks.attention import PATCH, fold_patches, unfold_patches
+from medsynth.networks.attention import to_features, to_tokens
 from medsynth.networks.mobile import ConvNormActivation, InvertedResidual, round_channels
 
 Three = tuple[int, int, int]
@@ -79,17 +78,11 @@ class PatchBlock(nn.Module):
 
     def tokens(self, features: Tensor) -> tuple[Tensor, tuple[int, int]]:
         """Return (B, P, N, D) tokens and their (rows, columns); an odd H or W is resized up to an even one."""
-        local = self.local(features)
-        rows, columns = (-(-side // PATCH) for side in local.shape[-2:])
-        if local.shape[-2:] != (rows * PATCH, columns * PATCH):
-            local = F.interpolate(local, (rows * PATCH, columns * PATCH), mode="bilinear", align_corners=False)
-        return unfold_patches(local), (rows, columns)
+        return to_tokens(self.local(features))
 
     def features(self, tokens: Tensor, grid: tuple[int, int], entry: Tensor) -> Tensor:
         """Fold tokens back and merge them with the block's input `entry`, (B, C, H, W)."""
-        folded = fold_patches(tokens, grid)
-        if folded.shape[-2:] != entry.shape[-2:]:
-            folded = F.interpolate(folded, entry.shape[-2:], mode="bilinear", align_corners=False)
+        folded = to_features(tokens, grid, entry.shape[-2:])
         merged: Tensor = self.merge(torch.cat([self.project(folded), entry], dim=1))
         return merged
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 
-from medsynth.api import Assumptions, ClassifierConfig, ClassifierSpec, hookimpl, option
+from medsynth.api import Assumptions, ClassifierSpec, hookimpl, option
+from medsynth.supervised.config import SupervisedConfig
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class MobileNetV2Config(ClassifierConfig):
+class MobileNetV2Config(SupervisedConfig):
     """Options of MobileNet-V2; the default is the variant of the paper's comparison."""
 
     width: float = option(0.56, "multiplies all channel counts but the last, rounded to multiples of 8", low=0.05)

@@ -9,7 +9,13 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from medsynth.networks.mobile import ConvNormActivation, InvertedResidual, initialize, round_channels
+from medsynth.networks.mobile import (
+    ConvNormActivation,
+    InvertedResidual,
+    classification_head,
+    initialize,
+    round_channels,
+)
 
 STAGES = ((1, 16, 1, 1), (6, 24, 2, 2), (6, 32, 3, 2), (6, 64, 4, 2), (6, 96, 3, 1), (6, 160, 3, 2), (6, 320, 1, 1))
 """Expansion, channels at width 1, blocks, stride of the first block."""
@@ -48,8 +54,7 @@ class MobileNetV2(nn.Module):
                 inputs = outputs
         layers.append(ConvNormActivation(inputs, last, kernel=1))
         self.features = nn.Sequential(*layers)
-        between = [nn.Linear(last, hidden), nn.ReLU()] if hidden else []
-        self.head = nn.Sequential(nn.Dropout(dropout), *between, nn.Linear(hidden or last, classes))
+        self.head = classification_head(last, classes, hidden=hidden, dropout=dropout)
         initialize(self, linear_std=0.01)
 
     def forward(self, images: Tensor) -> Tensor:

@@ -1,0 +1,91 @@
+"""Training of one network: cross-entropy on real and synthetic images, then on real ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from medsynth.api import Phase, Setup, Step, warmup_then_cosine
+from medsynth.supervised.config import SupervisedConfig
+from medsynth.supervised.weights import load_weights
+
+if TYPE_CHECKING:
+    from ignite.engine import Engine
+
+
+class SupervisedClassifier:
+    """A network and its two phases; a plugin's factory subclasses it and builds the network.
+
+    Args:
+        network: maps (B, C, H, W) images to (B, classes) logits. Its last layers are the attribute ``head``, which
+            alone may differ in shape from those of ``config.weights``.
+        config: options.
+        setup: of the core.
+
+    Raises:
+        InputError: ``config.weights`` cannot be read or does not fit.
+
+    Example:
+        >>> class MyClassifier(SupervisedClassifier):
+        ...     def __init__(self, config: MyConfig, setup: Setup) -> None:
+        ...         super().__init__(MyNetwork(channels=setup.channels, classes=setup.classes), config, setup)
+    """
+
+    def __init__(self, network: nn.Module, config: SupervisedConfig, setup: Setup) -> None:
+        self.config = config
+        if config.weights:
+            load_weights(network, config.weights)
+        self.network = network.to(setup.device)
+
+    def networks(self) -> Mapping[str, nn.Module]:
+        """Return the network."""
+        return {"network": self.network}
+
+    def phases(self) -> Sequence[Phase]:
+        """Return pre-training and fine-tuning; a phase without epochs is left out."""
+        config = self.config
+        phases = [
+            self._phase("pretrain", "mixed", config.pretrain_epochs, 1.0),
+            self._phase("finetune", "real", config.finetune_epochs, config.finetune_factor),
+        ]
+        return [phase for phase in phases if phase.epochs]
+
+    def _phase(self, name: str, data: Literal["mixed", "real"], epochs: int, factor: float) -> Phase:
+        optimizer = self._adamw(factor)
+        return Phase(
+            name=name,
+            data=data,
+            epochs=epochs,
+            epoch_steps=self.config.epoch_steps,
+            batch_size=self.config.batch_size,
+            step=self._step(optimizer),
+            state={"network": self.network},
+            optimizers={"network": optimizer},
+            schedule=warmup_then_cosine(self.config.warmup_share),
+        )
+
+    def _step(self, optimizer: torch.optim.Optimizer) -> Step:
+        smoothing = self.config.label_smoothing
+
+        def step(engine: Engine, batch: Mapping[str, Tensor]) -> Mapping[str, Any]:
+            del engine
+            loss = F.cross_entropy(self.network(batch["image"]), batch["label"], label_smoothing=smoothing)
+            optimizer.zero_grad()
+            torch.autograd.backward(loss)
+            optimizer.step()
+            return {"classification": loss.detach()}
+
+        return step
+
+    def _adamw(self, factor: float) -> torch.optim.AdamW:
+        """Build an optimizer that spares norms and biases (all vectors) from weight decay."""
+        parameters = list(self.network.parameters())
+        groups = [
+            {"params": [p for p in parameters if p.dim() > 1], "weight_decay": self.config.weight_decay},
+            {"params": [p for p in parameters if p.dim() <= 1], "weight_decay": 0.0},
+        ]
+        return torch.optim.AdamW(groups, lr=self.config.learning_rate * factor, fused=True)
