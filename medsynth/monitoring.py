@@ -12,14 +12,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from scipy.ndimage import gaussian_gradient_magnitude
 from scipy.stats import wasserstein_distance
 
 from medsynth.api import Extractor, Generator
 from medsynth.data.images import Images
 from medsynth.devices import Policy
 from medsynth.files import write_bytes
-from medsynth.statistics import kernel_distance
+from medsynth.statistics import edge_agreement, intensity_correlation, kernel_distance
 from medsynth.synthesis import png
 
 IMAGES = 48
@@ -38,8 +37,8 @@ class Look:
     Args:
         kid: kernel distance of the translations to real target images; see `kernel_distance`.
         kid_source: the same of the images before translation.
-        structure: see `structure_agreement`.
-        intensity_correlation: see `intensity_correlation`.
+        structure: mean of `edge_agreement` with the sources.
+        intensity_correlation: mean of `intensity_correlation` with the sources.
         inverted: 1 if the target's negative fits the translations better than the target; see `fits_negative`.
         variety: see `variety`.
         checkerboard: see `checkerboard_energy`, divided by that of real target images.
@@ -131,11 +130,11 @@ class Monitor:
 
     def look(self, translated: np.ndarray) -> Look:
         """Measure the translations (N, C, H, W) of `source`."""
-        correlation = intensity_correlation(self.source, translated)
+        correlation = float(intensity_correlation(self.source, translated).mean())
         return Look(
             kid=self._distance(self._features(translated)),
             kid_source=self.kid_source,
-            structure=structure_agreement(self.source, translated),
+            structure=float(edge_agreement(self.source, translated).mean()),
             intensity_correlation=correlation,
             inverted=float(fits_negative(translated, self.target)),
             variety=variety(translated) / max(variety(self.target), 1e-6),
@@ -203,25 +202,6 @@ def _loss_problems(name: str, values: Sequence[float]) -> list[str]:
     return []
 
 
-def structure_agreement(images: np.ndarray, translations: np.ndarray) -> float:
-    """Return how well edges of two sets lie in the same places: 1 = everywhere, 0 = no better than chance.
-
-    It is the correlation of the gradient's magnitude, after smoothing by one pixel, of each image with its translation,
-    mean of the images. Contrast may change or turn around; speckle lowers it, equally for all epochs.
-
-    Args:
-        images, translations: (N, C, H, W); channels are averaged.
-    """
-    pairs = zip(images.mean(1), translations.mean(1), strict=True)
-    found = [_correlation(*(gaussian_gradient_magnitude(image, 1.0) for image in pair)) for pair in pairs]
-    return float(np.mean(found))
-
-
-def intensity_correlation(images: np.ndarray, translations: np.ndarray) -> float:
-    """Return the correlation of the pixels' values of each image with its translation, mean of the images."""
-    return float(np.mean([_correlation(a, b) for a, b in zip(images.mean(1), translations.mean(1), strict=True)]))
-
-
 def fits_negative(translations: np.ndarray, real: np.ndarray) -> bool:
     """Say whether the values of `translations` are distributed more like those of -`real` than like those of `real`."""
     found, wanted = (values.ravel()[:: max(1, values.size // 20_000)] for values in (translations, real))
@@ -243,12 +223,6 @@ def checkerboard_energy(images: np.ndarray) -> float:
     power = spectrum.mean((0, 1))
     border = power[len(power) // 2].sum() + (power[:, -1].sum() if images.shape[-1] % 2 == 0 else 0.0)
     return float(border / max(power.sum(), 1e-12))
-
-
-def _correlation(first: np.ndarray, second: np.ndarray) -> float:
-    first, second = first - first.mean(), second - second.mean()
-    scale = float(np.sqrt((first**2).sum() * (second**2).sum()))
-    return float((first * second).sum()) / scale if scale > 1e-9 else 0.0
 
 
 def _some(images: Images) -> np.ndarray:

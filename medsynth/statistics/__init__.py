@@ -5,7 +5,13 @@ NumPy and SciPy only. Letters used in shapes: N cases, P patients, R resamples, 
 
 from __future__ import annotations
 
-from medsynth.statistics.bootstrap import Bootstrap, bootstrap_diagnostic, patient_draws, percentile_interval
+from medsynth.statistics.bootstrap import (
+    Bootstrap,
+    bootstrap_diagnostic,
+    bootstrap_mean,
+    patient_draws,
+    percentile_interval,
+)
 from medsynth.statistics.diagnostic import (
     METRICS,
     Counts,
@@ -18,6 +24,7 @@ from medsynth.statistics.diagnostic import (
     weighted_roc_auc,
 )
 from medsynth.statistics.distances import KernelDistance, frechet_distance, kernel_distance
+from medsynth.statistics.structure import edge_agreement, intensity_correlation, mutual_information
 from medsynth.statistics.thresholds import POLICIES, TARGET_SENSITIVITY, choose_threshold, selection_key
 
 __all__ = [
@@ -29,11 +36,15 @@ __all__ = [
     "KernelDistance",
     "RocCurve",
     "bootstrap_diagnostic",
+    "bootstrap_mean",
     "choose_threshold",
     "confusion",
     "diagnostic_metrics",
+    "edge_agreement",
     "frechet_distance",
+    "intensity_correlation",
     "kernel_distance",
+    "mutual_information",
     "patient_draws",
     "percentile_interval",
     "rates",

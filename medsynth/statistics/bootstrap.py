@@ -103,6 +103,26 @@ def bootstrap_diagnostic(
     return Bootstrap(dict(zip(METRICS, table, strict=True)), int(lacking.sum()), len(names))
 
 
+def bootstrap_mean(
+    values: ArrayLike, patients: ArrayLike, *, resamples: int, confidence: float = 0.95, seed: int = 0
+) -> tuple[float, float]:
+    """Return the percentile interval of the mean over images when patients are resampled.
+
+    Args:
+        values: (N,) one per image.
+        patients: (N,) names; all images of one name are drawn together.
+        resamples: number of resamples.
+        confidence: share of resamples inside the interval.
+        seed: of the random numbers.
+    """
+    numbers = np.asarray(values, dtype=np.float64)
+    names, owner = np.unique(np.asarray(patients), return_inverse=True)
+    sums, counts = np.bincount(owner, numbers, len(names)), np.bincount(owner, minlength=len(names))
+    draws = patient_draws(len(names), resamples, seed=seed)
+    means = [sums[drawn].sum(1) / counts[drawn].sum(1) for drawn in draws]
+    return percentile_interval(np.concatenate(means), confidence)
+
+
 def _times_drawn(draws: NDArray[np.int64], patients: int) -> Floats:
     """Return (P, r): how often each patient was drawn in each resample."""
     rows = len(draws)

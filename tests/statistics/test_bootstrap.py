@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from medsynth.statistics import METRICS, bootstrap_diagnostic, patient_draws, percentile_interval, roc_auc
+from medsynth.statistics import (
+    METRICS,
+    bootstrap_diagnostic,
+    bootstrap_mean,
+    patient_draws,
+    percentile_interval,
+    roc_auc,
+)
 
 
 def cases(patients: int = 25, images: int = 3) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -104,3 +111,12 @@ def _correlated(rng: np.random.Generator, patients: int) -> tuple[np.ndarray, np
     labels = (owner % 2).astype(np.int64)
     score = labels + np.sqrt(0.8) * rng.normal(size=patients)[owner] + np.sqrt(0.2) * rng.normal(size=len(owner))
     return score, labels, owner
+
+
+def test_the_mean_is_resampled_by_patient_as_a_loop_does():
+    values, patients = np.array([1.0, 2.0, 4.0, 8.0, 16.0]), np.array(["a", "a", "b", "c", "c"])
+    generator = np.random.default_rng(3)
+    by_name = {"a": [1.0, 2.0], "b": [4.0], "c": [8.0, 16.0]}
+    means = [np.mean([value for i in row for value in by_name["abc"[i]]]) for row in generator.integers(0, 3, (200, 3))]
+    expected = tuple(np.quantile(means, [0.05, 0.95]))
+    assert bootstrap_mean(values, patients, resamples=200, confidence=0.9, seed=3) == pytest.approx(expected)

@@ -1,0 +1,54 @@
+"""How much of an image's structure another image shows. Letters: N images, C channels, H height, W width."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.ndimage import gaussian_gradient_magnitude
+
+
+def edge_agreement(images: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return how well edges of two images lie in the same places, (N,): 1 = everywhere, 0 = no better than chance.
+
+    It is the correlation of the gradient's magnitude after smoothing by one pixel. Contrast may change or turn around;
+    noise lowers it.
+
+    Args:
+        images, others: (N, C, H, W), pair by pair; channels are averaged.
+    """
+    pairs = zip(images.mean(1), others.mean(1), strict=True)
+    return np.array([_correlation(*(gaussian_gradient_magnitude(image, 1.0) for image in pair)) for pair in pairs])
+
+
+def intensity_correlation(images: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return the correlation of the pixels' values of two images, (N,); see `edge_agreement` for shapes."""
+    return np.array([_correlation(*pair) for pair in zip(images.mean(1), others.mean(1), strict=True)])
+
+
+def mutual_information(images: np.ndarray, others: np.ndarray, *, bins: int = 32) -> np.ndarray:
+    """Return the normalized mutual information of two images' values, (N,) in [0, 1]: 2 I(X, Y) / (H(X) + H(Y)).
+
+    0 where both images are constant. Source: Strehl and Ghosh 2002, with the arithmetic mean.
+
+    Args:
+        images, others: (N, C, H, W) in [-1, 1], pair by pair; channels are averaged.
+        bins: equal intervals of [-1, 1].
+    """
+    levels = (np.clip(((x.mean(1) + 1.0) * 0.5 * bins).astype(int), 0, bins - 1) for x in (images, others))
+    return np.array([_normalized(first * bins + second, bins) for first, second in zip(*levels, strict=True)])
+
+
+def _normalized(cells: np.ndarray, bins: int) -> float:
+    joint = np.bincount(cells.ravel(), minlength=bins * bins).reshape(bins, bins) / cells.size
+    first, second, both = (_entropy(share) for share in (joint.sum(1), joint.sum(0), joint.ravel()))
+    return 2.0 * (first + second - both) / (first + second) if first + second > 0.0 else 0.0
+
+
+def _entropy(shares: np.ndarray) -> float:
+    shares = shares[shares > 0.0]
+    return float(-(shares * np.log(shares)).sum())
+
+
+def _correlation(first: np.ndarray, second: np.ndarray) -> float:
+    first, second = first - first.mean(), second - second.mean()
+    scale = float(np.sqrt((first**2).sum() * (second**2).sum()))
+    return float((first * second).sum()) / scale if scale > 1e-9 else 0.0

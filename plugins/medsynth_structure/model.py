@@ -1,0 +1,111 @@
+"""Structure kept by translation, image by image, with intervals by patient."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from monai.metrics import MultiScaleSSIMMetric, PSNRMetric, SSIMMetric
+
+from medsynth.api import Evidence, Score
+from medsynth.statistics import bootstrap_mean, edge_agreement, mutual_information
+
+if TYPE_CHECKING:
+    from medsynth_structure import StructureConfig
+
+Measure = Callable[[np.ndarray, np.ndarray], np.ndarray]
+MULTISCALE_SIZE = 176
+"""Smallest side on which five scales of an 11-pixel window fit: 11 * 2^4."""
+BATCH = 16
+
+
+class Structure:
+    """Compares each synthetic image with its own source and, where it is known, with its true counterpart.
+
+    Subject ``synthetic`` are the translations, ``source`` the same images before translation: what a translation must
+    beat to be worth anything. Comparisons with the counterpart are made only where every source image has one.
+    """
+
+    def __init__(self, config: StructureConfig) -> None:
+        self.config = config
+
+    def scores(self, evidence: Evidence) -> Sequence[Score]:
+        """Return ``edge_agreement`` and ``mutual_information``, and ``*_true``, ``ssim``, ``ms_ssim``, ``psnr``."""
+        if not len(evidence.synthetic):
+            return []
+        source, synthetic = evidence.source.images, evidence.synthetic.images
+        found = [
+            self._score(evidence, "edge_agreement", "synthetic", edge_agreement(source, synthetic)),
+            self._score(evidence, "mutual_information", "synthetic", self._shared(source, synthetic)),
+        ]
+        if evidence.truth is not None:
+            truth = evidence.truth.images
+            for name, measure in self._against_truth(min(truth.shape[-2:])).items():
+                for subject, images in (("synthetic", synthetic), ("source", source)):
+                    found.append(self._score(evidence, name, subject, measure(truth, images)))
+        return found
+
+    def _against_truth(self, side: int) -> dict[str, Measure]:
+        """Return what is measured between true and judged images of a smallest `side`."""
+        found: dict[str, Measure] = {
+            "edge_agreement_true": edge_agreement,
+            "mutual_information_true": self._shared,
+            "ssim": _ssim,
+            "psnr": _psnr,
+        }
+        return found | ({"ms_ssim": _ms_ssim} if side >= MULTISCALE_SIZE else {})
+
+    def _shared(self, images: np.ndarray, others: np.ndarray) -> np.ndarray:
+        return mutual_information(images, others, bins=self.config.bins)
+
+    def _score(self, evidence: Evidence, name: str, subject: str, values: np.ndarray) -> Score:
+        """Average over images; the interval resamples patients."""
+        interval: tuple[float | None, float | None] = (None, None)
+        if self.config.resamples and np.isfinite(values).all():
+            interval = bootstrap_mean(
+                values,
+                evidence.source.patients,
+                resamples=self.config.resamples,
+                confidence=self.config.confidence,
+                seed=evidence.seed,
+            )
+        against = "true counterpart" if name not in ("edge_agreement", "mutual_information") else "own source image"
+        return Score(
+            evaluator="structure",
+            name=name,
+            subject=subject,
+            value=float(values.mean()),
+            low=interval[0],
+            high=interval[1],
+            n=len(values),
+            unit="dB" if name == "psnr" else "",
+            higher_is_better=True,
+            detail=f"mean of {len(values)} images, each against its {against}",
+        )
+
+
+def _ssim(truth: np.ndarray, images: np.ndarray) -> np.ndarray:
+    return _batched(SSIMMetric(spatial_dims=2, data_range=1.0), truth, images)
+
+
+def _ms_ssim(truth: np.ndarray, images: np.ndarray) -> np.ndarray:
+    return _batched(MultiScaleSSIMMetric(spatial_dims=2, data_range=1.0), truth, images)
+
+
+def _psnr(truth: np.ndarray, images: np.ndarray) -> np.ndarray:
+    return _batched(PSNRMetric(max_val=1.0), truth, images)
+
+
+def _batched(measure: Any, truth: np.ndarray, images: np.ndarray) -> np.ndarray:
+    """Return a MONAI metric of each pair, (N,) float64, a few pairs at a time.
+
+    Images are brought from [-1, 1] to [0, 1]: with values of both signs SSIM would take the negative of an image, mean
+    and contrast turned around together, for similar.
+    """
+    parts = [np.zeros(0)]
+    for start in range(0, len(images), BATCH):
+        pair = (torch.from_numpy(0.5 * x[start : start + BATCH].astype(np.float64) + 0.5) for x in (images, truth))
+        parts.append(measure(*pair).mean(dim=1).numpy())
+    return np.concatenate(parts)
