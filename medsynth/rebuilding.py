@@ -1,0 +1,231 @@
+"""What a bundle holds, rebuilt from the bundle alone: its facts, its preprocessing, its networks.
+
+Importing this module does not import torch: runtimes that need no torch start in a fraction of the time.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import json
+import re
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from medsynth.data.config import DataConfig
+from medsynth.data.formats import Format
+from medsynth.data.readers import Chain, DomainInfo, preprocessing_config
+from medsynth.errors import InputError, RunError
+from medsynth.files import sha256
+
+if TYPE_CHECKING:
+    from torch import nn
+
+METADATA = "configs/metadata.json"
+_PACKAGE = re.compile(r"medsynth_[0-9a-f]{8}")
+_KINDS = {"PILReader": "raster", "NibabelReader": "nifti", "ITKReader": "dicom"}
+
+
+@dataclass(frozen=True)
+class Role:
+    """One of a bundle's two networks.
+
+    Args:
+        config: MONAI config that runs it.
+        weights: its state dict.
+    """
+
+    config: str
+    weights: str
+
+
+CLASSIFIER = Role("configs/inference.json", "models/model.pt")
+TRANSLATOR = Role("configs/translate.json", "models/translator.pt")
+
+
+@dataclass(frozen=True)
+class Opened:
+    """A bundle made by medsynth.
+
+    Every file that is used must have the hash that the bundle lists. That finds damage and accidental changes; it
+    is no protection against somebody who changes the list too.
+
+    Args:
+        root: its folder.
+        role: the network that is wanted.
+    """
+
+    root: Path
+    role: Role
+
+    @cached_property
+    def origin(self) -> dict[str, Any]:
+        """Content of medsynth.json."""
+        return dict(read_json(self.root / "medsynth.json"))
+
+    @cached_property
+    def metadata(self) -> dict[str, Any]:
+        """Content of configs/metadata.json."""
+        return dict(read_json(self.root / METADATA))
+
+    @cached_property
+    def digest(self) -> str:
+        """sha256 of medsynth.json, which lists the hashes of all other files."""
+        return sha256(self.root / "medsynth.json")
+
+    def data_config(self) -> DataConfig:
+        """Return the config that gives exactly the bundle's preprocessing.
+
+        ``auto`` means the 8-bit range for 8-bit files and percentiles for others.
+
+        Raises:
+            InputError: the bundle is damaged, or this version of medsynth would preprocess in another way.
+        """
+        with self._explained():
+            chain = self._config()["preprocessing"]["transforms"][:-1]
+            self._check([self.role.config, METADATA])
+            return _data_config(chain, str(self.origin.get("plan", {}).get("data", {}).get("intensity", "auto")))
+
+    def network(self) -> nn.Module:
+        """Rebuild the network on the CPU in evaluation mode. This executes the Python files of the bundle.
+
+        Raises:
+            InputError: the bundle is damaged, or its network cannot be built here.
+        """
+        from medsynth.bundle.configs import refuse_evaluated
+
+        with self._explained():
+            definition = dict(self._config()["network_def"])
+            target = definition.pop("_target_")
+            self._check_package(target.partition(".")[0])
+            refuse_evaluated(definition, f"{self.role.config}, network_def")
+            return _network(self.root, target, definition, self.role.weights).eval()
+
+    def _config(self) -> Any:
+        return read_json(self.root / self.role.config)
+
+    def _check_package(self, package: str) -> None:
+        if not _PACKAGE.fullmatch(package):
+            raise ValueError(f"{self.role.config} names the network package {package!r}, which medsynth would not")
+        code = {path.relative_to(self.root).as_posix() for path in (self.root / package).rglob("*.py")}
+        listed = {name for name in self.origin["files"] if name.startswith(f"{package}/")}
+        self._check(code | listed | {self.role.config, self.role.weights})
+
+    def _check(self, names: Iterable[str]) -> None:
+        for name in sorted(names):
+            if not (self.root / name).is_file():
+                raise ValueError(f"{name} is missing")
+            if sha256(self.root / name) != self.origin["files"].get(name):
+                raise ValueError(f"{name} was changed after the bundle was written")
+
+    @contextmanager
+    def _explained(self) -> Iterator[None]:
+        """Turn what a foreign or damaged bundle can raise into one error."""
+        try:
+            yield
+        except (
+            KeyError,
+            TypeError,
+            AttributeError,
+            IndexError,
+            ValueError,
+            RuntimeError,
+            ImportError,
+            RunError,
+        ) as error:
+            hint = "Copy it again, or export it again with the version of medsynth that is installed here."
+            raise InputError(
+                f"bundle {self.root} cannot be used: {type(error).__name__}: {error}", hint=hint
+            ) from error
+
+
+def open_bundle(path: Path, role: Role) -> Opened:
+    """Return the bundle at `path`: itself, or the bundle of the run that lies there.
+
+    Raises:
+        InputError: neither is there, or the bundle was not made by medsynth.
+    """
+    if not path.is_dir():
+        raise InputError(f"bundle {path} is not a folder", hint="Give the folder `bundle` of a run, or the run's.")
+    for folder in (path, path / "bundle"):
+        if (folder / "medsynth.json").is_file() and (folder / role.config).is_file():
+            return Opened(folder, role)
+    if (path / "configs").is_dir():
+        hint = "Other bundles run with: python -m monai.bundle run"
+        raise InputError(f"bundle {path} was not made by medsynth (it has no medsynth.json)", hint=hint)
+    raise InputError(f"{path} holds no bundle", hint="Give the folder `bundle` of a run, or the run's.")
+
+
+def read_json(path: Path) -> Any:
+    """Return the content of a JSON file of a bundle.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    try:
+        return json.loads(path.read_text())
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path} cannot be read: {error}", hint="Copy the bundle again.") from error
+
+
+def _network(root: Path, target: str, arguments: Mapping[str, Any], weights: str) -> nn.Module:
+    import torch
+
+    package = target.partition(".")[0]
+    module, _, name = target.rpartition(".")
+    written, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # a bundle stays as it is
+    try:
+        # The package's name is the hash of its code, so one that is loaded already holds the same code.
+        if package not in sys.modules:
+            _import_package(package, root / package)
+        network: nn.Module = getattr(importlib.import_module(module), name)(**arguments)
+    finally:
+        sys.dont_write_bytecode = written
+    network.load_state_dict(torch.load(root / weights, map_location="cpu", weights_only=True))
+    return network
+
+
+def _import_package(name: str, folder: Path) -> None:
+    spec = importlib.util.spec_from_file_location(
+        name, folder / "__init__.py", submodule_search_locations=[str(folder)]
+    )
+    if spec is None or spec.loader is None:
+        raise ImportError(f"{folder} is no Python package")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    sys.modules[name] = module
+
+
+def _data_config(chain: Sequence[Mapping[str, Any]], asked: str) -> DataConfig:
+    """Return the config that gives exactly the bundle's preprocessing, so that it can be given for other formats.
+
+    Args:
+        chain: the bundle's transforms for one source file.
+        asked: ``data.intensity`` of the run; ``range`` there means the 8-bit range for every file.
+
+    Raises:
+        InputError: this version of medsynth would preprocess in another way.
+    """
+    by_name = {str(step["_target_"]).rpartition(".")[2]: step for step in chain}
+    info = DomainInfo(eight_bit="ScaleIntensityRanged" in by_name)
+    intensity = "percentile" if not info.eight_bit else ("range" if asked == "range" else "auto")
+    size = by_name["Resized"]["spatial_size"]
+    fit, size = ("stretch", size[0]) if isinstance(size, list) else ("pad", size)
+    for channels in (1, 3):
+        config = DataConfig(size=size, channels=channels, fit=fit, intensity=intensity)
+        if json.loads(json.dumps(_same_kind(by_name, info, config))) == list(chain):
+            return config
+    hint = "Export it again, or run its configs/translate.json with: python -m monai.bundle run"
+    raise InputError("the bundle's preprocessing is not one that this version of medsynth makes", hint=hint)
+
+
+def _same_kind(by_name: Mapping[str, Mapping[str, Any]], info: DomainInfo, config: DataConfig) -> Chain:
+    kind: Any = _KINDS.get(by_name["LoadImaged"]["reader"], "")
+    index = by_name["SpatialCropd"]["roi_start"][2] if "SpatialCropd" in by_name else None
+    axes = by_name["Orientationd"]["axcodes"] if "Orientationd" in by_name else ""
+    return preprocessing_config(info, config, Format(kind, 0 if index is None else index + 1, axes), index)
