@@ -152,6 +152,7 @@ class Spec:
         licence: SPDX identifier of the plugin's code.
         presets: field values per preset name (``quick``, ``standard``, ``paper``), for own fields.
         assumptions: what the plugin takes for granted about images.
+        scalable: values per field, in rising order, among which ``plugins show NAME --match`` looks for a wished cost.
         api: the contract number it was written for.
     """
 
@@ -163,6 +164,7 @@ class Spec:
     licence: str = "Apache-2.0"
     presets: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     assumptions: Assumptions = dataclasses.field(default_factory=Assumptions)
+    scalable: Mapping[str, Sequence[Any]] = dataclasses.field(default_factory=dict)
     api: int = API
 
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from medsynth.cli.shared import Json, errors, friendly, output
+from medsynth.cli.shared import Json, Set, errors, friendly, output
 
 if TYPE_CHECKING:
-    from medsynth.plugins import Found
+    from medsynth.plugins import Found, Registry
 
 app = typer.Typer(help="List plugins, or show one.", invoke_without_command=True, rich_markup_mode=None)
 
@@ -53,12 +53,26 @@ def _complaint(record: Found) -> str:
 @friendly
 def show_command(
     name: Annotated[str, typer.Argument(help="Plugin name.")],
+    wish: Annotated[
+        str,
+        typer.Option(
+            "--match",
+            metavar="COST=VALUE,...",
+            help="Find the options that give a wished cost: macs, params, thop; for example macs=0.29G,params=400K.",
+        ),
+    ] = "",
+    size: Annotated[int, typer.Option(help="With --match: height and width of the image in pixels.", min=16)] = 320,
+    channels: Annotated[int, typer.Option(help="With --match: channels of the image.", min=1)] = 1,
+    sets: Set = None,
     as_json: Json = False,
 ) -> None:
     """Show a plugin: what it is, its fields with type, default, range and help, its presets."""
     from medsynth.plugins import Registry
 
     registry = Registry()
+    if wish:
+        _match(registry, name, wish, size=size, channels=channels, sets=sets or [], as_json=as_json)
+        return
     specs = [
         (record, registry.load(record.kind, name)) for record in registry.by_name(name) if record.kind != "observer"
     ]
@@ -79,6 +93,23 @@ def show_command(
         for preset, values in spec.presets.items():
             shown = ", ".join(f"{key}={value}" for key, value in values.items()) or "defaults"
             output.print(f"preset {preset}: {shown}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _match(
+    registry: Registry, name: str, wish: str, *, size: int, channels: int, sets: list[str], as_json: bool
+) -> None:
+    """Print the options whose network comes nearest to a wished cost, as they are given to ``medsynth run``."""
+    from medsynth.matching import find_match
+
+    kind, match = find_match(registry, name, wish, size=size, channels=channels, overrides=sets)
+    if as_json:
+        shown = {"values": match.values, "costs": match.costs, "wish": match.wish, "deviations": match.deviations}
+        typer.echo(json.dumps({"schema": 1, "plugin": name, "kind": kind, "size": size, **shown}, indent=2))
+        return
+    options = " ".join(f"--set {kind}.{field}={value}" for field, value in match.values.items())
+    typer.echo(options)
+    for cost, reached in match.costs.items():
+        typer.echo(f"{cost} {reached:,} ({match.deviations[cost]:+.1%} of the wished {match.wish[cost]:,.0f})")
 
 
 def _spec_dict(record: Found, spec: Any) -> dict[str, Any]:

@@ -56,7 +56,8 @@ def load_weights(network: nn.Module, path: str) -> None:
         )
     if any(value.is_meta for value in own.values()):
         return
-    network.load_state_dict(own | {key: given[key] for key in own.keys() & given.keys() - set(sum(kinds.values(), []))})
+    kept = {key for keys in kinds.values() for key in keys}
+    network.load_state_dict(own | {key: value for key, value in given.items() if key not in kept})
 
 
 def read_weights(path: str) -> dict[str, Tensor]:

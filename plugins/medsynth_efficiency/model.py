@@ -5,18 +5,16 @@ from __future__ import annotations
 import statistics
 import time
 import weakref
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import FlopCounterMode
 
 from medsynth.api import Evidence, Score
+from medsynth.costs import count_macs, count_parameters
 
 if TYPE_CHECKING:
     from medsynth_efficiency import EfficiencyConfig
@@ -95,38 +93,6 @@ def _score(name: str, subject: str, value: float, *, unit: str = "", detail: str
         detail=detail,
         measured=measured,
     )
-
-
-def count_parameters(network: nn.Module) -> int:
-    """Return the number of parameters, shared ones counted once, buffers not counted."""
-    return sum(parameter.numel() for parameter in network.parameters())
-
-
-def count_macs(network: nn.Module, image: Tensor) -> int:
-    """Return the multiply-accumulates of one call: convolutions, linear layers, all matrix products of attention.
-
-    Fused attention is replaced by its explicit matrix products, because the fused operator for CPUs is counted as zero
-    otherwise. Elementwise operations, norms and activations are not counted.
-
-    Args:
-        network: in evaluation mode.
-        image: (1, C, H, W).
-    """
-    with _explicit_attention(), torch.no_grad(), FlopCounterMode(display=False) as counter:
-        network(image)
-    return int(counter.get_total_flops()) // 2
-
-
-@contextmanager
-def _explicit_attention() -> Iterator[None]:
-    """Compute attention by separate matrix products, in `torch.nn.MultiheadAttention` too."""
-    fast = torch.backends.mha.get_fastpath_enabled()
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        with sdpa_kernel(SDPBackend.MATH):
-            yield
-    finally:
-        torch.backends.mha.set_fastpath_enabled(fast)
 
 
 def peak_memory(network: nn.Module, image: Tensor) -> int:

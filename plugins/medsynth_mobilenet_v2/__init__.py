@@ -28,4 +28,5 @@ def medsynth_classifier() -> ClassifierSpec:
         reference="Sandler et al., MobileNetV2: Inverted Residuals and Linear Bottlenecks, CVPR 2018",
         presets={"quick": {"width": 0.35}, "standard": {}, "paper": {"width": 0.56}},
         assumptions=Assumptions(min_size=32),
+        scalable={"width": [round(0.01 * step, 2) for step in range(10, 201)], "hidden": [0, 64, 128]},
     )

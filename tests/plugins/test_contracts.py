@@ -38,6 +38,17 @@ class TestMobileNetV2(ClassifierContract):
     small: ClassVar = {"width": 0.1, "hidden": 8}
 
 
+class TestEfficientNet(ClassifierContract):
+    name = "efficientnet"
+    small: ClassVar = {"width": 0.2, "depth": 0.5, "last": 16, "hidden": 8}
+
+
+class TestMobileViT(ClassifierContract):
+    name = "mobilevit"
+    size = 64
+    small: ClassVar = {"width": 0.25, "token_width": 0.5, "expansion": 1}
+
+
 class TestLSNet(ClassifierContract):
     name = "lsnet"
     size = 64
@@ -53,6 +64,10 @@ class TestEfficiency(PluginContract):
 
 class TestImageQuality(PluginContract):
     kind, name = "evaluator", "image-quality"
+
+
+class TestStructure(PluginContract):
+    kind, name = "evaluator", "structure"
 
 
 class TestEfficientNetLite0(PluginContract):

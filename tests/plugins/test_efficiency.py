@@ -7,36 +7,11 @@ import numpy as np
 import pytest
 import torch
 from medsynth_efficiency import EfficiencyConfig, medsynth_evaluator
-from medsynth_efficiency.model import Efficiency, count_macs, count_parameters, peak_memory
+from medsynth_efficiency.model import Efficiency, peak_memory
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from medsynth.api import Evidence, ImageSet
-
-
-class Attention(nn.Module):
-    """Attention over pixels, fused or by explicit products; 16 channels, 4 heads, no weights."""
-
-    def __init__(self, fused: bool) -> None:
-        super().__init__()
-        self.fused = fused
-
-    def forward(self, images: Tensor) -> Tensor:
-        tokens = images.flatten(2).transpose(1, 2).unflatten(2, (4, 4)).transpose(1, 2)  # (B, 4, H * W, 4)
-        if self.fused:
-            return F.scaled_dot_product_attention(tokens, tokens, tokens)
-        return (tokens @ tokens.transpose(-1, -2) / 2.0).softmax(-1) @ tokens
-
-
-class Transformer(nn.Module):
-    """One encoder layer over pixels; torch has a fused fast path for it in evaluation mode."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.layer = nn.TransformerEncoderLayer(16, 4, 32, batch_first=True)
-
-    def forward(self, images: Tensor) -> Tensor:
-        return self.layer(images.flatten(2).transpose(1, 2))
+from medsynth.costs import count_parameters
 
 
 def image(channels: int = 3, size: int = 8) -> Tensor:
@@ -68,35 +43,6 @@ def test_declaring_imports_no_torch():
     code = "import sys, medsynth_efficiency as p; p.medsynth_evaluator(); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
     assert medsynth_evaluator().name == "efficiency"
-
-
-@pytest.mark.parametrize(
-    ("layer", "channels", "expected"),
-    [
-        (nn.Conv2d(3, 8, 3, padding=1), 3, 8 * 8 * 8 * 3 * 9),
-        (nn.Conv2d(3, 8, 3, stride=2, padding=1), 3, 4 * 4 * 8 * 3 * 9),
-        (nn.Conv2d(6, 6, 5, padding=2, groups=6), 6, 8 * 8 * 6 * 25),
-        (nn.Conv2d(4, 8, 1, groups=2), 4, 8 * 8 * 8 * 2),
-        (nn.ConvTranspose2d(4, 6, 4, 2, 1), 4, 8 * 8 * 4 * 6 * 16),
-        (nn.Sequential(nn.Flatten(), nn.Linear(192, 10)), 3, 192 * 10),
-        (nn.Sequential(nn.BatchNorm2d(3), nn.ReLU(), nn.AvgPool2d(2)), 3, 0),
-        (Attention(fused=True), 16, 2 * 64 * 64 * 16),
-        (Attention(fused=False), 16, 2 * 64 * 64 * 16),
-        (Transformer(), 16, 64 * 16 * 16 * 4 + 2 * 64 * 64 * 16 + 2 * 64 * 16 * 32),
-    ],
-)
-def test_multiply_accumulates_of_known_layers_are_exact(layer, channels, expected):
-    assert count_macs(layer.eval(), image(channels)) == expected
-
-
-def test_counting_leaves_the_fast_path_of_attention_as_it_was():
-    count_macs(Transformer().eval(), image(16))
-    assert torch.backends.mha.get_fastpath_enabled()
-
-
-def test_shared_parameters_are_counted_once():
-    shared = nn.Linear(4, 4)
-    assert count_parameters(nn.Sequential(shared, shared, nn.BatchNorm1d(4))) == 20 + 8
 
 
 def test_peak_memory_is_weights_image_and_the_two_largest_neighbors():
