@@ -12,21 +12,31 @@ from medsynth.errors import Interrupted
 
 
 class Stop:
-    """Tells long work whether somebody asked it to end."""
+    """Tells long work whether somebody asked it to end.
 
-    def __init__(self) -> None:
+    Args:
+        message: what is told then.
+        hint: what to do next.
+    """
+
+    def __init__(
+        self,
+        message: str = "stopped on request; everything up to here is saved",
+        hint: str = "Continue with --resume.",
+    ) -> None:
         self.requested = False
+        self._message, self._hint = message, hint
 
     def check(self) -> None:
         """Raise `Interrupted` if a stop was requested; call where everything is saved."""
         if self.requested:
-            raise Interrupted("stopped on request; everything up to here is saved", hint="Continue with --resume.")
+            raise Interrupted(self._message, hint=self._hint)
 
 
 @contextmanager
-def stop_on_signals() -> Iterator[Stop]:
+def stop_on_signals(stop: Stop | None = None) -> Iterator[Stop]:
     """Listen to SIGINT and SIGTERM while the block runs; in threads other than the main one, to nothing."""
-    stop = Stop()
+    stop = stop or Stop()
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
 
-from medsynth.errors import MedsynthError
+from medsynth.errors import InputError, MedsynthError
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -24,6 +24,16 @@ Set = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 DataPath = Annotated[str, typer.Option("--data", help="Manifest, folder of images, or 'phantom'.", show_default=True)]
+
+
+def check_choice(option: str, value: str, choices: Iterable[str]) -> None:
+    """Refuse a value that is not one of `choices`; an empty choice means that nothing was given.
+
+    Raises:
+        InputError: naming the option and the choices.
+    """
+    if value not in choices:
+        raise InputError(f"{option} {value!r} is unknown", hint=f"Choose one of {', '.join(filter(None, choices))}.")
 
 
 def friendly(command: F) -> F:

@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from medsynth.cli.shared import Json, errors, friendly, output
-from medsynth.errors import InputError
+from medsynth.cli.shared import Json, check_choice, errors, friendly, output
 from medsynth.translation import FORMATS, SIZES
 
 if TYPE_CHECKING:
     from medsynth.translation.job import Summary
-
-
-def _check(option: str, value: str, choices: Iterable[str]) -> None:
-    if value not in choices:
-        raise InputError(f"{option} {value!r} is unknown", hint=f"Choose one of {', '.join(filter(None, choices))}.")
 
 
 @friendly
@@ -47,8 +40,8 @@ def synthesize_command(
 
     This executes the network code that the bundle holds: use bundles from people you trust.
     """
-    _check("--size", size, SIZES)
-    _check("--format", file_format, ("", *FORMATS))
+    check_choice("--size", size, SIZES)
+    check_choice("--format", file_format, ("", *FORMATS))
     from medsynth.devices import resolve_device
     from medsynth.progress import watch
     from medsynth.stopping import stop_on_signals

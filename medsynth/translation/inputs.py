@@ -77,11 +77,13 @@ class Inputs:
         path: where to look.
         out: output folder, passed over where it lies inside.
         format: of all translations; empty = that of each source.
+        domain: of the rows of a manifest that count, beside those without a domain.
     """
 
     path: Path
     out: Path
     format: str = ""
+    domain: str = "source"
     ignored: int = field(default=0, init=False)
     """Files of other kinds met by the last `count`."""
 
@@ -197,7 +199,7 @@ class Inputs:
         return name + FORMATS[kind], name if kind != "nifti" and found.kind != "raster" else ""
 
     def _rows(self) -> Iterator[dict[str, str]]:
-        """Yield the manifest's rows that are to be translated; each image once."""
+        """Yield the manifest's rows that count; each image once."""
         seen: set[str] = set()
         try:
             with self.path.open(encoding="utf-8-sig", newline="") as stream:
@@ -205,7 +207,7 @@ class Inputs:
                     cells = {str(name).strip(): str(cell or "").strip() for name, cell in row.items()}
                     if "image" not in cells:
                         raise InputError(f"manifest {self.path} has no column 'image'")
-                    wanted = cells.get("domain", "") in ("", "source")
+                    wanted = cells.get("domain", "") in ("", self.domain)
                     if wanted and cells["image"] and cells["image"] not in seen:
                         seen.add(cells["image"])
                         yield cells

@@ -1,0 +1,99 @@
+"""``medsynth predict``."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from medsynth.cli.shared import Json, check_choice, errors, friendly, output
+from medsynth.deployment import RUNTIMES
+
+if TYPE_CHECKING:
+    from medsynth.deployment.prediction import Summary
+
+
+@friendly
+def predict_command(
+    bundle: Annotated[Path, typer.Argument(help="Bundle of a run, or the run's folder.", show_default=False)],
+    images: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="IMAGES...", help="Images, volumes, DICOM files, folders of these, manifests.", show_default=False
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="Table to write.")] = Path("predictions.csv"),
+    runtime: Annotated[
+        str, typer.Option(help=f"auto, {', '.join(RUNTIMES)}; auto: the first that is installed and exported.")
+    ] = "auto",
+    device: Annotated[str, typer.Option(help="cpu, cuda, mps or auto; other than cpu needs PyTorch.")] = "cpu",
+    batch: Annotated[int, typer.Option(help="Images in one step.", min=1)] = 8,
+    threads: Annotated[int, typer.Option(help="Batches worked on at once; 0: as many as there are cores.", min=0)] = 0,
+    as_json: Json = False,
+) -> None:
+    """Predict the probability of the positive class of images with the classifier of a bundle.
+
+    With the runtime pytorch this executes the network code that the bundle holds, with torchscript the program in its
+    export: use bundles from people you trust.
+    """
+    check_choice("--runtime", runtime, ("auto", *RUNTIMES))
+    from medsynth.deployment.classifier import load_classifier
+    from medsynth.deployment.prediction import Job, predict_files
+    from medsynth.deployment.runtimes import choose_runtime, load_runtime
+    from medsynth.progress import watch
+    from medsynth.stopping import Stop, stop_on_signals
+
+    classifier = load_classifier(bundle)
+    device = _device(device)
+    chosen = choose_runtime(classifier.bundle, runtime, device)
+    threads = threads or _cores()
+    with stop_on_signals(Stop("stopped on request; no table was written", hint="Run the command again.")) as stop:
+        job = Job(
+            classifier=classifier,
+            runtime=load_runtime(classifier.bundle, chosen, threads=threads, device=device),
+            images=images,
+            out=out,
+            batch=batch,
+            threads=threads,
+            watch=watch(errors),
+            stop=stop,
+        )
+        summary = predict_files(job)
+    _show(summary, out, chosen, as_json)
+    if summary.failures:
+        raise typer.Exit(1)
+
+
+def _device(name: str) -> str:
+    if name == "cpu":
+        return name  # looking for others takes importing torch
+    from medsynth.devices import resolve_device
+
+    return resolve_device(name)
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _show(summary: Summary, out: Path, runtime: str, as_json: bool) -> None:
+    if as_json:
+        content = {
+            "schema": 1,
+            "out": str(out),
+            "runtime": runtime,
+            "predicted": summary.predicted,
+            "positive": summary.positive,
+            "ignored": summary.ignored,
+            "failed": len(summary.failures),
+            "failures": [{"file": name, "problem": problem} for name, problem in summary.failures],
+        }
+        typer.echo(json.dumps(content, indent=2))
+        return
+    shown = [f"predicted {summary.predicted}, positive {summary.positive}, with {runtime}"]
+    shown += [f"not images {summary.ignored}"] if summary.ignored else []
+    shown += [f"failed {len(summary.failures)}, see the column error"] if summary.failures else []
+    output.print("\n".join([*shown, f"out  {out}"]), markup=False, highlight=False, soft_wrap=True)
