@@ -224,6 +224,7 @@ class _StopAlways(Stop):
     """Asks to stop at every opportunity, so that each step becomes a session of its own."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.requested = True
 
 

@@ -22,6 +22,20 @@ def initialize_xavier(network: nn.Module, *, gain: float = 0.02) -> None:
                 nn.init.zeros_(module.bias)
 
 
+def initialize_kaiming(network: nn.Module) -> None:
+    """Draw weights from N(0, 2 / fan-in); set biases of these layers to 0. In place.
+
+    Uses torch's global generator: seed it before.
+
+    Source: He et al. 2015, equation 10; used by UNIT and MUNIT for everything but discriminators.
+    """
+    for module in network.modules():
+        if isinstance(module, _WEIGHTED):
+            nn.init.kaiming_normal_(module.weight, nonlinearity="relu")
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+
+
 def initialize_normal(network: nn.Module, *, deviation: float = 0.02) -> None:
     """Draw weights from N(0, deviation), scales of batch norms from N(1, deviation); set biases to 0. In place.
 

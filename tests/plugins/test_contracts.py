@@ -33,6 +33,18 @@ class TestSGCycleGAN(GeneratorContract):
     small: ClassVar = {"width": 4, "blocks": 1, "discriminator_width": 4, "classifier_width": 4, "features": 4}
 
 
+class TestUNIT(GeneratorContract):
+    name = "unit"
+    size = 64
+    small: ClassVar = {"width": 4, "blocks": 1, "discriminator_width": 4}
+
+
+class TestMUNIT(GeneratorContract):
+    name = "munit"
+    size = 64
+    small: ClassVar = {"width": 4, "blocks": 1, "style_hidden": 8, "discriminator_width": 4}
+
+
 class TestMobileNetV2(ClassifierContract):
     name = "mobilenet-v2"
     small: ClassVar = {"width": 0.1, "hidden": 8}
