@@ -43,7 +43,9 @@ class SgCycleGanConfig(GeneratorConfig):
     identity_weight: float = option(5.0, "weight of the identity terms, L1", low=0.0)
     domain_weight: float = option(5.0, "weight of the domain classifier's loss behind gradient reversal", low=0.0)
     reversal_rate: float = option(5.0, "gamma of the reversal schedule 2 / (1 + exp(-gamma * progress)) - 1", low=0.0)
-    detach_features: bool = option(False, "take no gradient through the features of real images in the feature terms")
+    detach_features: bool = option(
+        True, "take no gradient through the features of real images in the feature terms; keeps features from vanishing"
+    )
     pool_size: int = option(50, "earlier images kept per domain for the discriminators; 0 = none", low=0)
     order: Literal["generators-first", "discriminators-first"] = option(
         "generators-first",
@@ -73,6 +75,7 @@ _PRESETS: dict[str, dict[str, Any]] = {
         "blocks": 7,
         "region_convolution": True,
         "order": "discriminators-first",
+        "detach_features": False,
     },
     "released": {
         "extractor_levels": 3,
@@ -83,6 +86,7 @@ _PRESETS: dict[str, dict[str, Any]] = {
         "discriminator_narrowing": True,
         "discriminator_average": True,
         "feature_weight": 5.0,
+        "detach_features": False,
     },
 }
 
