@@ -72,8 +72,9 @@ def slow_nce(queries: Tensor, keys: Tensor, temperature: float = 0.07) -> Tensor
     query, key = queries.flatten(0, 1), keys.flatten(0, 1)
     losses = []
     for i in range(len(query)):
-        negatives = [torch.dot(query[i], key[j]) if j != i else torch.tensor(-10.0) for j in range(len(key))]
-        logits = torch.stack([torch.dot(query[i], key[i]), *negatives]) / temperature
+        cosines = [torch.dot(query[i], other) / (query[i].norm() * other.norm()) for other in key]
+        negatives = [cosine if j != i else torch.tensor(-10.0) for j, cosine in enumerate(cosines)]
+        logits = torch.stack([cosines[i], *negatives]) / temperature
         losses.append(-F.log_softmax(logits, 0)[0])
     return mean(losses)
 
@@ -233,6 +234,11 @@ def test_the_gradient_of_patch_nce_equals_that_of_the_masked_form_and_keys_get_n
     patch_nce([query], [key]).backward()
     torch.testing.assert_close(query.grad, expected)
     assert key.grad is None
+
+
+def test_the_length_of_projections_does_not_matter_to_patch_nce():
+    query, key = rows(1, 12, 6, seed=0), rows(1, 12, 6, seed=1)
+    torch.testing.assert_close(patch_nce([0.01 * query], [0.3 * key]), patch_nce([query], [key]))
 
 
 def test_equal_patches_are_recognized_and_exchanged_ones_are_not():
