@@ -8,6 +8,7 @@ import typer
 
 from medsynth import __version__
 from medsynth.cli import data, plugins
+from medsynth.cli.export import export_command
 from medsynth.cli.predict import predict_command
 from medsynth.cli.run import run_command
 from medsynth.cli.synthesize import synthesize_command
@@ -21,6 +22,7 @@ app = typer.Typer(
 )
 app.command("run")(run_command)
 app.command("synthesize")(synthesize_command)
+app.command("export")(export_command)
 app.command("predict")(predict_command)
 app.add_typer(plugins.app, name="plugins")
 app.add_typer(data.app, name="data")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import threading
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -65,13 +66,18 @@ def load_runtime(bundle: Opened, name: str, *, threads: int, device: str = "cpu"
     Raises:
         InputError: no such export, or a changed file.
     """
+    if name == "pytorch":
+        return torch_runtime(bundle.network().to(device), device)
+    return load_file(name, exported_file(bundle, RUNTIMES[name]), threads=threads, device=device)
+
+
+def load_file(name: str, path: Path, *, threads: int = 1, device: str = "cpu") -> Runtime:
+    """Load an exported file; arguments as in `load_runtime`."""
     if name == "onnxruntime":
-        return onnx_runtime(exported_file(bundle, "onnx"))
+        return onnx_runtime(path)
     if name == "openvino":
-        return openvino_runtime(exported_file(bundle, "openvino"), threads)
-    if name == "torchscript":
-        return torchscript_runtime(exported_file(bundle, "torchscript"), device)
-    return torch_runtime(bundle.network().to(device), device)
+        return openvino_runtime(path, threads)
+    return torchscript_runtime(path, device)
 
 
 def onnx_runtime(path: Path) -> Runtime:
@@ -114,9 +120,8 @@ def torchscript_runtime(path: Path, device: str) -> Runtime:
     """Load a TorchScript file. This executes the program in it."""
     import torch
 
-    from medsynth.data.readers import quiet
-
-    with quiet():
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*torch.jit.*", category=DeprecationWarning)
         network: Any = torch.jit.load(str(path), map_location=device)  # type: ignore[no-untyped-call]
     return torch_runtime(network, device)
 

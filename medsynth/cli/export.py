@@ -1,0 +1,46 @@
+"""``medsynth export``."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from medsynth.cli.shared import Json, check_choice, friendly, output
+from medsynth.deployment import FORMATS
+
+
+@friendly
+def export_command(
+    bundle: Annotated[Path, typer.Argument(help="Bundle of a run, or the run's folder.", show_default=False)],
+    file_format: Annotated[str, typer.Option("--format", help=f"{', '.join(FORMATS)}.", show_default=False)],
+    images: Annotated[
+        list[Path] | None,
+        typer.Option("--images", help="Image or folder to compare on too; repeat for more.", show_default=False),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Write the classifier of a bundle for another runtime into the bundle, after comparing it with PyTorch.
+
+    The export and the record of the comparison go to BUNDLE/models. This executes the network code that the bundle
+    holds: use bundles from people you trust.
+    """
+    check_choice("--format", file_format, FORMATS)
+    from medsynth.deployment.classifier import load_classifier
+    from medsynth.deployment.exporting import TOLERANCE, export_classifier
+
+    classifier = load_classifier(bundle)
+    parity = export_classifier(classifier, file_format, images or ())
+    files = [str(classifier.bundle.root / "models" / file) for file in FORMATS[file_format]]
+    if as_json:
+        content = {"schema": 1, "files": files, **dataclasses.asdict(parity), "tolerance": TOLERANCE}
+        typer.echo(json.dumps(content, indent=2))
+        return
+    compared = f"{parity.samples} samples, {parity.given} given images, {parity.seeded} of noise"
+    shown = [f"largest difference from PyTorch {parity.difference:.2g} in probability ({compared})"]
+    output.print(
+        "\n".join([*shown, *(f"out  {file}" for file in files)]), markup=False, highlight=False, soft_wrap=True
+    )
