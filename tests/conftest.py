@@ -55,7 +55,7 @@ def example_plugin(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def make_bundle(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """Write the bundle of an untrained generator; keywords are those of the data config, and of the bundle."""
+    """Write the bundle of an untrained generator, and of a classifier; keywords are those of the data config."""
     import torch
 
     from medsynth.api import Setup
@@ -64,7 +64,7 @@ def make_bundle(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]
     from medsynth.data.readers import DomainInfo, preprocessing_config
     from medsynth.plugins import Registry
 
-    def make(name: str = "cyclegan", *, chain=None, eight_bit: bool = True, **fields) -> Path:
+    def make(name: str = "cyclegan", *, chain=None, eight_bit: bool = True, classifier=None, **fields) -> Path:
         from medsynth_mobilenet_v2.network import MobileNetV2
 
         config = DataConfig(**({"size": 32} | fields))
@@ -77,7 +77,7 @@ def make_bundle(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]
         contents = BundleContents(
             name="toy",
             generator=next(iter(generator.networks().values())).eval(),
-            classifier=MobileNetV2(channels=config.channels),
+            classifier=classifier or MobileNetV2(channels=config.channels),
             source_preprocessing=chain,
             target_preprocessing=chain,
             size=(config.size, config.size),

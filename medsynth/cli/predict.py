@@ -13,7 +13,9 @@ from medsynth.cli.shared import Json, check_choice, errors, friendly, output
 from medsynth.deployment import RUNTIMES
 
 if TYPE_CHECKING:
-    from medsynth.deployment.prediction import Summary
+    from medsynth.deployment.classifier import Classifier
+    from medsynth.deployment.prediction import Intervals, Painter, Summary
+    from medsynth.deployment.runtimes import Runtime
 
 
 @friendly
@@ -32,12 +34,16 @@ def predict_command(
     device: Annotated[str, typer.Option(help="cpu, cuda, mps or auto; other than cpu needs PyTorch.")] = "cpu",
     batch: Annotated[int, typer.Option(help="Images in one step.", min=1)] = 8,
     threads: Annotated[int, typer.Option(help="Batches worked on at once; 0: as many as there are cores.", min=0)] = 0,
+    tta: Annotated[int, typer.Option(help="Add an interval from this many changed copies of each image.", min=0)] = 0,
+    heatmaps: Annotated[
+        Path | None, typer.Option(help="Folder for overlays of Grad-CAM and attention.", show_default=False)
+    ] = None,
     as_json: Json = False,
 ) -> None:
     """Predict the probability of the positive class of images with the classifier of a bundle.
 
-    With the runtime pytorch this executes the network code that the bundle holds, with torchscript the program in its
-    export: use bundles from people you trust.
+    With the runtime pytorch or with heatmaps this executes the network code that the bundle holds, with torchscript the
+    program in its export: use bundles from people you trust.
     """
     check_choice("--runtime", runtime, ("auto", *RUNTIMES))
     from medsynth.deployment.classifier import load_classifier
@@ -50,14 +56,18 @@ def predict_command(
     device = _device(device)
     chosen = choose_runtime(classifier.bundle, runtime, device)
     threads = threads or _cores()
+    logits = load_runtime(classifier.bundle, chosen, threads=threads, device=device)
     with stop_on_signals(Stop("stopped on request; no table was written", hint="Run the command again.")) as stop:
         job = Job(
             classifier=classifier,
-            runtime=load_runtime(classifier.bundle, chosen, threads=threads, device=device),
+            runtime=logits,
             images=images,
             out=out,
             batch=batch,
             threads=threads,
+            intervals=_intervals(classifier, logits, tta),
+            painter=_painter(classifier, heatmaps),
+            heatmaps=heatmaps,
             watch=watch(errors),
             stop=stop,
         )
@@ -65,6 +75,22 @@ def predict_command(
     _show(summary, out, chosen, as_json)
     if summary.failures:
         raise typer.Exit(1)
+
+
+def _intervals(classifier: Classifier, runtime: Runtime, times: int) -> Intervals | None:
+    if not times:
+        return None
+    from medsynth.deployment.augmentation import make_intervals
+
+    return make_intervals(classifier, runtime, times)
+
+
+def _painter(classifier: Classifier, folder: Path | None) -> Painter | None:
+    if folder is None:
+        return None
+    from medsynth.deployment.heatmaps import make_painter
+
+    return make_painter(classifier.bundle.network(), folder)
 
 
 def _device(name: str) -> str:

@@ -57,3 +57,21 @@ def split_heads(tokens: Tensor, heads: int, *, parts: int = 3) -> tuple[Tensor, 
 def merge_heads(values: Tensor) -> Tensor:
     """Turn (B, P, h, N, E) into (B, P, N, h * E)."""
     return values.transpose(2, 3).flatten(3)
+
+
+def received_attention(queries: Tensor, keys: Tensor, indices: Tensor | None = None) -> Tensor:
+    """Return how much attention each token receives: (B, N), mean over positions, heads and queries; rows sum to 1.
+
+    Args:
+        queries: (B, P, h, N, E), as `keys`.
+        keys: see `queries`.
+        indices: of the keys that are seen: None for all, (B, P, h, K) for the same for all queries of a head,
+            (B, P, h, N, K) for those of each query.
+    """
+    scores = queries @ keys.mT * queries.shape[-1] ** -0.5
+    if indices is not None:
+        seen = indices if indices.dim() == 5 else indices.unsqueeze(-2).expand(*scores.shape[:-1], -1)
+        hidden = torch.ones_like(scores, dtype=torch.bool).scatter(-1, seen, False)
+        scores = scores.masked_fill(hidden, -torch.inf)
+    received: Tensor = scores.softmax(dim=-1).mean(dim=(1, 2, 3))
+    return received

@@ -11,7 +11,7 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from medsynth.networks.attention import merge_heads, split_heads
+from medsynth.networks.attention import merge_heads, received_attention, split_heads
 from medsynth.networks.mobile import initialize
 
 from .attention import Rule, Simulator, attend, simulated_map
@@ -135,6 +135,25 @@ class LSNet(Trunk):
         for halve, block in zip(self.halvings, self.blocks, strict=True):
             features, _ = block(halve(features), self.rule)
         return self.head(features)[0]
+
+    def attention(self, images: Tensor) -> dict[str, Tensor]:
+        """Return by block the attention that each patch receives in its last layer, (B, rows, columns), each sum 1.
+
+        For heatmaps; `images` as in `forward`.
+        """
+        seen: list[tuple[Tensor, tuple[int, int], Tensor | None]] = []
+        layers: list[Any] = [block.layers[-1] for block in self.blocks]  # type: ignore[index]
+        hooks = [layer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs)) for layer in layers]
+        try:
+            self(images)
+        finally:
+            for hook in hooks:
+                hook.remove()
+        maps = {}
+        for number, (layer, (tokens, grid, indices)) in enumerate(zip(layers, seen, strict=True), start=1):
+            queries, keys, _ = split_heads(layer.qkv(layer.norm(tokens)), layer.heads)
+            maps[str(number)] = received_attention(queries, keys, indices).reshape(-1, *grid)
+        return maps
 
     def guided(self, images: Tensor, targets: list[Tensor], weight: float) -> Outcome:
         """Run with the teacher's maps: the training form of `forward`.

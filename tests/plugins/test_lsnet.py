@@ -122,6 +122,23 @@ def test_one_set_of_weights_runs_with_every_attention():
     assert not torch.allclose(results["subset"], results["dense"], atol=1e-9)
 
 
+@pytest.mark.parametrize("attention", ["sparse", "dense", "subset"])
+def test_the_attention_that_patches_receive_adds_up_to_one_and_asking_changes_nothing(attention):
+    torch.manual_seed(0)
+    student, images = LSNet(channels=1, width=0.5, attention=attention).eval(), torch.rand(2, 1, 64, 96)
+    with torch.no_grad():
+        before = student(images)
+        maps = student.attention(images)
+        assert torch.equal(student(images), before)
+    assert {name: tuple(received.shape) for name, received in maps.items()} == {
+        "1": (2, 4, 6),
+        "2": (2, 2, 3),
+        "3": (2, 1, 2),
+    }
+    for received in maps.values():
+        assert torch.allclose(received.sum(dim=(1, 2)), torch.ones(2))
+
+
 def test_arguments_survive_json_and_rebuild_the_student():
     network = build(simulator="asymmetric", sign="signed", sparsity=3).student.eval()
     twin = LSNet(**json.loads(json.dumps(network.arguments))).eval()
