@@ -105,7 +105,8 @@ def load_images(
         refuse(_decode(records, root, config, path, facts, progress))
     elif progress:
         progress(len(records), len(records))
-    pixels: np.ndarray = np.load(path, mmap_mode="r")
+    # As a plain array: selecting from a memmap object takes longer than copying a small image.
+    pixels = np.load(path, mmap_mode="r").view(np.ndarray)
     return Images(tuple(records), pixels, np.arange(len(records)))
 
 
