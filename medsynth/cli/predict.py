@@ -32,7 +32,7 @@ def predict_command(
         str, typer.Option(help=f"auto, {', '.join(RUNTIMES)}; auto: the first that is installed and exported.")
     ] = "auto",
     device: Annotated[str, typer.Option(help="cpu, cuda, mps or auto; other than cpu needs PyTorch.")] = "cpu",
-    batch: Annotated[int, typer.Option(help="Images in one step.", min=1)] = 8,
+    batch: Annotated[int, typer.Option(help="Images in one step.", min=1)] = 4,
     threads: Annotated[int, typer.Option(help="Batches worked on at once; 0: as many as there are cores.", min=0)] = 0,
     tta: Annotated[int, typer.Option(help="Add an interval from this many changed copies of each image.", min=0)] = 0,
     heatmaps: Annotated[
@@ -56,7 +56,7 @@ def predict_command(
     device = _device(device)
     chosen = choose_runtime(classifier.bundle, runtime, device)
     threads = threads or _cores()
-    logits = load_runtime(classifier.bundle, chosen, threads=threads, device=device)
+    logits = load_runtime(classifier, chosen, threads=threads, device=device)
     with stop_on_signals(Stop("stopped on request; no table was written", hint="Run the command again.")) as stop:
         job = Job(
             classifier=classifier,

@@ -76,7 +76,7 @@ class Job:
     runtime: Runtime
     images: Sequence[Path]
     out: Path
-    batch: int = 8
+    batch: int = 4
     threads: int = 1
     intervals: Intervals | None = None
     painter: Painter | None = None

@@ -12,12 +12,13 @@ from typing import Any
 import numpy as np
 
 from medsynth.deployment import RUNTIMES
+from medsynth.deployment.classifier import Classifier
 from medsynth.deployment.exports import exported_file, read_exports
-from medsynth.errors import InputError
+from medsynth.errors import InputError, RunError
 from medsynth.rebuilding import Opened
 
 Runtime = Callable[[np.ndarray], np.ndarray]
-"""Maps (B, C, H, W) float32 images in [-1, 1] to (B, 2) logits; several threads may call it at once."""
+"""Maps (B, C, H, W) float32 images in [-1, 1] to (B, 2) logits; several threads may call one that has run once."""
 _PACKAGES = {"onnxruntime": "onnxruntime", "openvino": "openvino"}
 
 
@@ -54,21 +55,30 @@ def require(runtime: str) -> None:
         raise InputError(f"{_PACKAGES[runtime]} is not installed", hint=hint)
 
 
-def load_runtime(bundle: Opened, name: str, *, threads: int, device: str = "cpu") -> Runtime:
-    """Load the bundle's classifier into a runtime.
+def load_runtime(classifier: Classifier, name: str, *, threads: int, device: str = "cpu") -> Runtime:
+    """Load a bundle's classifier into a runtime, and run it once.
 
     Args:
-        bundle: of the classifier.
+        classifier: of the bundle.
         name: one of `RUNTIMES`.
         threads: how many threads will call it at once; each computes on one core.
         device: for ``torchscript`` and ``pytorch``.
 
     Raises:
         InputError: no such export, or a changed file.
+        RunError: it does not run.
     """
+    bundle, config = classifier.bundle, classifier.config
     if name == "pytorch":
-        return torch_runtime(bundle.network().to(device), device)
-    return load_file(name, exported_file(bundle, RUNTIMES[name]), threads=threads, device=device)
+        runtime = torch_runtime(bundle.network().to(device), device)
+    else:
+        runtime = load_file(name, exported_file(bundle, RUNTIMES[name]), threads=threads, device=device)
+    try:
+        # OpenVINO's bindings wait for each other forever if two threads are the first to call them
+        runtime(np.zeros((1, config.channels, config.size, config.size), np.float32))
+    except Exception as error:  # runtimes raise many types
+        raise RunError(f"the classifier does not run with {name}: {type(error).__name__}: {error}") from error
+    return runtime
 
 
 def load_file(name: str, path: Path, *, threads: int = 1, device: str = "cpu") -> Runtime:

@@ -71,7 +71,7 @@ def test_an_export_gives_pytorchs_probabilities_on_images_it_was_not_checked_on(
     parity = export_classifier(classifier, name, [tmp_path / "given.png"])
     assert (parity.given, parity.seeded, parity.samples) == (1, exporting.SEEDED, 0)
     assert parity.difference <= exporting.TOLERANCE
-    runtime = load_runtime(classifier.bundle, next(r for r in RUNTIMES if RUNTIMES[r] == name), threads=1)
+    runtime = load_runtime(classifier, next(r for r in RUNTIMES if RUNTIMES[r] == name), threads=1)
     network = classifier.bundle.network()
     for count in (1, 2, 5):
         images = np.random.default_rng(count).random((count, 1, 64, 64), dtype=np.float32) * 2 - 1
@@ -117,7 +117,7 @@ def test_a_changed_missing_or_foreign_export_is_refused_with_the_command_that_me
     good = file.read_bytes()
     file.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
     with pytest.raises(InputError, match=r"model.ts was changed after it was checked\nMake it with: medsynth export"):
-        load_runtime(bundle, "torchscript", threads=1)
+        load_runtime(classifier, "torchscript", threads=1)
     file.unlink()
     with pytest.raises(InputError, match="is missing"):
         exported_file(bundle, "torchscript")

@@ -5,13 +5,16 @@ from __future__ import annotations
 import csv
 import math
 from dataclasses import replace
+from pathlib import Path
 
 import nibabel as nib
 import numpy as np
 import pytest
 import torch
 from PIL import Image
+from pydicom.data import get_testdata_file
 
+from medsynth.data.formats import Format
 from medsynth.data.readers import DomainInfo, instantiate, preprocessing_config, quiet
 from medsynth.deployment.classifier import load_classifier
 from medsynth.deployment.prediction import AHEAD, Job, predict_files
@@ -129,6 +132,17 @@ def test_of_a_volume_the_slices_count_that_training_used(classifier, predict, tm
     nib.save(nib.Nifti1Image(array, np.eye(4)), tmp_path / "v.nii")
     rows, _ = predict(tmp_path / "v.nii", classifier=replace(classifier, slices=0.5))
     assert [row["file"].rpartition("#")[2] for row in rows] == ["2", "3", "4", "5"]
+
+
+def test_a_dicom_file_is_predicted_from_the_values_that_monai_decodes(classifier, predict, tmp_path):
+    path = tmp_path / "a.dcm"
+    path.write_bytes(Path(get_testdata_file("CT_small.dcm")).read_bytes())
+    rows, _ = predict(path)
+    chain = preprocessing_config(DomainInfo(False), classifier.config, Format("dicom", 1), 0)
+    with quiet():
+        image = np.asarray(instantiate(chain)({"image": str(path)})["image"])
+    expected = classifier.probabilities(mean_brightness(image[None]))[0]
+    assert (rows[0]["error"], float(rows[0]["probability"])) == ("", pytest.approx(expected, abs=1e-6))
 
 
 def test_16_bit_and_8_bit_files_of_a_folder_are_read_in_their_own_ways(predict, tmp_path):
