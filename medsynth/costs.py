@@ -40,6 +40,8 @@ SAME_SHAPE = frozenset(
     }
 )
 """Functions that cost no multiply-accumulates and return a tensor like their first argument."""
+SUMS = frozenset({torch.add, torch.Tensor.add, torch.Tensor.__add__, torch.Tensor.__iadd__})
+"""Functions of which the same is true where both arguments have one shape."""
 
 
 def count_parameters(network: nn.Module) -> int:
@@ -139,7 +141,7 @@ def _thop_operations(module: nn.Module, given: Tensor, output: Tensor) -> int:
 
 @contextmanager
 def shapes_only() -> Iterator[None]:
-    """Make networks on torch's meta device run many times faster: norms and activations hand their input on.
+    """Make networks on torch's meta device run many times faster: norms, activations and sums hand their input on.
 
     Counts are unchanged, because those functions cost no multiply-accumulates and keep the shape.
     """
@@ -152,6 +154,12 @@ class _ShapesOnly(TorchFunctionMode):
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         del types
-        if func in SAME_SHAPE and args and isinstance(args[0], Tensor) and args[0].is_meta:
-            return args[0]
+        if args and isinstance(args[0], Tensor) and args[0].is_meta:
+            given = args[0]
+            if func in SAME_SHAPE or (func in SUMS and given.shape == getattr(args[1], "shape", None)):
+                return given
+            if func is F.linear:  # the bias costs nothing
+                return (given.flatten(0, -2) @ args[1].mT).unflatten(0, given.shape[:-1])
+            if func is F.scaled_dot_product_attention:
+                return given @ args[1].mT @ args[2]
         return func(*args, **(kwargs or {}))

@@ -20,9 +20,9 @@ from medsynth.plugins import Registry
 UNITS = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9}
 COARSE = 3
 """Values of each field in the first look."""
-STARTS = 4
+STARTS = 2
 """Points of the first look from which the search goes on, because it may end in a hollow."""
-FIRST_STEP = 4
+FIRST_STEP = 6
 """The first steps are the longest axis divided by this."""
 Point = tuple[int, ...]
 
@@ -160,14 +160,21 @@ class Search:
             InputError: no network could be built.
         """
         lengths = [len(values) for values in self.fields.values()]
-        grid = itertools.product(*(_spread(length) for length in lengths))
-        starts = sorted(grid, key=lambda candidate: self._distance(candidate, wish))[:STARTS]
-        ends = [self._descend(start, max(1, max(lengths) // FIRST_STEP), wish) for start in starts]
+        ends = [self._descend(start, max(1, max(lengths) // FIRST_STEP), wish) for start in self._starts(wish)]
         point = min(ends, key=lambda end: self._distance(end, wish))
         distance, costs = self._known[point]
         if math.isinf(distance):
             raise InputError(f"no network of '{self.spec.name}' could be built at this size")
+        costs = {cost: costs[cost] for cost in wish}
         return Match(values=self._values(point), costs=costs, wish=dict(wish), tried=len(self._known))
+
+    def _starts(self, wish: Mapping[str, float]) -> list[Point]:
+        """Return the best points of the coarse grid."""
+        starts: list[tuple[float, Point]] = []
+        for point in itertools.product(*(_spread(len(values)) for values in self.fields.values())):
+            limit = starts[-1][0] if len(starts) == STARTS else math.inf
+            starts = sorted([*starts, (self._distance(point, wish, limit), point)])[:STARTS]
+        return [point for _, point in starts]
 
     def _descend(self, point: Point, step: int, wish: Mapping[str, float]) -> Point:
         while step:
@@ -179,9 +186,12 @@ class Search:
         """Return the best neighbor that is nearer to the wish: of those in one field, else of those in two."""
         here = self._distance(point, wish)
         for moved in (1, 2):
-            near = min(self._neighbors(point, step, moved), key=lambda p: self._distance(p, wish), default=point)
-            if self._distance(near, wish) < here:
-                return near
+            nearest, least = None, here
+            for near in self._neighbors(point, step, moved):
+                if (distance := self._distance(near, wish, least)) < least:
+                    nearest, least = near, distance
+            if nearest is not None:
+                return nearest
         return None
 
     def _neighbors(self, point: Point, step: int, moved: int) -> Iterator[Point]:
@@ -196,24 +206,33 @@ class Search:
     def _values(self, point: Point) -> dict[str, Any]:
         return {name: values[index] for (name, values), index in zip(self.fields.items(), point, strict=True)}
 
-    def _distance(self, point: Point, wish: Mapping[str, float]) -> float:
-        if point not in self._known:
+    def _distance(self, point: Point, wish: Mapping[str, float], limit: float = math.inf) -> float:
+        """Return the distance of a point; of one that is farther than `limit`, maybe only the cheaper costs' part."""
+        distance, costs = self._known.get(point, (0.0, {}))
+        if not math.isinf(distance) and distance <= limit and len(costs) < len(wish):
             try:
-                costs = self._costs(self._values(point), wish)
-                distance = sum(math.log(costs[name] / wished) ** 2 for name, wished in wish.items())
+                costs = self._costs(self._values(point), wish, limit)
+                distance = sum(math.log(cost / wish[name]) ** 2 for name, cost in costs.items())
             except InputError:  # a combination that the plugin refuses
-                costs, distance = {}, math.inf
+                distance = math.inf
             self._known[point] = distance, costs
-        return self._known[point][0]
+        return distance
 
-    def _costs(self, values: Mapping[str, Any], names: Sequence[str] | Mapping[str, float]) -> dict[str, int]:
+    def _costs(self, values: Mapping[str, Any], wish: Mapping[str, float], limit: float) -> dict[str, int]:
+        """Count the costs, cheaper ones first, until the point is known to be farther than `limit`."""
         config: Any = resolve(self.spec.config, [self.fixed, values], where="classifier")
         with torch.device("meta"):
             networks = self.registry.create(self.spec, config, self.setup).networks()
             image = torch.empty(1, self.setup.channels, *self.setup.size)
         network = next(iter(networks.values())).eval()
-        with shapes_only():
-            return {name: COSTS[name](network, image) for name in names}
+        costs: dict[str, int] = {}
+        distance = 0.0
+        for name in sorted(wish, key=list(COSTS).index):
+            if distance <= limit:
+                with shapes_only():
+                    costs[name] = COSTS[name](network, image)
+                distance += math.log(costs[name] / wish[name]) ** 2
+        return costs
 
 
 def _spread(length: int) -> list[int]:
