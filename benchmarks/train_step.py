@@ -43,6 +43,8 @@ GPU_TARGET = 2.5
 DIFFERENCE = 1e-8
 """Allowed relative difference of gradients."""
 FLOOR = 1e-3
+SHORTEST_TURN = 0.2
+"""Seconds for which a short action is repeated in each turn."""
 
 
 @contextmanager
@@ -101,6 +103,9 @@ def difference(expected: Mapping[str, Any], found: Mapping[str, Any]) -> float:
 
 def check(name: str, options: Options, **fields: Any) -> float:
     """Return how far the results of both sides differ."""
+    import torch
+
+    torch.set_num_threads(options.threads)
     with exact_arithmetic():
         return difference(*(results(build(name, form, replace(options, exact=True), **fields)) for form in FORMS))
 
@@ -112,16 +117,21 @@ def serve(connection: Connection, name: str, form: str, options: Options) -> Non
     torch.set_num_threads(options.threads)
     cuda = options.device == "cuda"
     subject = build(name, form, options)
-    subject.act()
+    synchronize = torch.cuda.synchronize if cuda else lambda: None
+
+    def seconds(repetitions: int) -> float:
+        start = time.perf_counter()
+        for _ in range(repetitions):
+            subject.act()
+        synchronize()
+        return (time.perf_counter() - start) / repetitions
+
+    repetitions = 1 if seconds(1) > SHORTEST_TURN else max(1, int(SHORTEST_TURN / seconds(1)))
     if cuda:
         torch.cuda.reset_peak_memory_stats()
     connection.send(None)
     while connection.recv() == "act":
-        start = time.perf_counter()
-        subject.act()
-        if cuda:
-            torch.cuda.synchronize()
-        connection.send(time.perf_counter() - start)
+        connection.send(seconds(repetitions))
     if cuda:
         facts = {"peak": torch.cuda.max_memory_allocated() / 2**20}
         facts |= operations(subject) if name not in PARTS else {}
@@ -162,7 +172,7 @@ class Side:
         self.connection.recv()
 
     def act(self) -> float:
-        """Return the seconds of one action."""
+        """Return the mean seconds of an action in one turn."""
         self.connection.send("act")
         return self.connection.recv()
 

@@ -169,6 +169,19 @@ def test_instance_norm_equals_torchs_and_needs_no_parameters():
     assert count(InstanceNorm()) == 0
 
 
+@pytest.mark.parametrize("batch", [1, 2])
+def test_the_gradient_of_instance_norm_does_not_depend_on_the_layout_it_comes_in(batch: int):
+    # PyTorch 2.13's own instance norm fails this on a CPU for one image.
+    features = images(batch, 8, 6, 5).requires_grad_()
+    normalized, arriving = InstanceNorm()(features), images(batch, 8, 6, 5, seed=1)
+    layouts = (torch.contiguous_format, torch.channels_last)
+    straight, turned = (
+        torch.autograd.grad(normalized, features, arriving.contiguous(memory_format=layout), retain_graph=True)[0]
+        for layout in layouts
+    )
+    torch.testing.assert_close(turned, straight)
+
+
 def test_norm_statistics_of_half_precision_features_are_exact():
     # A mean of 4096 values near 100 taken in bfloat16 would be off by far more than the values' own rounding.
     features = (images(1, 2, 64, 64) * 4 + 100).bfloat16()
