@@ -6,12 +6,11 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from medsynth.api import Phase, Setup, Step, warmup_then_cosine
 from medsynth.supervised.config import SupervisedConfig
-from medsynth.supervised.weights import load_weights
+from medsynth.supervised.recipe import Recipe
 
 if TYPE_CHECKING:
     from ignite.engine import Engine
@@ -37,13 +36,12 @@ class SupervisedClassifier:
 
     def __init__(self, network: nn.Module, config: SupervisedConfig, setup: Setup) -> None:
         self.config = config
-        if config.weights:
-            load_weights(network, config.weights)
         self.network = network.to(setup.device)
+        self.recipe = Recipe(config, self.network)
 
     def networks(self) -> Mapping[str, nn.Module]:
-        """Return the network."""
-        return {"network": self.network}
+        """Return the network that classifies, with averaged weights if asked for."""
+        return {"network": self.recipe.exported}
 
     def phases(self) -> Sequence[Phase]:
         """Return pre-training and fine-tuning; a phase without epochs is left out."""
@@ -63,20 +61,19 @@ class SupervisedClassifier:
             epoch_steps=self.config.epoch_steps,
             batch_size=self.config.batch_size,
             step=self._step(optimizer),
-            state={"network": self.network},
+            state={"network": self.network, **self.recipe.state},
             optimizers={"network": optimizer},
             schedule=warmup_then_cosine(self.config.warmup_share),
         )
 
     def _step(self, optimizer: torch.optim.Optimizer) -> Step:
-        smoothing = self.config.label_smoothing
-
         def step(engine: Engine, batch: Mapping[str, Tensor]) -> Mapping[str, Any]:
             del engine
-            loss = F.cross_entropy(self.network(batch["image"]), batch["label"], label_smoothing=smoothing)
+            loss = self.recipe.classification(self.network(self.recipe.images(batch)), batch["label"])
             optimizer.zero_grad()
             torch.autograd.backward(loss)
             optimizer.step()
+            self.recipe.stepped()
             return {"classification": loss.detach()}
 
         return step

@@ -16,23 +16,24 @@ from torch import Tensor, nn
 from medsynth.errors import InputError
 
 HEAD = "head."
-"""Start of the names of those weights that may differ, because they belong to the classes."""
+"""Usual start of the names of those weights that may differ, because they belong to the classes."""
 WRAPPERS = ("network", "state_dict", "model")
 """Keys under which training programs, medsynth's own among them, keep a network's weights."""
 DTYPES = {"F64": torch.float64, "F32": torch.float32, "F16": torch.float16, "BF16": torch.bfloat16, "I64": torch.int64}
 SHOWN = 4
 
 
-def load_weights(network: nn.Module, path: str) -> None:
+def load_weights(network: nn.Module, path: str, *, head: str = HEAD) -> None:
     """Copy the weights of a file into a network, in place.
 
     Weights of the head that are absent, left over or of another shape keep their start values, with a warning that
     names them. A network on torch's meta device is only compared with the file.
 
     Args:
-        network: with its last layers in the attribute ``head``.
+        network: its keys start with `head` for the last layers.
         path: a .safetensors file, or a torch file that holds tensors only; its keys are those of
             ``network.state_dict()``, as in a bundle's ``models`` folder or a run's ``networks.pt``.
+        head: start of the names of the last layers' weights.
 
     Raises:
         InputError: the file cannot be read, or anything but the head differs; names every kind of difference.
@@ -43,7 +44,7 @@ def load_weights(network: nn.Module, path: str) -> None:
         "left over": sorted(given.keys() - own.keys()),
         "of another shape": sorted(k for k in own.keys() & given.keys() if own[k].shape != given[k].shape),
     }
-    faults = {kind: [key for key in keys if not key.startswith(HEAD)] for kind, keys in kinds.items()}
+    faults = {kind: [key for key in keys if not key.startswith(head)] for kind, keys in kinds.items()}
     if any(faults.values()):
         raise InputError(
             f"the weights in {path} do not fit {type(network).__name__}: {_differences(faults, own, given)}",

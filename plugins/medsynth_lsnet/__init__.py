@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 
-from medsynth.api import Assumptions, ClassifierConfig, ClassifierSpec, hookimpl, option
+from medsynth.api import Assumptions, ClassifierSpec, hookimpl, option
+from medsynth.supervised.config import SupervisedConfig
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
-class LSNetConfig(ClassifierConfig):
+class LSNetConfig(SupervisedConfig):
     """Options of LSNet; the defaults are the paper's network with the choices explained in README.md."""
 
     student_width: float = option(1.0, "multiplies the student's channel counts", low=0.1)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from medsynth.api import Phase, Setup, progress, warmup_then_cosine
 from medsynth.errors import InputError
 from medsynth.networks.attention import POSITIONS
+from medsynth.supervised.recipe import Recipe
 
 from . import LSNetConfig
 from .distillation import (
@@ -42,7 +43,7 @@ class LSNetClassifier:
         setup: channels, image size, classes and device.
 
     Raises:
-        InputError: if the hand-over ends before it starts.
+        InputError: if the hand-over ends before it starts, or ``config.weights`` cannot be read or does not fit.
     """
 
     def __init__(self, config: LSNetConfig, setup: Setup) -> None:
@@ -76,13 +77,14 @@ class LSNetClassifier:
             row_loss=config.row_loss,
             feature_weight=config.feature_weight,
         ).to(setup.device)
+        self.recipe = Recipe(config, self.student, head="classify.")
         self._teacher_optimizer = self._adamw({"teacher": self.teacher}, 1.0)
         self._student_optimizer = self._adamw({"student": self.student, "distiller": self.distiller}, 1.0)
         self._finetune_optimizer = self._adamw({"student": self.student}, config.finetune_factor)
 
     def networks(self) -> Mapping[str, nn.Module]:
-        """Return the deployed student first, then the teacher."""
-        return {"student": self.student, "teacher": self.teacher}
+        """Return the deployed student first, with averaged weights if asked for, then the teacher."""
+        return {"student": self.recipe.exported, "teacher": self.teacher}
 
     def phases(self) -> Sequence[Phase]:
         """Return pre-training and fine-tuning; a phase without epochs is left out."""
@@ -94,7 +96,7 @@ class LSNetClassifier:
             epoch_steps=config.epoch_steps,
             batch_size=config.batch_size,
             step=self._pretrain_step,
-            state={"student": self.student, "teacher": self.teacher, "distiller": self.distiller},
+            state={"student": self.student, "teacher": self.teacher, "distiller": self.distiller, **self.recipe.state},
             optimizers={"student": self._student_optimizer, "teacher": self._teacher_optimizer},
             schedule=warmup_then_cosine(config.warmup_share),
         )
@@ -105,7 +107,7 @@ class LSNetClassifier:
             epoch_steps=config.epoch_steps,
             batch_size=config.batch_size,
             step=self._finetune_step,
-            state={"student": self.student},
+            state={"student": self.student, **self.recipe.state},
             optimizers={"student": self._finetune_optimizer},
             schedule=warmup_then_cosine(config.warmup_share),
         )
@@ -115,18 +117,19 @@ class LSNetClassifier:
 
     def _pretrain_step(self, engine: Engine, batch: Mapping[str, Tensor]) -> Mapping[str, Any]:
         config, share = self.config, progress(engine)
-        images, labels = batch["image"], batch["label"]
+        images, labels = self.recipe.images(batch), batch["label"]
         weight = guidance(share, config.hand_over_start, config.hand_over_end)
         teacher, teacher_loss, gradients = self._train_teacher(images, labels)
         targets = self.distiller.targets(gradients, share)
         student = self.student.guided(images, targets, weight)
-        classification = F.cross_entropy(student.logits, labels)
+        classification = self.recipe.classification(student.logits, labels)
         simulation = self.distiller.simulation(student.maps, targets)
         distillation = self._distillation(student, teacher)
         simulation_share = config.simulation_weight * simulation_weight(share, config.hand_over_end)
         distillation_share = config.distillation_weight * distillation_weight(weight)
         total = classification + simulation_share * simulation + distillation_share * distillation
         _update(self._student_optimizer, total)
+        self.recipe.stepped()
         return {
             "classification": classification.detach(),
             "teacher": teacher_loss,
@@ -139,7 +142,7 @@ class LSNetClassifier:
     def _train_teacher(self, images: Tensor, labels: Tensor) -> tuple[Outcome, Tensor, list[Tensor]]:
         """Update the teacher and return its outcome, its loss and the gradients at its scores, per image."""
         outcome = self.teacher.observed(images)
-        loss = F.cross_entropy(outcome.logits, labels)
+        loss = self.recipe.classification(outcome.logits, labels)
         if self.config.teacher_gradient == "margin":
             gradients = list(torch.autograd.grad(_shortfall(outcome.logits, labels), outcome.maps, retain_graph=True))
             _update(self._teacher_optimizer, loss)
@@ -165,8 +168,9 @@ class LSNetClassifier:
 
     def _finetune_step(self, engine: Engine, batch: Mapping[str, Tensor]) -> Mapping[str, Any]:
         del engine
-        classification = F.cross_entropy(self.student(batch["image"]), batch["label"])
+        classification = self.recipe.classification(self.student(self.recipe.images(batch)), batch["label"])
         _update(self._finetune_optimizer, classification)
+        self.recipe.stepped()
         return {"classification": classification.detach()}
 
     def _adamw(self, modules: Mapping[str, nn.Module], factor: float) -> torch.optim.AdamW:
