@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from medsynth.plan import presets
+from medsynth.plan import DEFAULT_EVALUATORS, presets
 
 QUICK_COMMANDS = [
     ["--help"],
@@ -80,3 +80,8 @@ def test_shell_completion_offers_plugin_names(medsynth) -> None:
         [sys.executable, "-c", code], env={**os.environ, **environment}, capture_output=True, text=True, check=False
     )
     assert done.stdout.split() == ["sg-cyclegan"]
+
+
+def test_run_judges_by_the_evaluators_that_a_plan_has_by_default(medsynth) -> None:
+    shown = "".join(medsynth("run", "--help").stdout.split())
+    assert f"[default:{','.join(DEFAULT_EVALUATORS)}]" in shown

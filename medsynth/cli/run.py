@@ -12,6 +12,7 @@ from rich.table import Table
 
 from medsynth.cli.shared import DataPath, Json, Set, errors, friendly, output
 from medsynth.errors import InputError
+from medsynth.plan import DEFAULT_EVALUATORS
 
 if TYPE_CHECKING:
     from medsynth.api import Result, Score
@@ -45,7 +46,7 @@ def run_command(
     data: DataPath = "phantom",
     evaluators: Annotated[
         str, typer.Option(help="Evaluator plugins, separated by commas.")
-    ] = "image-quality,diagnostic,efficiency",
+    ] = ",".join(DEFAULT_EVALUATORS),
     preset: Annotated[
         str,
         typer.Option(
