@@ -109,6 +109,9 @@ class ClassifierConfig:
         low=0.0,
         high=2.0,
     )
+    calibrate: bool = option(
+        False, "divide the logits by the temperature that makes validation probabilities most honest"
+    )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -394,6 +397,8 @@ class Predictions:
     """(N,) str."""
     threshold: float
     """Chosen on validation images; probability >= threshold is called positive."""
+    temperature: float = 1.0
+    """Logits were divided by it; fitted on validation images."""
     groups: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
     """Further manifest columns, e.g. center: (N,) str."""
 

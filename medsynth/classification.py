@@ -15,14 +15,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from medsynth.api import Phase, Predictions
 from medsynth.data.images import Images
 from medsynth.data.loaders import LabelledLoader
 from medsynth.devices import Policy
 from medsynth.files import write_text
-from medsynth.statistics import choose_threshold, diagnostic_metrics, selection_key
+from medsynth.statistics import choose_threshold, diagnostic_metrics, fit_temperature, selection_key
 from medsynth.training import Key
 
 ROWS = ("synthetic", "real-only", "oracle")
@@ -64,37 +64,46 @@ def make_rows(real: Images, synthetic: Images, oracle: Images | None, batch_size
     return {name: Row(real, added[name], steps) for name in ROWS if name != "oracle" or known["oracle"] is not None}
 
 
-def predict(network: nn.Module, images: Images, policy: Policy) -> np.ndarray:
-    """Return the positive class's probability of each image, (N,) float64; fp32 whatever the policy."""
+def classify(network: nn.Module, images: Images, policy: Policy) -> Tensor:
+    """Return each image's logits, (N, classes) float64 on the CPU; computed in fp32 whatever the policy."""
     network.eval()
     parts = []
     with torch.inference_mode():
         for start in range(0, len(images), BATCH):
             stop = min(start + BATCH, len(images))
             batch = torch.from_numpy(np.stack([images.read(row) for row in range(start, stop)]))
-            parts.append(torch.softmax(network(batch.to(policy.device)).double(), dim=1)[:, 1].cpu().numpy())
-    return np.concatenate(parts)
+            parts.append(network(batch.to(policy.device)).double().cpu())
+    return torch.cat(parts)
+
+
+def positive_share(logits: Tensor, temperature: float = 1.0) -> np.ndarray:
+    """Return the positive class's probability from (N, classes) logits, (N,)."""
+    shares: np.ndarray = torch.softmax(logits / temperature, dim=1)[:, 1].numpy()
+    return shares
 
 
 def validate(network: nn.Module, images: Images, policy: Policy) -> tuple[Key, dict[str, float]]:
     """Judge a classifier on validation images at probability 0.5; return the selection key and the figures."""
-    probabilities = predict(network, images, policy)
+    probabilities = positive_share(classify(network, images, policy))
     found = diagnostic_metrics(probabilities, images.labels, 0.5)
     values = {name: found[name] for name in ("sensitivity", "specificity", "roc_auc")}
     return selection_key(*values.values()), values
 
 
 def judge(
-    network: nn.Module, validation: Images, images: Images, *, policy: Policy, threshold_policy: str
+    network: nn.Module, validation: Images, images: Images, *, policy: Policy, threshold_policy: str, calibrate: bool
 ) -> Predictions:
-    """Choose the threshold on validation images, then predict the test images."""
-    threshold = choose_threshold(predict(network, validation, policy), validation.labels, threshold_policy)
+    """Choose temperature, if asked for, and threshold on validation images, then predict the test images."""
+    known = classify(network, validation, policy)
+    temperature = fit_temperature((known[:, 1] - known[:, 0]).numpy(), validation.labels) if calibrate else 1.0
+    threshold = choose_threshold(positive_share(known, temperature), validation.labels, threshold_policy)
     columns = sorted({name for record in images.records for name in record.extra})
     return Predictions(
-        probabilities=predict(network, images, policy),
+        probabilities=positive_share(classify(network, images, policy), temperature),
         labels=images.labels,
         patients=images.patients,
         threshold=threshold,
+        temperature=temperature,
         groups={c: np.array([r.extra.get(c, "") for r in images.records], dtype=object) for c in columns},
     )
 

@@ -61,7 +61,12 @@ def _predict(seed_run: SeedRun, data: Data, classifiers: Mapping[str, Classifier
     for name, classifier in classifiers.items():
         network = next(iter(classifier.networks().values()))
         predictions[name] = judge(
-            network, validation, real, policy=policy_of(plan), threshold_policy=plan.training.threshold
+            network,
+            validation,
+            real,
+            policy=policy_of(plan),
+            threshold_policy=plan.training.threshold,
+            calibrate=plan.classifier_config.calibrate,
         )
         path = seed_run.folder / "evaluation" / f"predictions-{name}.csv"
         write_predictions(path, predictions[name], [listed_name(seed_run.run, data, record) for record in real.records])

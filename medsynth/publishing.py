@@ -13,6 +13,7 @@ import torch
 
 from medsynth.api import Classifier, Generator, Result, RunInfo, Section
 from medsynth.bundle import BundleContents, PluginVersion, SourceSample, TargetSample, write_bundle
+from medsynth.classification import positive_share
 from medsynth.data import Data
 from medsynth.data.phantom import write_phantom
 from medsynth.data.readers import instantiate
@@ -41,6 +42,7 @@ def write_run_bundle(
         if (folder / "medsynth.json").exists():
             return folder
         classifier = next(iter(classifiers[MAIN].networks().values()))
+        judged = evaluation.predictions[MAIN]
         targets, sources = _sample_files(seed_run, data)
         contents = BundleContents(
             name=f"{plan.generator}-{plan.classifier}",
@@ -51,13 +53,14 @@ def write_run_bundle(
             size=(plan.data.size, plan.data.size),
             channels=plan.data.channels,
             positive=data.positive,
-            threshold=evaluation.predictions[MAIN].threshold,
+            threshold=judged.threshold,
+            temperature=judged.temperature,
             split_hash=data.split_hash,
             scores=evaluation.scores,
             plan=plan.as_dict(),
             plugins=_plugin_versions(run),
             counts={f"{group}, {split}": n for group, row in counts(data).items() for split, n in row.items()},
-            target_samples=_judged(classifier, targets, data, policy_of(plan)),
+            target_samples=_judged(classifier, targets, data, policy_of(plan), judged.temperature),
             source_samples=[SourceSample(path=path) for path in sources],
         )
         write_bundle(folder, contents)
@@ -100,14 +103,16 @@ def _spread(names: Sequence[str]) -> list[str]:
     return [names[round(i)] for i in np.linspace(0, len(names) - 1, min(SAMPLES, len(names)))]
 
 
-def _judged(network: torch.nn.Module, paths: Sequence[Path], data: Data, policy: Policy) -> list[TargetSample]:
+def _judged(
+    network: torch.nn.Module, paths: Sequence[Path], data: Data, policy: Policy, temperature: float
+) -> list[TargetSample]:
     transform = instantiate(data.preprocessing["target"])
     samples = []
     for path in paths:
         image = torch.as_tensor(transform({"image": str(path)})["image"])[None]
         with torch.inference_mode():
-            logits = network(image.to(policy.device)).double()
-        samples.append(TargetSample(path=path, probability=float(torch.softmax(logits, dim=1)[0, 1])))
+            logits = network(image.to(policy.device)).double().cpu()
+        samples.append(TargetSample(path=path, probability=float(positive_share(logits, temperature)[0])))
     return samples
 
 

@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import importlib
 import json
+import math
 import os
 import subprocess
 import sys
@@ -233,6 +234,23 @@ def test_a_stranger_classifies_with_plain_monai_and_gets_the_same_probabilities(
     assert list(expected.values()) == [sample.probability for sample in contents.target_samples]
     assert found == pytest.approx(expected, abs=1e-6)
     assert len(set(found.values())) == 3
+
+
+def test_a_strangers_probabilities_are_calibrated_where_the_bundle_is(contents, stranger, tmp_path):
+    bundle = write_bundle(tmp_path / "toy", dataclasses.replace(contents, temperature=2.5))
+    assert json.loads((bundle / "medsynth.json").read_text())["temperature"] == 2.5
+    run_bundle(bundle, "inference.json", stranger, tmp_path)
+    with (bundle / "eval/predictions.csv").open() as stream:
+        found = [float(probability) for _, probability in csv.reader(stream)]
+    with torch.no_grad():
+        margins = [contents.classifier(read(s.path))[0].diff().item() for s in contents.target_samples]
+    assert found == pytest.approx([1 / (1 + math.exp(-margin / 2.5)) for margin in margins], abs=1e-6)
+
+
+@pytest.mark.parametrize("temperature", [0.0, -1.0, math.inf, math.nan])
+def test_a_temperature_that_is_no_positive_number_is_refused(contents, tmp_path, temperature):
+    with pytest.raises(RunError, match="temperature"):
+        write_bundle(tmp_path / "toy", dataclasses.replace(contents, temperature=temperature))
 
 
 def test_a_stranger_translates_with_plain_monai_and_gets_the_same_images(contents, bundle, stranger, tmp_path):

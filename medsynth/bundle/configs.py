@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from medsynth.errors import RunError
@@ -109,7 +109,11 @@ _TRANSLATE = _Task(
 
 
 def inference_config(
-    target: str, arguments: Mapping[str, Any], preprocessing: Sequence[Mapping[str, Any]]
+    target: str,
+    arguments: Mapping[str, Any],
+    preprocessing: Sequence[Mapping[str, Any]],
+    *,
+    temperature: float = 1.0,
 ) -> dict[str, Any]:
     """Return configs/inference.json: classify a folder, write ``eval/predictions.csv``.
 
@@ -120,11 +124,16 @@ def inference_config(
         target: dotted path of the classifier's class.
         arguments: its keyword arguments.
         preprocessing: MONAI transforms as configs, for the key ``image``.
+        temperature: logits are divided by it.
 
     Raises:
         RunError: a transform or an argument cannot be carried by a plain MONAI config.
     """
-    return _config(_CLASSIFY, target, arguments, preprocessing)
+    if temperature == 1.0:
+        return _config(_CLASSIFY, target, arguments, preprocessing)
+    scale = {"_target_": "Lambdad", "keys": "pred", "func": f"$lambda logits: logits / {temperature!r}"}
+    task = replace(_CLASSIFY, postprocessing=(scale, *_CLASSIFY.postprocessing))
+    return _config(task, target, arguments, preprocessing)
 
 
 def translate_config(

@@ -65,6 +65,7 @@ class BundleContents:
         channels: 1 or 3.
         positive, negative: class names; class 1 is the positive one.
         threshold: a probability at or above it is called positive.
+        temperature: the classifier's logits are divided by it to get probabilities.
         scores: of the evaluation; those marked ``measured`` stay out, they describe a machine.
         plan: the resolved plan; values that look like paths or identify people are left out.
         plugins: names and versions.
@@ -83,6 +84,7 @@ class BundleContents:
     positive: str
     threshold: float
     split_hash: str
+    temperature: float = 1.0
     negative: str = "negative"
     version: str = "0.1.0"
     scores: Sequence[Score] = ()

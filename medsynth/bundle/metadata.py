@@ -104,6 +104,7 @@ def provenance(contents: BundleContents, hashes: dict[str, str]) -> dict[str, An
         "split": contents.split_hash,
         "positive": contents.positive,
         "threshold": contents.threshold,
+        "temperature": contents.temperature,
         "files": hashes,
     }
 

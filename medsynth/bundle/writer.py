@@ -53,7 +53,12 @@ def write_bundle(folder: Path, contents: BundleContents) -> Path:
             write_text(root / code.package / path, text)
         write_json(
             root / "configs/inference.json",
-            inference_config(code.targets["classifier"], arguments["classifier"], contents.target_preprocessing),
+            inference_config(
+                code.targets["classifier"],
+                arguments["classifier"],
+                contents.target_preprocessing,
+                temperature=contents.temperature,
+            ),
         )
         write_json(
             root / "configs/translate.json",
@@ -79,6 +84,8 @@ def _check(contents: BundleContents) -> None:
         raise RunError(f"a bundle's images have 1 or 3 channels, not {contents.channels}")
     if not math.isfinite(contents.threshold):
         raise RunError(f"threshold {contents.threshold} is not a number")
+    if not 0.0 < contents.temperature < math.inf:
+        raise RunError(f"temperature {contents.temperature} is no positive number")
 
 
 def rebuilding_arguments(role: str, network: nn.Module) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from medsynth.statistics.bootstrap import (
     patient_draws,
     percentile_interval,
 )
+from medsynth.statistics.calibration import TEMPERATURES, fit_temperature
 from medsynth.statistics.diagnostic import (
     METRICS,
     Counts,
@@ -31,6 +32,7 @@ __all__ = [
     "METRICS",
     "POLICIES",
     "TARGET_SENSITIVITY",
+    "TEMPERATURES",
     "Bootstrap",
     "Counts",
     "KernelDistance",
@@ -41,6 +43,7 @@ __all__ = [
     "confusion",
     "diagnostic_metrics",
     "edge_agreement",
+    "fit_temperature",
     "frechet_distance",
     "intensity_correlation",
     "kernel_distance",
