@@ -44,9 +44,9 @@ def run_command(
         str, typer.Option(help="Classifier plugin.", autocompletion=_complete("classifier"))
     ] = "lsnet",
     data: DataPath = "phantom",
-    evaluators: Annotated[
-        str, typer.Option(help="Evaluator plugins, separated by commas.")
-    ] = ",".join(DEFAULT_EVALUATORS),
+    evaluators: Annotated[str, typer.Option(help="Evaluator plugins, separated by commas.")] = ",".join(
+        DEFAULT_EVALUATORS
+    ),
     preset: Annotated[
         str,
         typer.Option(
