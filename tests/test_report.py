@@ -1,19 +1,27 @@
 """The report is one safe, honest, repeatable page."""
 
 import base64
+import csv
+import dataclasses
+import hashlib
 import io
 import re
 from html.parser import HTMLParser
+from urllib.parse import unquote
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 from PIL import Image
+from sklearn.calibration import calibration_curve
+from sklearn.metrics import precision_recall_curve
 from sklearn.metrics import roc_curve as sklearn_roc_curve
 
 from medsynth.api import Predictions, Score, Section
 from medsynth.report import GalleryRow, ReportContent, screening, verdict, write_report
+from medsynth.report.bands import precision_band, reliability, roc_band
+from medsynth.report.downloads import csv_text, latex_text
 from medsynth.report.pictures import gallery, png_address
-from medsynth.report.roc import roc_band
 from medsynth.report.screening import positive_likelihood_ratio, screening_table
 from medsynth.report.tables import duration, number, ordered, percent
 from medsynth.statistics import patient_draws
@@ -115,9 +123,16 @@ def page(text) -> Page:
 
 
 def test_nothing_a_user_wrote_becomes_markup(text, page):
-    assert "<script" not in text
-    assert "script" not in {tag for tag, _ in page.elements}
+    assert text.count("<script") == [tag for tag, _ in page.elements].count("script") == 1
+    assert EVIL not in text
     assert "&lt;script&gt;" in text
+
+
+def test_the_policy_allows_no_script_but_the_pages_own(text, page):
+    (policy,) = (a["content"] for tag, a in page.elements if tag == "meta" and "http-equiv" in a)
+    own = text.partition("<script>")[2].partition("</script>")[0]
+    allowed = base64.b64encode(hashlib.sha256(own.encode()).digest()).decode()
+    assert policy.endswith(f"script-src 'sha256-{allowed}'")
 
 
 def test_the_html_of_a_plugin_section_is_kept(page):
@@ -127,7 +142,9 @@ def test_the_html_of_a_plugin_section_is_kept(page):
 def test_the_page_loads_nothing(text, page):
     for _, attributes in page.elements:
         for name in ("src", "href", "xlink:href", "data", "action", "srcset"):
-            assert (attributes.get(name) or "#").startswith(("#", "data:image/png;base64,"))
+            assert (attributes.get(name) or "#").startswith(
+                ("#", "data:image/png;base64,", "data:text/csv", "data:application/x-tex")
+            )
     assert "@import" not in text
     assert "url(http" not in text
 
@@ -151,12 +168,53 @@ def test_ids_are_unique_and_links_lead_to_them(page):
     ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
     links = [a.get("href") or a.get("xlink:href") for tag, a in page.elements if tag in ("a", "use")]
     assert len(ids) == len(set(ids))
-    assert {link.removeprefix("#") for link in links if link} <= set(ids)
+    assert {link.removeprefix("#") for link in links if link and not link.startswith("data:")} <= set(ids)
 
 
 def test_equal_content_gives_equal_bytes(content, text, tmp_path):
     assert write_report(tmp_path, content).read_text(encoding="utf-8") == text
-    assert [path.name for path in tmp_path.iterdir()] == ["report.html"]
+    assert {path.name for path in tmp_path.iterdir()} == {"report.html", "figures"}
+
+
+def test_figures_are_also_files_with_colors_of_their_own(content, tmp_path):
+    write_report(tmp_path, content)
+    names = ["roc", "precision", "calibration", "bootstrap", "training-0", "validation-0"]
+    assert {path.name for path in (tmp_path / "figures").iterdir()} == {f"{name}.svg" for name in names}
+    for path in (tmp_path / "figures").iterdir():
+        assert "var(--" not in path.read_text(encoding="utf-8")
+        assert ElementTree.parse(path).getroot().tag == "{http://www.w3.org/2000/svg}svg"
+
+
+def downloads(page: Page) -> dict[str, str]:
+    links = [a for tag, a in page.elements if tag == "a" and "download" in a]
+    return {a["download"]: unquote(a["href"].partition(",")[2]) for a in links}
+
+
+def test_tables_are_downloaded_as_csv_with_all_digits(page):
+    rows = list(csv.DictReader(io.StringIO(downloads(page)["diagnostic.csv"])))
+    assert rows[3] == {
+        "subject": "synthetic", "score": "specificity", "value": "0.9722", "low": "0.95", "high": "0.99", "n": "",
+        "unit": "",
+    }  # fmt: skip
+    assert list(csv.reader(io.StringIO(downloads(page)["images.csv"])))[1:] == [[EVIL, "3", "0"], ["target", "0", "4"]]
+
+
+def test_tables_are_downloaded_as_latex(page):
+    table = downloads(page)["diagnostic.tex"]
+    assert table.startswith(r"\begin{tabular}{lrrrr}" + "\n\\toprule\nsubject & ")
+    assert (
+        r"with synthetic images & 0.930 (0.880 to 0.970) & 0.995 (0.970 to 1.000) & 0.972 (0.950 to 0.990) & 60 \\"
+        in table
+    )
+
+
+def test_a_spreadsheet_takes_no_cell_for_a_formula():
+    rows = list(csv.reader(io.StringIO(csv_text(["=1+1", "value"], [["@SUM(A1)", -0.5], ["-x", "-0.5"]]))))
+    assert rows == [["'=1+1", "value"], ["'@SUM(A1)", "-0.5"], ["'-x", "-0.5"]]
+
+
+def test_latex_shows_special_characters_as_they_are():
+    assert r"50\% \& a\_b \{\$\} \textbackslash{}" in latex_text(["x"], [["50% & a_b {$} \\"]])
 
 
 def test_a_run_without_results_still_has_a_page(tmp_path):
@@ -268,25 +326,60 @@ def test_the_screening_table_needs_both_rates_and_uses_their_intervals(content):
     assert screening_table(content.scores, "real-only") is None
 
 
+def drawn(judged: Predictions, resamples: int, *, seed: int) -> list[np.ndarray]:
+    """Cases of each resample of patients, one by one."""
+    names, owner = np.unique(judged.patients, return_inverse=True)
+    draws = np.concatenate(list(patient_draws(len(names), resamples, seed=seed)))
+    return [np.concatenate([np.flatnonzero(owner == patient) for patient in draw]) for draw in draws]
+
+
 def test_the_roc_band_equals_percentiles_of_curves_computed_one_by_one():
     judged = predictions(1.0, cases=30)
     band = roc_band(judged, seed=3, resamples=40, points=11)
-    owner = np.unique(judged.patients, return_inverse=True)[1]
     rows = []
-    for draw in np.concatenate(list(patient_draws(15, 40, seed=3))):
-        cases = np.concatenate([np.flatnonzero(owner == patient) for patient in draw])
+    for cases in drawn(judged, 40, seed=3):
         false, true, _ = sklearn_roc_curve(judged.labels[cases], judged.probabilities[cases], drop_intermediate=False)
-        rows.append([true[false <= rate + 1e-12].max() for rate in band.false_positive_rate])
+        rows.append([true[false <= rate + 1e-12].max() for rate in band.at])
     np.testing.assert_allclose(band.low, np.percentile(rows, 2.5, axis=0), atol=1e-12)
     np.testing.assert_allclose(band.high, np.percentile(rows, 97.5, axis=0), atol=1e-12)
 
 
-def test_one_patient_has_no_roc_band():
+def test_the_precision_band_equals_percentiles_of_curves_computed_one_by_one():
+    judged = predictions(1.0, cases=30)
+    band = precision_band(judged, seed=3, resamples=40, points=11)
+    rows = []
+    for cases in drawn(judged, 40, seed=3):
+        precision, recall, _ = precision_recall_curve(judged.labels[cases], judged.probabilities[cases])
+        # scikit-learn starts where every case is called positive; the last that reaches a recall calls fewest
+        rows.append([precision[np.flatnonzero(recall >= at - 1e-9)[-1]] for at in band.at])
+    np.testing.assert_allclose(band.low, np.percentile(rows, 2.5, axis=0), atol=1e-12)
+    np.testing.assert_allclose(band.high, np.percentile(rows, 97.5, axis=0), atol=1e-12)
+
+
+def test_reliability_equals_scikit_learns_calibration_curve_and_brackets_it():
+    judged = predictions(1.0)
+    found = reliability(judged, seed=3, bins=5, resamples=200)
+    frequent, said = calibration_curve(judged.labels, judged.probabilities, n_bins=5, strategy="quantile")
+    np.testing.assert_allclose(found.said, said)
+    np.testing.assert_allclose(found.frequent, frequent)
+    assert (found.low <= found.frequent).all()
+    assert (found.frequent <= found.high).all()
+    assert (found.low < found.high).any()
+
+
+def test_equal_probabilities_make_one_bin_of_reliability():
+    judged = predictions(1.0)
+    found = reliability(dataclasses.replace(judged, probabilities=np.full(60, 0.3)), seed=0)
+    assert found.said.tolist() == pytest.approx([0.3])
+    assert found.frequent.tolist() == [0.5]
+
+
+def test_one_patient_has_no_bands():
     judged = predictions(1.0, cases=4)
-    alone = Predictions(
-        probabilities=judged.probabilities, labels=judged.labels, patients=np.array(["a"] * 4), threshold=0.5
-    )
+    alone = dataclasses.replace(judged, patients=np.array(["a"] * 4))
     assert roc_band(alone, seed=0) is None
+    assert precision_band(alone, seed=0) is None
+    assert np.isnan(reliability(alone, seed=0).low).all()
 
 
 def pixels(address: str) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""The report's figures."""
+"""The report's figures of scores and of training; those of the classifier are in `classifier_figures`."""
 
 from __future__ import annotations
 
@@ -7,54 +7,13 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from medsynth.api import Predictions, Score
-from medsynth.report.roc import roc_band
-from medsynth.report.svg import DASHES, GRID, INK, MUTED, SERIES, literal, new_figure, plain, to_svg
+from medsynth.api import Score
+from medsynth.report.classifier_figures import MARKERS
+from medsynth.report.svg import DASHES, INK, MUTED, SERIES, literal, new_figure, plain, to_svg
 from medsynth.report.tables import metric_label, subject_label
 from medsynth.report.verdict import finite_interval
-from medsynth.statistics import roc_curve
 
 COLUMNS = 3
-MARKERS = ("o", "s", "D", "^", "v")
-
-
-def roc_figure(predictions: Mapping[str, Predictions], *, seed: int) -> str:
-    """Return the ROC curves of all subjects; the first one has an interval band and its operating point."""
-    figure = new_figure(5.2, 4.8)
-    axes = figure.add_subplot()
-    plain(axes)
-    axes.plot([0, 1], [0, 1], color=GRID, linewidth=1)
-    for index, (subject, judged) in enumerate(predictions.items()):
-        color, dashes = SERIES[index % len(SERIES)], DASHES[index % len(DASHES)]
-        band = roc_band(judged, seed=seed) if index == 0 else None
-        if band is not None:
-            axes.fill_between(
-                band.false_positive_rate, band.low, band.high, step="post", color=color, alpha=0.16, linewidth=0
-            )
-        curve = roc_curve(judged.probabilities, judged.labels)
-        label = literal(subject_label(subject))
-        axes.plot(
-            curve.false_positive_rate, curve.sensitivity, color=color, linestyle=dashes, linewidth=1.8, label=label
-        )
-        point = operating_point(judged)
-        axes.plot(*point, MARKERS[index % len(MARKERS)], color=color, markersize=6.5)
-    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xlabel="1 - specificity", ylabel="sensitivity", aspect="equal")
-    axes.legend(loc="lower right", frameon=False, fontsize=9, labelcolor=INK)
-    return to_svg(
-        figure,
-        "roc",
-        "ROC curves of "
-        + ", ".join(subject_label(subject) for subject in predictions)
-        + "; the score table has the values",
-    )
-
-
-def operating_point(predictions: Predictions) -> tuple[float, float]:
-    """Return false-positive rate and sensitivity at the chosen threshold; NaN where a class is absent."""
-    called = np.asarray(predictions.probabilities) >= predictions.threshold
-    positive = np.asarray(predictions.labels) == 1
-    rates = [float(called[group].mean()) if group.any() else math.nan for group in (~positive, positive)]
-    return rates[0], rates[1]
 
 
 def interval_figure(scores: Sequence[Score]) -> str:

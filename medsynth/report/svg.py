@@ -75,3 +75,11 @@ def to_svg(figure: Figure, name: str, description: str) -> str:
     width = f"--width: {figure.get_figwidth() * 6.4:.1f}rem"
     opening = f'<svg class="figure" style="{width}" role="img" aria-label="{escape(description, quote=True)}"'
     return text.replace("<svg", opening, 1).strip()
+
+
+def standalone(inline: str) -> str:
+    """Return what `to_svg` made as a file of its own, in the colors of a light page."""
+    text = inline
+    for color, variable in _VARIABLES.items():
+        text = text.replace(f"var({variable})", color)
+    return '<?xml version="1.0" encoding="utf-8"?>\n' + text + "\n"

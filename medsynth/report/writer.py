@@ -2,27 +2,47 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import base64
+import hashlib
+from collections.abc import Callable, Mapping
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from medsynth.files import write_text
+from medsynth.files import new_folder, write_text
 from medsynth.report import tables
+from medsynth.report.classifier_figures import bootstrap_figure, calibration_figure, precision_figure, roc_figure
 from medsynth.report.content import Curves, ReportContent
-from medsynth.report.figures import curves_figure, interval_figure, roc_figure
+from medsynth.report.downloads import count_download, score_download
+from medsynth.report.figures import curves_figure, interval_figure
 from medsynth.report.pictures import gallery
 from medsynth.report.screening import screening_table
+from medsynth.report.svg import standalone
 from medsynth.report.verdict import MAIN, find, verdict
 
 PAPER = "Efficient endometrial carcinoma screening via cross-modal synthesis and gradient distillation, 2026."
 _SPECIAL = ("image-quality", "diagnostic", "efficiency")
+Figure = Callable[..., str]
+CLASSIFIER_FIGURES: Mapping[str, tuple[Figure, str]] = {
+    "roc": (
+        roc_figure,
+        "ROC on real test images. Band: 95 % of resamples of patients, for the first row. Markers: chosen thresholds.",
+    ),
+    "precision": (precision_figure, "Precision over sensitivity, with the same band. Gray: calling at random."),
+    "calibration": (
+        calibration_figure,
+        "Calibration: how often a case is positive whose probability was so large. On the diagonal, probabilities are "
+        "honest. Bars: 95 % of resamples of patients, for the first row.",
+    ),
+    "bootstrap": (bootstrap_figure, "AUC in resamples of patients: histogram, median, quartiles and central 95 %."),
+}
 
 
 def write_report(folder: Path, content: ReportContent) -> Path:
-    """Write ``report.html`` into `folder`: one file that needs no other and no network.
+    """Write ``report.html`` into `folder`, one file that needs no other and no network, and its figures as SVG files.
 
     Equal content gives equal bytes.
 
@@ -32,25 +52,31 @@ def write_report(folder: Path, content: ReportContent) -> Path:
     Raises:
         RunError: it cannot be written.
     """
-    path = folder / "report.html"
-    write_text(path, render(content))
+    path, values = folder / "report.html", _values(content)
+    with new_folder(folder / "figures") as figures:
+        for name, figure in values["figures"].items():
+            write_text(figures / f"{name}.svg", standalone(figure))
+    write_text(path, _render(values))
     return path
 
 
-def render(content: ReportContent) -> str:
-    """Return the page."""
+def _render(values: Mapping[str, Any]) -> str:
     environment = Environment(
         loader=PackageLoader("medsynth", "report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
     environment.filters.update(number=tables.number, percent=tables.percent, duration=tables.duration)
-    return environment.get_template("template.html").render(**_values(content))
+    return environment.get_template("template.html").render(**values)
 
 
 def _values(content: ReportContent) -> dict[str, Any]:
     """Return everything the template shows, ready to be printed."""
     everything = [*content.scores, *content.measurements]
     found = tables.score_tables(everything)
+    judged = _classifier_figures(content)
+    curves, validation = _curves("training", content.curves), _curves("validation", content.validation)
+    splits = list(dict.fromkeys(split for row in content.counts.values() for split in row))
+    script = (resources.files("medsynth") / "report/compare.js").read_text(encoding="utf-8")
     return {
         "content": content,
         "verdict": verdict(content.scores),
@@ -58,7 +84,7 @@ def _values(content: ReportContent) -> dict[str, Any]:
         "asked": _asked(content.plan),
         "plan": tables.flat(content.plan),
         "run": tables.flat(content.run),
-        "splits": list(dict.fromkeys(split for row in content.counts.values() for split in row)),
+        "splits": splits,
         "gallery": gallery(content.gallery),
         "quality": found.get("image-quality"),
         "diagnostic": found.get("diagnostic"),
@@ -66,10 +92,16 @@ def _values(content: ReportContent) -> dict[str, Any]:
         "others": [table for name, table in found.items() if name not in _SPECIAL],
         "confusions": tables.confusions(content.predictions),
         "screening": screening_table(content.scores, MAIN),
-        "roc": _roc(content),
-        "intervals": _intervals(content),
-        "curves": _curves("training", content.curves),
-        "validation": _curves("validation", content.validation),
+        "classifier_figures": [(Markup(figure), caption) for figure, caption in judged.values()],
+        "curves": [(title, Markup(figure)) for title, figure in curves.values()],
+        "validation": [(title, Markup(figure)) for title, figure in validation.values()],
+        "figures": {name: figure for name, (figure, _) in judged.items()}
+        | {name: figure for name, (_, figure) in (curves | validation).items()},
+        "files": {name: score_download(table, everything) for name, table in found.items()}
+        | {"images": count_download(content.counts, splits)},
+        "script": Markup(script),
+        # The page forbids all other scripts, so that nothing a user wrote can become one.
+        "script_hash": "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
         "references": list(dict.fromkeys([PAPER, *content.references])),
     }
 
@@ -95,24 +127,24 @@ def _asked(plan: Mapping[str, Any]) -> list[tuple[str, str]]:
     return tables.flat(pairs)
 
 
-def _roc(content: ReportContent) -> Markup | None:
+def _classifier_figures(content: ReportContent) -> dict[str, tuple[str, str]]:
+    """Return figures with their captions by name; of rows whose test images have both classes."""
     rows = {subject: content.predictions[subject] for subject in tables.ordered(content.predictions)}
     complete = {subject: judged for subject, judged in rows.items() if {0, 1} <= set(judged.labels.tolist())}
-    return Markup(roc_figure(complete, seed=content.seed)) if complete else None
-
-
-def _intervals(content: ReportContent) -> Markup | None:
+    if complete:
+        return {name: (draw(complete, seed=content.seed), text) for name, (draw, text) in CLASSIFIER_FIGURES.items()}
     subjects = tables.ordered(score.subject for score in content.scores if score.name == "roc_auc")
     scores = [score for subject in subjects if (score := find(content.scores, "roc_auc", subject))]
-    return Markup(interval_figure(scores)) if scores else None
+    return {"auc": (interval_figure(scores), "AUC with intervals.")} if scores else {}
 
 
-def _curves(kind: str, curves: Curves) -> list[tuple[str, Markup]]:
+def _curves(kind: str, curves: Curves) -> dict[str, tuple[str, str]]:
+    """Return title and figure of each training, by the figure's name."""
     drawn = [
         (title, {name: values for name, values in losses.items() if len(values)}) for title, losses in curves.items()
     ]
-    return [
-        (title, Markup(curves_figure(f"{kind}-{index}", losses)))
+    return {
+        f"{kind}-{index}": (title, curves_figure(f"{kind}-{index}", losses))
         for index, (title, losses) in enumerate(drawn)
         if losses
-    ]
+    }
