@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from medsynth import __version__
-from medsynth.cli import data, plugins
+from medsynth.cli import bundle, data, plugins
 from medsynth.cli.export import export_command
 from medsynth.cli.predict import predict_command
 from medsynth.cli.run import run_command
@@ -24,6 +24,7 @@ app.command("run")(run_command)
 app.command("synthesize")(synthesize_command)
 app.command("export")(export_command)
 app.command("predict")(predict_command)
+app.add_typer(bundle.app, name="bundle")
 app.add_typer(plugins.app, name="plugins")
 app.add_typer(data.app, name="data")
 
