@@ -16,7 +16,7 @@ from medsynth.errors import InputError
 from medsynth.plugins import Registry
 
 SECTIONS = ("data", "training", "generator", "classifier", "evaluators")
-DEFAULT_EVALUATORS = ("image-quality", "structure", "diagnostic", "efficiency")
+DEFAULT_EVALUATORS = ("image-quality", "structure", "diagnostic", "screening", "efficiency")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,12 +18,12 @@ from sklearn.metrics import precision_recall_curve
 from sklearn.metrics import roc_curve as sklearn_roc_curve
 
 from medsynth.api import Predictions, Score, Section
-from medsynth.report import GalleryRow, ReportContent, screening, verdict, write_report
+from medsynth.report import GalleryRow, ReportContent, verdict, write_report
 from medsynth.report.bands import precision_band, reliability, roc_band
 from medsynth.report.downloads import csv_text, latex_text
 from medsynth.report.pictures import gallery, png_address
-from medsynth.report.screening import positive_likelihood_ratio, screening_table
-from medsynth.report.tables import duration, number, ordered, percent
+from medsynth.report.screening import prevalence_figure, screening_table
+from medsynth.report.tables import Cell, duration, number, ordered, percent
 from medsynth.statistics import patient_draws
 
 EVIL = "<script>alert('x')</script>\"'&"
@@ -91,6 +91,11 @@ def content() -> ReportContent:
             score("roc_auc", "synthetic", 0.93, 0.88, 0.97, n=60, higher_is_better=True),
             score("sensitivity", "synthetic", 0.995, 0.97, 1.0),
             score("specificity", "synthetic", 0.9722, 0.95, 0.99),
+            score("positive_likelihood_ratio", "synthetic", 35.79, 20.1, 80.2, evaluator="screening"),
+            score("ppv_at_0.02%", "synthetic", 0.0071, evaluator="screening"),
+            score("ppv_at_9%", "synthetic", 0.7797, 0.69, 0.88, evaluator="screening"),
+            score("npv_at_9%", "synthetic", 0.99999, evaluator="screening"),
+            score("number_needed_at_9%", "synthetic", 11.17, evaluator="screening"),
             score("kid", "synthetic", 0.0123, evaluator="image-quality", n=60, higher_is_better=False),
             score("kid", "source", 0.2, evaluator="image-quality", n=60, higher_is_better=False),
             score("distance", EVIL, float("nan"), evaluator=EVIL),
@@ -178,7 +183,7 @@ def test_equal_content_gives_equal_bytes(content, text, tmp_path):
 
 def test_figures_are_also_files_with_colors_of_their_own(content, tmp_path):
     write_report(tmp_path, content)
-    names = ["roc", "precision", "calibration", "bootstrap", "training-0", "validation-0"]
+    names = ["roc", "precision", "calibration", "bootstrap", "prevalence", "training-0", "validation-0"]
     assert {path.name for path in (tmp_path / "figures").iterdir()} == {f"{name}.svg" for name in names}
     for path in (tmp_path / "figures").iterdir():
         assert "var(--" not in path.read_text(encoding="utf-8")
@@ -291,39 +296,30 @@ def test_the_verdict_remarks_on_guessing_on_the_oracle_and_on_the_number_of_case
     ]
 
 
-@pytest.mark.parametrize(
-    ("prevalence", "ppv", "npv", "positive", "needed"),
-    [
-        (0.0002, 0.71, 99.9999, 2.80, 5025.1),
-        (0.09, 77.97, 99.95, 11.48, 11.17),
-        (0.308, 94.09, 99.77, 32.57, 3.26),
-        (0.40, 95.98, 99.66, 41.47, 2.51),
-    ],
-)
-def test_screening_reproduces_the_paper(prevalence, ppv, npv, positive, needed):
-    row = screening(0.9950, 0.9722, prevalence)
-    assert 100 * row.ppv == pytest.approx(ppv, abs=0.006)
-    assert 100 * row.npv == pytest.approx(npv, abs=0.006)
-    assert 100 * row.screen_positive == pytest.approx(positive, abs=0.006)
-    assert row.number_needed == pytest.approx(needed, rel=2e-3)
-
-
-def test_the_likelihood_ratio_reproduces_the_paper():
-    assert positive_likelihood_ratio(0.9950, 0.9722) == pytest.approx(35.79, abs=0.005)
-
-
-def test_screening_with_a_useless_or_perfect_test_does_not_divide_by_zero():
-    assert screening(0.0, 1.0, 0.1).number_needed == float("inf")
-    assert np.isnan(screening(0.0, 1.0, 0.1).ppv)
-    assert np.isnan(screening(1.0, 0.0, 0.1).npv)
-    assert positive_likelihood_ratio(0.9, 1.0) == float("inf")
-
-
-def test_the_screening_table_needs_both_rates_and_uses_their_intervals(content):
+def test_the_screening_table_has_a_row_per_prevalence_with_intervals(content):
     table = screening_table(content.scores, "synthetic")
     assert table is not None
-    assert table.ppv_ranges[2] == (screening(0.97, 0.95, 0.09).ppv, screening(1.0, 0.99, 0.09).ppv)
+    assert table.ratios == (("LR+", Cell("35.8", "20.1 to 80.2")),)
+    assert [label for label, _ in table.rows] == ["0.02 %", "9 %"]
+    ppv, npv, *others, needed, _ = table.rows[1][1]
+    assert (ppv, npv, needed) == (Cell("77.97 %", "69.00 % to 88.00 %"), Cell("> 99.99 %"), Cell("11.2"))
+    assert others == [None]
+    assert r"9 \% & 77.97 \% (69.00 \% to 88.00 \%) & > 99.99 \% & -- & 11.2 & -- \\" in table.download.latex
+    assert "synthetic,ppv_at_9%,0.7797,0.69,0.88,," in table.download.csv
+
+
+def test_the_screening_table_needs_the_evaluator(content):
     assert screening_table(content.scores, "real-only") is None
+    assert screening_table([s for s in content.scores if s.evaluator != "screening"], "synthetic") is None
+
+
+def test_predictive_values_are_drawn_over_the_prevalence(content):
+    drawing = prevalence_figure(content.predictions, seed=0)
+    assert 'aria-label="PPV and NPV over the prevalence, of real images only, with synthetic images;' in drawing
+    single = dataclasses.replace(content.predictions["synthetic"], patients=np.full(60, "one"))
+    assert len(prevalence_figure({"synthetic": single}, seed=0)) < len(
+        prevalence_figure({"synthetic": content.predictions["synthetic"]}, seed=0)
+    )
 
 
 def drawn(judged: Predictions, resamples: int, *, seed: int) -> list[np.ndarray]:

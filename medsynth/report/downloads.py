@@ -45,17 +45,22 @@ class Download:
 def score_download(table: ScoreTable, scores: Sequence[Score]) -> Download:
     """Return one evaluator's scores: all digits, a row per score, as CSV; as printed, for a paper, in LaTeX."""
     own = [score for score in scores if score.evaluator == table.evaluator]
-    rows = [
-        [s.subject, s.name, _digits(s.value), _digits(s.low), _digits(s.high), "" if s.n is None else s.n, s.unit]
-        for s in own
-    ]
     head = ["subject", *table.columns, *(["n"] if table.counted else [])]
     body = [
         [label, *("--" if c is None else f"{c.value} ({c.interval})" if c.interval else c.value for c in cells)]
         + ([n] if table.counted else [])
         for label, cells, n in table.rows
     ]
-    return Download(_file_name(table.evaluator), csv_text(SCORE_COLUMNS, rows), latex_text(head, body))
+    return Download(_file_name(table.evaluator), csv_of_scores(own), latex_text(head, body))
+
+
+def csv_of_scores(scores: Sequence[Score]) -> str:
+    """Return a CSV file's text with all digits, a row per score."""
+    rows = [
+        [s.subject, s.name, _digits(s.value), _digits(s.low), _digits(s.high), "" if s.n is None else s.n, s.unit]
+        for s in scores
+    ]
+    return csv_text(SCORE_COLUMNS, rows)
 
 
 def count_download(counts: Mapping[str, Mapping[str, int]], splits: Sequence[str]) -> Download:

@@ -1,60 +1,28 @@
-"""What a test of known sensitivity and specificity means at a given prevalence (the paper's table 7)."""
+"""What a classifier would mean in screening, by prevalence (the paper's table 7): table and figure."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from medsynth.api import Score
-from medsynth.report.verdict import find, finite_interval
+import numpy as np
+from matplotlib.axes import Axes
 
-PREVALENCES = (0.0002, 0.01, 0.09, 0.308, 0.40)
-"""Shares of diseased persons, from a general population to a clinic for symptomatic patients."""
+from medsynth.api import Predictions, Score
+from medsynth.report.downloads import Download, csv_of_scores, latex_text
+from medsynth.report.svg import DASHES, INK, SERIES, literal, new_figure, plain, to_svg
+from medsynth.report.tables import Cell, number, percent, subject_label
+from medsynth.report.verdict import finite_interval
+from medsynth.statistics import bootstrap_diagnostic, diagnostic_metrics
+from medsynth.statistics.screening import CONSEQUENCES, LIKELIHOODS, consequences
 
-
-@dataclass(frozen=True)
-class Screening:
-    """Consequences of screening at one prevalence; NaN or infinity where a denominator is zero."""
-
-    prevalence: float
-    ppv: float
-    """Chance that a positive call is right."""
-    npv: float
-    """Chance that a negative call is right."""
-    screen_positive: float
-    """Share of all persons who are called positive."""
-    number_needed: float
-    """Persons to screen for one case found."""
-
-
-def screening(sensitivity: float, specificity: float, prevalence: float) -> Screening:
-    """Apply Bayes' rule.
-
-    Args:
-        sensitivity, specificity: in [0, 1].
-        prevalence: share of diseased persons, in (0, 1).
-
-    Example:
-        >>> round(screening(0.9950, 0.9722, 0.09).ppv, 4)
-        0.7797
-    """
-    true_positive = sensitivity * prevalence
-    called = true_positive + (1 - specificity) * (1 - prevalence)
-    true_negative = specificity * (1 - prevalence)
-    cleared = true_negative + (1 - sensitivity) * prevalence
-    return Screening(
-        prevalence=prevalence,
-        ppv=true_positive / called if called else math.nan,
-        npv=true_negative / cleared if cleared else math.nan,
-        screen_positive=called,
-        number_needed=1 / true_positive if true_positive else math.inf,
-    )
-
-
-def positive_likelihood_ratio(sensitivity: float, specificity: float) -> float:
-    """Return how much more often diseased than healthy persons are called positive; infinity at specificity 1."""
-    return sensitivity / (1 - specificity) if specificity < 1 else math.inf
+EVALUATOR = "screening"
+HEADINGS = dict(zip(CONSEQUENCES, ("PPV", "NPV", "called positive", "NNS", "false per true alarm"), strict=True))
+RATIOS = dict(zip(LIKELIHOODS, ("LR+", "LR-", "diagnostic odds ratio"), strict=True))
+SHARES = ("ppv", "npv", "screen_positive")
+GRID = np.geomspace(1e-4, 0.5, 61)
+"""Prevalences of the figure."""
+RESAMPLES = 2000
 
 
 @dataclass(frozen=True)
@@ -62,30 +30,85 @@ class ScreeningTable:
     """Screening by prevalence for one classifier.
 
     Args:
-        rows: at the measured sensitivity and specificity.
-        ppv_ranges: for each row the PPV with both at the lower and both at the upper ends of their intervals, or None.
+        ratios: name and value of what does not depend on the prevalence.
+        rows: prevalence, and cells in the order of `HEADINGS`; None = not measured.
+        download: the same as files.
     """
 
-    sensitivity: float
-    specificity: float
-    rows: tuple[Screening, ...]
-    ppv_ranges: tuple[tuple[float, float] | None, ...]
+    ratios: tuple[tuple[str, Cell], ...]
+    rows: tuple[tuple[str, tuple[Cell | None, ...]], ...]
+    download: Download
 
     @property
-    def likelihood_ratio(self) -> float:
-        """Positive likelihood ratio."""
-        return positive_likelihood_ratio(self.sensitivity, self.specificity)
+    def columns(self) -> tuple[str, ...]:
+        """Headings of the cells."""
+        return tuple(HEADINGS.values())
 
 
 def screening_table(scores: Sequence[Score], subject: str) -> ScreeningTable | None:
-    """Return the table of one subject, or None without its sensitivity and specificity."""
-    sensitivity, specificity = find(scores, "sensitivity", subject), find(scores, "specificity", subject)
-    if sensitivity is None or specificity is None:
+    """Return the table of one subject, or None without scores of the evaluator screening."""
+    own = {score.name: score for score in scores if score.evaluator == EVALUATOR and score.subject == subject}
+    if not own:
         return None
-    rows = tuple(screening(sensitivity.value, specificity.value, prevalence) for prevalence in PREVALENCES)
-    first, second = finite_interval(sensitivity), finite_interval(specificity)
-    ranges: list[tuple[float, float] | None] = [None] * len(rows)
-    if first and second:
-        ends = [[screening(first[end], second[end], row.prevalence).ppv for end in (0, 1)] for row in rows]
-        ranges = [(low, high) for low, high in ends]
-    return ScreeningTable(sensitivity.value, specificity.value, rows, tuple(ranges))
+    ratios = tuple((label, _cell(own[name])) for name, label in RATIOS.items() if name in own)
+    rows = []
+    for prevalence in dict.fromkeys(name.partition("_at_")[2] for name in own if "_at_" in name):
+        found = (own.get(f"{measure}_at_{prevalence}") for measure in HEADINGS)
+        rows.append((prevalence.replace("%", " %"), tuple(None if s is None else _cell(s) for s in found)))
+    body = [[label, *("--" if c is None else _flat(c) for c in cells)] for label, cells in rows]
+    every = [score for score in scores if score.evaluator == EVALUATOR]
+    download = Download(EVALUATOR, csv_of_scores(every), latex_text(["prevalence", *HEADINGS.values()], body))
+    return ScreeningTable(ratios, tuple(rows), download)
+
+
+def _cell(score: Score) -> Cell:
+    shown = percent if score.name.partition("_at_")[0] in SHARES else number
+    interval = finite_interval(score)
+    return Cell(shown(score.value), f"{shown(interval[0])} to {shown(interval[1])}" if interval else "")
+
+
+def _flat(cell: Cell) -> str:
+    return f"{cell.value} ({cell.interval})" if cell.interval else cell.value
+
+
+def prevalence_figure(predictions: Mapping[str, Predictions], *, seed: int) -> str:
+    """Return PPV and NPV over the prevalence, of all subjects; the first one has an interval band."""
+    figure = new_figure(8.4, 3.6)
+    panels = dict(zip(("ppv", "npv"), figure.subplots(1, 2), strict=True))
+    for measure, axes in panels.items():
+        plain(axes)
+        axes.set(xscale="log", xlim=(GRID[0], GRID[-1]), xlabel="prevalence", ylabel=HEADINGS[measure])
+        axes.set_xticks([1e-4, 1e-3, 1e-2, 1e-1, 0.5], ["0.01 %", "0.1 %", "1 %", "10 %", "50 %"], minor=False)
+        axes.minorticks_off()
+    panels["ppv"].set_ylim(-0.02, 1.02)
+    for index, (subject, judged) in enumerate(predictions.items()):
+        found = diagnostic_metrics(judged.probabilities, judged.labels, judged.threshold)
+        curves = consequences(found["sensitivity"], found["specificity"], GRID)
+        for measure, axes in panels.items():
+            style = {"color": SERIES[index % len(SERIES)], "linestyle": DASHES[index % len(DASHES)]}
+            axes.plot(GRID, curves[measure], linewidth=1.8, label=literal(subject_label(subject)), **style)
+        if index == 0:
+            _bands(panels, judged, seed)
+    panels["ppv"].legend(loc="upper left", frameon=False, fontsize=9, labelcolor=INK)
+    listed = ", ".join(subject_label(subject) for subject in predictions)
+    return to_svg(figure, "prevalence", f"PPV and NPV over the prevalence, of {listed}; the screening table has values")
+
+
+def _bands(panels: Mapping[str, Axes], judged: Predictions, seed: int) -> None:
+    """Fill what the central 95 % of resamples of patients give."""
+    bootstrap = bootstrap_diagnostic(
+        judged.probabilities,
+        judged.labels,
+        judged.patients,
+        threshold=judged.threshold,
+        resamples=RESAMPLES,
+        seed=seed,
+    )
+    rates = np.stack([bootstrap.values["sensitivity"], bootstrap.values["specificity"]])
+    rates = rates[:, np.isfinite(rates).all(axis=0)]
+    if bootstrap.patients < 2 or not rates.shape[1]:
+        return
+    curves = consequences(rates[0][:, None], rates[1][:, None], GRID)
+    for measure, axes in panels.items():
+        low, high = np.nanpercentile(curves[measure], [2.5, 97.5], axis=0)
+        axes.fill_between(GRID, low, high, color=SERIES[0], alpha=0.16, linewidth=0)

@@ -12,6 +12,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
+from medsynth.api import Predictions
 from medsynth.files import new_folder, write_text
 from medsynth.report import tables
 from medsynth.report.classifier_figures import bootstrap_figure, calibration_figure, precision_figure, roc_figure
@@ -19,12 +20,13 @@ from medsynth.report.content import Curves, ReportContent
 from medsynth.report.downloads import count_download, score_download
 from medsynth.report.figures import curves_figure, interval_figure
 from medsynth.report.pictures import gallery
-from medsynth.report.screening import screening_table
+from medsynth.report.screening import prevalence_figure, screening_table
 from medsynth.report.svg import standalone
 from medsynth.report.verdict import MAIN, find, verdict
 
 PAPER = "Efficient endometrial carcinoma screening via cross-modal synthesis and gradient distillation, 2026."
-_SPECIAL = ("image-quality", "diagnostic", "efficiency")
+_SPECIAL = ("image-quality", "diagnostic", "screening", "efficiency")
+RATES = ("sensitivity", "specificity")
 Figure = Callable[..., str]
 CLASSIFIER_FIGURES: Mapping[str, tuple[Figure, str]] = {
     "roc": (
@@ -74,6 +76,8 @@ def _values(content: ReportContent) -> dict[str, Any]:
     everything = [*content.scores, *content.measurements]
     found = tables.score_tables(everything)
     judged = _classifier_figures(content)
+    screening = screening_table(content.scores, MAIN)
+    prevalence = _prevalence_figure(content) if screening else {}
     curves, validation = _curves("training", content.curves), _curves("validation", content.validation)
     splits = list(dict.fromkeys(split for row in content.counts.values() for split in row))
     script = (resources.files("medsynth") / "report/compare.js").read_text(encoding="utf-8")
@@ -91,13 +95,17 @@ def _values(content: ReportContent) -> dict[str, Any]:
         "cost": found.get("efficiency"),
         "others": [table for name, table in found.items() if name not in _SPECIAL],
         "confusions": tables.confusions(content.predictions),
-        "screening": screening_table(content.scores, MAIN),
+        "screening": screening,
+        "rates": [tables.cell(score) for name in RATES if (score := find(content.scores, name, MAIN))],
+        "prevalence_figures": [Markup(figure) for figure in prevalence.values()],
         "classifier_figures": [(Markup(figure), caption) for figure, caption in judged.values()],
         "curves": [(title, Markup(figure)) for title, figure in curves.values()],
         "validation": [(title, Markup(figure)) for title, figure in validation.values()],
-        "figures": {name: figure for name, (figure, _) in judged.items()}
+        "figures": prevalence
+        | {name: figure for name, (figure, _) in judged.items()}
         | {name: figure for name, (_, figure) in (curves | validation).items()},
         "files": {name: score_download(table, everything) for name, table in found.items()}
+        | ({"screening": screening.download} if screening else {})
         | {"images": count_download(content.counts, splits)},
         "script": Markup(script),
         # The page forbids all other scripts, so that nothing a user wrote can become one.
@@ -129,13 +137,22 @@ def _asked(plan: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 def _classifier_figures(content: ReportContent) -> dict[str, tuple[str, str]]:
     """Return figures with their captions by name; of rows whose test images have both classes."""
-    rows = {subject: content.predictions[subject] for subject in tables.ordered(content.predictions)}
-    complete = {subject: judged for subject, judged in rows.items() if {0, 1} <= set(judged.labels.tolist())}
-    if complete:
+    if complete := _complete(content):
         return {name: (draw(complete, seed=content.seed), text) for name, (draw, text) in CLASSIFIER_FIGURES.items()}
     subjects = tables.ordered(score.subject for score in content.scores if score.name == "roc_auc")
     scores = [score for subject in subjects if (score := find(content.scores, "roc_auc", subject))]
     return {"auc": (interval_figure(scores), "AUC with intervals.")} if scores else {}
+
+
+def _prevalence_figure(content: ReportContent) -> dict[str, str]:
+    complete = _complete(content)
+    return {"prevalence": prevalence_figure(complete, seed=content.seed)} if complete else {}
+
+
+def _complete(content: ReportContent) -> dict[str, Predictions]:
+    """Return the predictions of images that have both classes, the run's own row first."""
+    rows = {subject: content.predictions[subject] for subject in tables.ordered(content.predictions)}
+    return {subject: judged for subject, judged in rows.items() if {0, 1} <= set(judged.labels.tolist())}
 
 
 def _curves(kind: str, curves: Curves) -> dict[str, tuple[str, str]]:

@@ -78,6 +78,10 @@ class TestImageQuality(PluginContract):
     kind, name = "evaluator", "image-quality"
 
 
+class TestScreening(PluginContract):
+    kind, name = "evaluator", "screening"
+
+
 class TestStructure(PluginContract):
     kind, name = "evaluator", "structure"
 
