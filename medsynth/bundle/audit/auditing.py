@@ -31,16 +31,18 @@ def audit_bundle(bundle: Path) -> Audit:
         InputError: it is neither.
     """
     ledger = Ledger()
-    found = members(bundle, ledger)
     contents = Contents()
-    for member in found:
-        contents.look(member, ledger.at(member.path))
-    own = _own_modules((member.path for member in found), ledger)
+    paths = []
+    with members(bundle, ledger) as found:
+        for member in found:
+            paths.append(member.path)
+            contents.look(member, ledger.at(member.path))
+    own = _own_modules(paths, ledger)
     Configs(contents.configs, own).judge()
     for config in contents.configs.values():
         if "large_files" in config.path.rpartition("/")[2]:
             _large_files(config.tree, config.page.file, ledger)
-    return Audit(tuple(ledger.findings), len(found))
+    return Audit(tuple(ledger.findings), len(paths))
 
 
 def _own_modules(paths: Iterable[str], ledger: Ledger) -> frozenset[str]:

@@ -32,6 +32,8 @@ class Contents:
     """What the files of a bundle hold; configs are kept to be judged together."""
 
     configs: dict[str, Config] = field(default_factory=dict)
+    files: int = 0
+    bytes: int = 0
 
     def look(self, member: Member, page: Page, depth: int = 0) -> None:
         """Write findings about one file."""
@@ -51,7 +53,7 @@ class Contents:
             page.refuse("disguise", member.path, f"is named as {name.value} and holds a {content.value}")
         kind = content or name
         if kind is Kind.ARCHIVE:
-            self._archive(member, page, depth)
+            self._archive(member, stream, page, depth)
         elif kind is Kind.PICKLE:
             audit_pickle(stream, page)
         elif kind is Kind.NPY:
@@ -87,24 +89,30 @@ class Contents:
         elif logging or looks_like_logging(text := data.decode("utf-8", "replace")):
             audit_logging(data.decode("utf-8", "replace") if logging else text, page)
 
-    def _archive(self, member: Member, page: Page, depth: int) -> None:
+    def _archive(self, member: Member, stream: BinaryIO, page: Page, depth: int) -> None:
         if depth >= _NESTING:
             page.refuse("archive", member.path, "is an archive in an archive in an archive")
             return
-        with member.open() as stream, zipfile.ZipFile(stream) as archive:
-            infos = archive.infolist()
-        if len(infos) > LIMITS.files or sum(info.file_size for info in infos) > LIMITS.total:
-            page.refuse("size", f"{len(infos)} members", "more than the audit looks at")
-            return
-        page.allow("archive", f"{len(infos)} members")
-        for inner in archive_members(member.open, infos, page.inside):
-            here = page.inside(inner.path)
-            if _RAW.fullmatch(inner.path):
-                continue
-            if _TORCHSCRIPT_CODE.fullmatch(inner.path) and named(member.path) is not Kind.OTHER:
-                self._script(inner, here)
-            else:
-                self.look(inner, here, depth + 1)
+        with zipfile.ZipFile(stream) as archive:
+            names = archive.namelist()
+            page.allow("archive", f"{len(names)} members")
+            weights = any(name.endswith("data.pkl") for name in names)
+            for inner in archive_members(archive, page.inside):
+                # torch reads these as bare numbers.
+                if weights and _RAW.fullmatch(inner.path):
+                    continue
+                self.files += 1
+                self.bytes += inner.size
+                if self.files > LIMITS.files or self.bytes > LIMITS.archived:
+                    page.refuse("size", f"{self.files} members, {self.bytes} bytes", "more than the audit looks at")
+                    return
+                self._inner(inner, page.inside(inner.path), member, depth)
+
+    def _inner(self, inner: Member, here: Page, outer: Member, depth: int) -> None:
+        if _TORCHSCRIPT_CODE.fullmatch(inner.path) and named(outer.path) is not Kind.OTHER:
+            self._script(inner, here)
+        else:
+            self.look(inner, here, depth + 1)
 
     @staticmethod
     def _script(member: Member, page: Page) -> None:

@@ -115,7 +115,9 @@ def _quoted(text: str, tree: ast.expr) -> bool:
 def builds_text(text: str) -> bool:
     """Return whether the value of an expression may be a text put together, so that nobody can read it beforehand."""
     tree = _parse(text)
-    parts = list(ast.walk(tree)) if tree is not None else []
+    if tree is None:
+        return True
+    parts = list(ast.walk(tree))
     kinds = (ast.JoinedStr, ast.BinOp)
     return any(isinstance(node, kinds) or _is_text(node) for node in parts if not _is_index(node, parts))
 
@@ -158,6 +160,9 @@ class _Grammar:
             yield from self._constant(node.value)
         elif isinstance(node, ast.Call):
             yield from self._call(node)
+        elif isinstance(node, ast.BinOp) and self._appended(node):
+            yield from self.remarks(node.left)
+            return
         for child in ast.iter_child_nodes(node):
             yield from self.remarks(child)
 
@@ -229,6 +234,19 @@ class _Grammar:
             yield self._trust(value, "is an address that may be fetched")
         if reason := looks_like_path_outside(value):
             yield self._trust(value, reason)
+
+    @staticmethod
+    def _appended(node: ast.BinOp) -> bool:
+        """Return whether a text is added to something else, so that its first slash only separates."""
+        right = node.right
+        text = right.value if isinstance(right, ast.Constant) else None
+        return (
+            isinstance(node.op, ast.Add)
+            and isinstance(text, str)
+            and not isinstance(node.left, ast.Constant)
+            and not looks_like_path_outside(text.lstrip("/"))
+            and SPECIAL.search(text) is None
+        )
 
     def _call(self, node: ast.Call) -> Iterator[Remark]:
         name = node.func.id if isinstance(node.func, ast.Name) else ""

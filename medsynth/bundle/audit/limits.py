@@ -15,6 +15,7 @@ class Limits:
         files: files in a folder, or members of an archive.
         file: one file or member.
         total: all of them, unpacked.
+        archived: all members of archives that are looked into, at every depth.
         text: one config, script or other text.
         yaml: one YAML file, whose reader is slow.
         unpacked: one member of an archive, which is read into memory.
@@ -28,6 +29,7 @@ class Limits:
     files: int = 10_000
     file: int = 4096 * MEBIBYTE
     total: int = 16384 * MEBIBYTE
+    archived: int = 4096 * MEBIBYTE
     text: int = 4 * MEBIBYTE
     yaml: int = MEBIBYTE // 4
     unpacked: int = 1024 * MEBIBYTE

@@ -9,6 +9,7 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -40,24 +41,26 @@ class Member:
     open: Callable[[], BinaryIO]
 
 
-def members(bundle: Path, ledger: Ledger) -> list[Member]:
-    """Return the files that can be looked at; whatever is wrong with the others goes to the ledger.
+@contextmanager
+def members(bundle: Path, ledger: Ledger) -> Iterator[Iterator[Member]]:
+    """Yield the files that can be looked at; whatever is wrong with the others goes to the ledger.
 
     Raises:
         InputError: `bundle` is neither a folder nor a readable zip file.
     """
     if bundle.is_dir():
-        return list(_bounded(_folder(bundle, ledger), ledger))
+        yield _bounded(_folder(bundle, ledger), ledger)
+        return
     try:
-        with zipfile.ZipFile(bundle) as archive:
-            infos = archive.infolist()
+        archive = zipfile.ZipFile(bundle)
     except UNREADABLE as error:
         raise InputError(
             f"{bundle} is neither a folder nor a readable zip file: {error}", hint="Give the bundle's folder or zip."
         ) from None
-    if not _single_folder(infos):
-        ledger.at(bundle.name).trust("archive", bundle.name, "unpacks into several places instead of one folder")
-    return list(_bounded(archive_members(_opens(bundle), infos, ledger.at), ledger))
+    with archive:
+        if not _single_folder(archive.infolist()):
+            ledger.at(bundle.name).trust("archive", bundle.name, "unpacks into several places instead of one folder")
+        yield _bounded(archive_members(archive, ledger.at), ledger)
 
 
 def _single_folder(infos: list[zipfile.ZipInfo]) -> bool:
@@ -114,18 +117,15 @@ def _opens(path: Path) -> Callable[[], BinaryIO]:
     return lambda: path.open("rb")
 
 
-def archive_members(
-    source: Callable[[], BinaryIO], infos: list[zipfile.ZipInfo], page: Callable[[str], Page]
-) -> Iterator[Member]:
-    """Yield the files of a zip archive that can be read safely.
+def archive_members(archive: zipfile.ZipFile, page: Callable[[str], Page]) -> Iterator[Member]:
+    """Yield the files of a zip archive that can be read safely, while it is open.
 
     Args:
-        source: opens the archive.
-        infos: the archive's directory.
+        archive: open for reading.
         page: gives the page of a member.
     """
     names: set[str] = set()
-    for info in infos:
+    for info in archive.infolist():
         here = page(info.filename)
         reason = unsafe_path(info.orig_filename)
         if reason:
@@ -134,7 +134,7 @@ def archive_members(
             here.refuse("name", info.filename, "appears twice in the archive; readers differ in which one they take")
         names.add(info.filename)
         if not info.is_dir() and _readable(info, here):
-            yield Member(info.filename, info.file_size, _opener(source, info))
+            yield Member(info.filename, info.file_size, _opener(archive, info))
 
 
 def _readable(info: zipfile.ZipInfo, page: Page) -> bool:
@@ -154,13 +154,13 @@ def _readable(info: zipfile.ZipInfo, page: Page) -> bool:
     return False
 
 
-def _opener(source: Callable[[], BinaryIO], info: zipfile.ZipInfo) -> Callable[[], BinaryIO]:
+def _opener(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Callable[[], BinaryIO]:
     """Return what reads a member into memory: its declared size is a limit, whatever it really unpacks to."""
 
     def opened() -> BinaryIO:
         if info.file_size > LIMITS.unpacked:
             raise ValueError(f"{info.file_size} bytes inside an archive; unpack it and audit the folder")
-        with source() as stream, zipfile.ZipFile(stream) as archive, archive.open(info) as member:
+        with archive.open(info) as member:
             return io.BytesIO(member.read(info.file_size + 1))
 
     return opened
