@@ -1,53 +1,99 @@
-"""Figures with their uncertainty: diagnostic metrics, operating points, patient-level bootstrap, FID and KID.
+"""Figures with their uncertainty: metrics, operating points, patient-level bootstrap, paired tests, FID and KID.
 
 NumPy and SciPy only. Letters used in shapes: N cases, P patients, R resamples, D features.
 """
 
 from __future__ import annotations
 
+from medsynth.statistics.agreement import cohen_kappa, fleiss_kappa
 from medsynth.statistics.bootstrap import (
     Bootstrap,
     bootstrap_diagnostic,
     bootstrap_mean,
     patient_draws,
-    percentile_interval,
 )
-from medsynth.statistics.calibration import TEMPERATURES, fit_temperature
+from medsynth.statistics.calibration import (
+    CALIBRATION_BINS,
+    TEMPERATURES,
+    brier_score,
+    expected_calibration_error,
+    fit_temperature,
+)
+from medsynth.statistics.decision import DecisionCurve, decision_curve, net_benefit
+from medsynth.statistics.delong import AreaDifference, area_covariance, delong_test
 from medsynth.statistics.diagnostic import (
     METRICS,
     Counts,
     RocCurve,
     confusion,
     diagnostic_metrics,
+    matthews_correlation,
     rates,
     roc_auc,
     roc_curve,
     weighted_roc_auc,
 )
 from medsynth.statistics.distances import KernelDistance, frechet_distance, kernel_distance
+from medsynth.statistics.intervals import INTERVALS, IntervalKind, bca_interval, percentile_interval
+from medsynth.statistics.paired import (
+    Difference,
+    McNemar,
+    bootstrap_p_value,
+    differences,
+    holm,
+    mcnemar_test,
+    paired_bootstrap,
+)
+from medsynth.statistics.precision_recall import average_precision
 from medsynth.statistics.structure import edge_agreement, intensity_correlation, mutual_information
 from medsynth.statistics.thresholds import POLICIES, TARGET_SENSITIVITY, choose_threshold, selection_key
+from medsynth.statistics.weightings import FURTHER_METRICS, LESS_IS_BETTER
 
 __all__ = [
+    "CALIBRATION_BINS",
+    "FURTHER_METRICS",
+    "INTERVALS",
+    "LESS_IS_BETTER",
     "METRICS",
     "POLICIES",
     "TARGET_SENSITIVITY",
     "TEMPERATURES",
+    "AreaDifference",
     "Bootstrap",
     "Counts",
+    "DecisionCurve",
+    "Difference",
+    "IntervalKind",
     "KernelDistance",
+    "McNemar",
     "RocCurve",
+    "area_covariance",
+    "average_precision",
+    "bca_interval",
     "bootstrap_diagnostic",
     "bootstrap_mean",
+    "bootstrap_p_value",
+    "brier_score",
     "choose_threshold",
+    "cohen_kappa",
     "confusion",
+    "decision_curve",
+    "delong_test",
     "diagnostic_metrics",
+    "differences",
     "edge_agreement",
+    "expected_calibration_error",
     "fit_temperature",
+    "fleiss_kappa",
     "frechet_distance",
+    "holm",
     "intensity_correlation",
     "kernel_distance",
+    "matthews_correlation",
+    "mcnemar_test",
     "mutual_information",
+    "net_benefit",
+    "paired_bootstrap",
     "patient_draws",
     "percentile_interval",
     "rates",

@@ -98,6 +98,19 @@ def rates(counts: Counts) -> dict[str, Floats]:
     }
 
 
+def matthews_correlation(counts: Counts) -> Floats:
+    """Return the correlation of decisions with labels, in [-1, 1] (Matthews 1975).
+
+    0 where all cases are called alike or all are of one class.
+    """
+    right = counts.true_positive * counts.true_negative
+    wrong = counts.false_positive * counts.false_negative
+    called = (counts.true_positive + counts.false_positive) * (counts.true_negative + counts.false_negative)
+    present = (counts.true_positive + counts.false_negative) * (counts.true_negative + counts.false_positive)
+    # Roots first: the product of all four sums of many cases would be large.
+    return ratio(right - wrong, np.sqrt(called) * np.sqrt(present), otherwise=0.0)
+
+
 def ratio(numerator: Floats, denominator: Floats, *, otherwise: float = np.nan) -> Floats:
     """Divide; `otherwise` where the denominator is zero."""
     empty: Any = np.full(np.shape(denominator), otherwise)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from medsynth.statistics.diagnostic import Floats
-from medsynth.statistics.bootstrap import percentile_interval
+from medsynth.statistics.intervals import percentile_interval
 
 LIKELIHOODS = ("positive_likelihood_ratio", "negative_likelihood_ratio", "diagnostic_odds_ratio")
 """Names of `likelihood_ratios`, which do not depend on the prevalence."""

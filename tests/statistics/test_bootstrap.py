@@ -2,15 +2,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.special import ndtr
 from sklearn import metrics as sk
 
 from medsynth.statistics import (
+    INTERVALS,
     METRICS,
     bootstrap_diagnostic,
     bootstrap_mean,
+    diagnostic_metrics,
     patient_draws,
     percentile_interval,
-    roc_auc,
 )
 
 
@@ -90,27 +92,59 @@ def test_patients_must_match_cases():
         bootstrap_diagnostic([0.1, 0.2], [0, 1], ["a"], threshold=0.5)
 
 
-def test_patient_intervals_cover_the_truth_where_image_intervals_are_too_narrow():
+@pytest.mark.parametrize("kind", INTERVALS)
+def test_patient_intervals_cover_the_truth_where_image_intervals_are_too_narrow(kind):
     rng = np.random.default_rng(0)
-    truth = roc_auc(*_correlated(rng, 4000)[:2])
-    covered = {"patients": 0, "images": 0}
-    repeats = 150
-    for seed in range(repeats):
-        probabilities, labels, patients = _correlated(rng, 60)
-        for kind, units in (("patients", patients), ("images", np.arange(len(labels)))):
-            found = bootstrap_diagnostic(probabilities, labels, units, threshold=0.0, resamples=200, seed=seed)
-            low, high = found.interval("roc_auc")
-            covered[kind] += low <= truth <= high
-    assert covered["patients"] / repeats > 0.89
-    assert covered["images"] / repeats < 0.80
+    truth = float(ndtr(np.sqrt(0.5)))  # two normal scores of unit spread, one apart
+    covered: dict[str, list[bool]] = {"patients": [], "images": []}
+    for seed in range(500):
+        scores, labels, patients = _correlated(rng, 80)
+        names = {"patients": patients} | ({"images": np.arange(len(labels))} if seed < 100 else {})
+        for units, owner in names.items():
+            found = bootstrap_diagnostic(
+                scores,
+                labels,
+                owner,
+                threshold=0.0,
+                resamples=300,
+                seed=seed,
+                metrics=["roc_auc"],
+                leave_one_out=kind == "bca",
+            )
+            low, high = found.interval("roc_auc", kind=kind)
+            covered[units].append(low <= truth <= high)
+    assert 0.92 < np.mean(covered["patients"]) < 0.97
+    assert np.mean(covered["images"]) < 0.8
 
 
 def _correlated(rng: np.random.Generator, patients: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Six images a patient, all of one class, four fifths of the spread shared within the patient."""
-    owner = np.repeat(np.arange(patients), 6)
+    """Four images a patient, all of one class, four fifths of the spread shared within the patient."""
+    owner = np.repeat(np.arange(patients), 4)
     labels = (owner % 2).astype(np.int64)
     score = labels + np.sqrt(0.8) * rng.normal(size=patients)[owner] + np.sqrt(0.2) * rng.normal(size=len(owner))
     return score, labels, owner
+
+
+@pytest.mark.parametrize("kind", INTERVALS)
+def test_permuted_labels_give_an_area_whose_interval_contains_one_half(kind):
+    probabilities, labels, patients = cases(60)
+    names, owner = np.unique(patients, return_inverse=True)
+    rng = np.random.default_rng(0)
+    permuted = [rng.permutation(np.arange(len(names)) % 2)[owner] for _ in range(40)]
+    intervals = [
+        bootstrap_diagnostic(
+            probabilities, truth, patients, threshold=0.5, resamples=300, metrics=["roc_auc"], leave_one_out=True
+        ).interval("roc_auc", kind=kind)
+        for truth in (labels, *permuted)
+    ]
+    assert intervals[0][0] > 0.5
+    assert np.mean([low <= 0.5 <= high for low, high in intervals[1:]]) >= 0.9
+
+
+def test_figures_of_the_cases_themselves_need_only_the_classes_that_they_are_made_of():
+    found = bootstrap_diagnostic([0.1, 0.7], [1, 1], ["a", "b"], threshold=0.5, resamples=5)
+    assert found.estimates == pytest.approx(diagnostic_metrics([0.1, 0.7], [1, 1], 0.5), nan_ok=True)
+    assert found.estimates["sensitivity"] == 0.5
 
 
 def test_the_mean_is_resampled_by_patient_as_a_loop_does():

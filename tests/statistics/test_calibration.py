@@ -5,9 +5,10 @@ import pytest
 from scipy.special import expit
 from sklearn.calibration import calibration_curve
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import brier_score_loss
 
 from medsynth.errors import InputError
-from medsynth.statistics import TEMPERATURES, fit_temperature
+from medsynth.statistics import TEMPERATURES, brier_score, expected_calibration_error, fit_temperature
 
 
 def cases(seed: int, n: int = 80, truth: float = 3.0) -> tuple[np.ndarray, np.ndarray]:
@@ -71,3 +72,38 @@ def test_margins_of_zero_stay_as_they_are():
 def test_a_missing_class_is_named():
     with pytest.raises(InputError, match="no negative case"):
         fit_temperature([0.5, 1.0], [1, 1])
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_calibration_error_equals_a_loop_over_bins(seed):
+    rng = np.random.default_rng(seed)
+    probabilities = np.append(np.round(rng.random(60), 1), [0.0, 1.0])
+    labels = (rng.random(62) < 0.4).astype(int)
+    error = 0.0
+    for k in range(10):
+        # in tenths and whole numbers, so that edges are exact: [a, b), the last one closed
+        tenths = np.round(10 * probabilities)
+        inside = (tenths == k) | ((k == 9) & (tenths == 10))
+        if inside.any():
+            error += inside.mean() * abs(probabilities[inside].mean() - labels[inside].mean())
+    assert expected_calibration_error(probabilities, labels) == pytest.approx(error, abs=1e-12)
+
+
+def test_probabilities_that_say_too_much_have_a_calibration_error_and_honest_ones_hardly_any():
+    margins, labels = cases(0, n=20_000)
+    assert expected_calibration_error(expit(margins), labels) > 0.1
+    assert expected_calibration_error(expit(margins / 3.0), labels) < 0.02
+
+
+def test_certain_and_wrong_has_a_calibration_error_of_one():
+    assert expected_calibration_error([0.0, 1.0], [1, 0]) == 1.0
+
+
+def test_the_brier_score_equals_scikit_learns():
+    margins, labels = cases(1)
+    known = brier_score_loss(labels, expit(margins))
+    assert brier_score(expit(margins), labels) == pytest.approx(known, abs=1e-12)
+
+
+def test_without_cases_both_errors_are_nan():
+    assert np.isnan([brier_score([], []), expected_calibration_error([], [])]).all()

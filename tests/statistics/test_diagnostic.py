@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from medsynth.statistics import METRICS, confusion, diagnostic_metrics, roc_auc, roc_curve
+from medsynth.statistics import METRICS, confusion, diagnostic_metrics, matthews_correlation, roc_auc, roc_curve
 
 
 def cases(seed: int, n: int = 60, levels: int = 7) -> tuple[np.ndarray, np.ndarray]:
@@ -40,6 +40,17 @@ def test_weighted_metrics_equal_scikit_learn_with_sample_weights(seed):
     assert found["roc_auc"] == pytest.approx(sk.roc_auc_score(labels, probabilities, sample_weight=weights), abs=1e-12)
     assert found["f1"] == pytest.approx(sk.f1_score(labels, called, sample_weight=weights), abs=1e-12)
     assert found["accuracy"] == pytest.approx(sk.accuracy_score(labels, called, sample_weight=weights), abs=1e-12)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_matthews_correlation_is_the_correlation_of_decisions_and_labels(seed):
+    probabilities, labels = cases(seed)
+    expected = np.corrcoef(probabilities >= 0.6, labels)[0, 1]
+    assert matthews_correlation(confusion(probabilities, labels, 0.6)) == pytest.approx(expected, abs=1e-12)
+
+
+def test_matthews_correlation_is_zero_where_all_cases_are_called_alike():
+    assert matthews_correlation(confusion([0.1, 0.2], [0, 1], 0.5)) == 0.0
 
 
 def test_area_under_the_curve_counts_ties_one_half():
