@@ -45,15 +45,26 @@ from medsynth.statistics.paired import (
     paired_bootstrap,
 )
 from medsynth.statistics.precision_recall import average_precision
+from medsynth.statistics.screening import (
+    CONSEQUENCES,
+    LIKELIHOODS,
+    Screening,
+    consequences,
+    likelihood_ratios,
+    ratio_interval,
+    screening_at,
+)
 from medsynth.statistics.structure import edge_agreement, intensity_correlation, mutual_information
 from medsynth.statistics.thresholds import POLICIES, TARGET_SENSITIVITY, choose_threshold, selection_key
 from medsynth.statistics.weightings import FURTHER_METRICS, LESS_IS_BETTER
 
 __all__ = [
     "CALIBRATION_BINS",
+    "CONSEQUENCES",
     "FURTHER_METRICS",
     "INTERVALS",
     "LESS_IS_BETTER",
+    "LIKELIHOODS",
     "METRICS",
     "POLICIES",
     "TARGET_SENSITIVITY",
@@ -67,6 +78,7 @@ __all__ = [
     "KernelDistance",
     "McNemar",
     "RocCurve",
+    "Screening",
     "area_covariance",
     "average_precision",
     "bca_interval",
@@ -77,6 +89,7 @@ __all__ = [
     "choose_threshold",
     "cohen_kappa",
     "confusion",
+    "consequences",
     "decision_curve",
     "delong_test",
     "diagnostic_metrics",
@@ -89,6 +102,7 @@ __all__ = [
     "holm",
     "intensity_correlation",
     "kernel_distance",
+    "likelihood_ratios",
     "matthews_correlation",
     "mcnemar_test",
     "mutual_information",
@@ -97,8 +111,10 @@ __all__ = [
     "patient_draws",
     "percentile_interval",
     "rates",
+    "ratio_interval",
     "roc_auc",
     "roc_curve",
+    "screening_at",
     "selection_key",
     "weighted_roc_auc",
 ]

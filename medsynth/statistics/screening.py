@@ -37,11 +37,11 @@ class Screening:
     """False positive calls for one case found."""
 
 
-def screening(sensitivity: float, specificity: float, prevalence: float) -> Screening:
+def screening_at(sensitivity: float, specificity: float, prevalence: float) -> Screening:
     """Return `consequences` at one prevalence as plain numbers.
 
     Example:
-        >>> round(screening(0.9950, 0.9722, 0.09).ppv, 4)
+        >>> round(screening_at(0.9950, 0.9722, 0.09).ppv, 4)
         0.7797
     """
     found = consequences(sensitivity, specificity, prevalence)

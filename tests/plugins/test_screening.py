@@ -11,7 +11,7 @@ from medsynth.api import Predictions
 from medsynth.config import resolve
 from medsynth.errors import InputError
 from medsynth.statistics import patient_draws
-from medsynth.statistics.screening import likelihood_ratios, screening
+from medsynth.statistics.screening import likelihood_ratios, screening_at
 
 
 def predictions(true: int, false: int, *, cases: int = 40, per_patient: int = 1) -> Predictions:
@@ -34,7 +34,7 @@ def test_every_subject_gets_ratios_and_all_consequences_by_prevalence(judged):
     found = scores(judged({"synthetic": predictions(36, 4), "real-only": predictions(30, 8)}), resamples=100)
     assert len(found) == 2 * (3 + 5 * 5)
     for subject, rates in (("synthetic", (0.9, 0.9)), ("real-only", (0.75, 0.8))):
-        row = screening(*rates, 0.308)
+        row = screening_at(*rates, 0.308)
         assert found[subject, "ppv_at_30.8%"].value == pytest.approx(row.ppv)
         assert found[subject, "number_needed_at_30.8%"].value == pytest.approx(row.number_needed)
         ratios = likelihood_ratios(*rates)
@@ -49,7 +49,7 @@ def test_intervals_are_those_of_a_loop_over_resamples_of_patients(judged):
     for draw in np.concatenate(list(patient_draws(20, 150, seed=3))):
         rows = np.concatenate([np.flatnonzero(owner == patient) for patient in draw])
         rates = called[rows][positive[rows]].mean(), 1 - called[rows][~positive[rows]].mean()
-        values.append(screening(*rates, 0.05).ppv)
+        values.append(screening_at(*rates, 0.05).ppv)
     score = scores(judged({"synthetic": given}), prevalences=(0.05,), resamples=150)["synthetic", "ppv_at_5%"]
     assert (score.low, score.high) == pytest.approx(tuple(np.quantile(values, [0.025, 0.975])))
     assert score.n == 80
@@ -59,7 +59,7 @@ def test_the_interval_of_both_rates_together_is_narrower_than_their_worst_case(j
     given = predictions(30, 10)
     score = scores(judged({"synthetic": given}), prevalences=(0.3,))["synthetic", "ppv_at_30%"]
     ends = np.quantile(np.random.default_rng(0).binomial(40, 0.75, 100_000) / 40, [0.025, 0.975])
-    worst = [screening(end, end, 0.3).ppv for end in ends]
+    worst = [screening_at(end, end, 0.3).ppv for end in ends]
     assert worst[0] < score.low < score.value < score.high < worst[1]
 
 

@@ -14,7 +14,7 @@ from medsynth.statistics.screening import (
     likelihood_ratios,
     ratio_interval,
     score_name,
-    screening,
+    screening_at,
 )
 
 RATE = st.floats(0.01, 0.99)
@@ -30,7 +30,7 @@ RATE = st.floats(0.01, 0.99)
     ],
 )
 def test_it_reproduces_the_papers_table_7(prevalence, ppv, npv, positive, needed):
-    row = screening(0.9950, 0.9722, prevalence)
+    row = screening_at(0.9950, 0.9722, prevalence)
     assert 100 * row.ppv == pytest.approx(ppv, abs=0.006)
     assert 100 * row.npv == pytest.approx(npv, abs=0.006)
     assert 100 * row.screen_positive == pytest.approx(positive, abs=0.006)
@@ -46,7 +46,7 @@ def test_it_agrees_with_counting_a_million_persons(sensitivity, specificity, pre
     diseased, healthy = 1e6 * prevalence, 1e6 * (1 - prevalence)
     tp, fp = sensitivity * diseased, healthy - specificity * healthy
     fn, tn = diseased - tp, healthy - fp
-    found = screening(sensitivity, specificity, prevalence)
+    found = screening_at(sensitivity, specificity, prevalence)
     assert found.ppv == pytest.approx(tp / (tp + fp))
     assert found.npv == pytest.approx(tn / (tn + fn))
     assert found.screen_positive == pytest.approx((tp + fp) / 1e6)
@@ -56,7 +56,7 @@ def test_it_agrees_with_counting_a_million_persons(sensitivity, specificity, pre
 
 @given(RATE, RATE, RATE)
 def test_likelihood_ratios_turn_the_odds_before_a_call_into_those_after_it(sensitivity, specificity, prevalence):
-    after = screening(sensitivity, specificity, prevalence)
+    after = screening_at(sensitivity, specificity, prevalence)
     ratios = likelihood_ratios(sensitivity, specificity)
     before = prevalence / (1 - prevalence)
     assert before * ratios["positive_likelihood_ratio"] == pytest.approx(after.ppv / (1 - after.ppv))
@@ -72,7 +72,7 @@ def test_resamples_are_carried_through_one_by_one():
     assert set(at_once) == set(CONSEQUENCES)
     for row in range(7):
         for column, prevalence in enumerate((0.01, 0.3)):
-            alone = screening(true[row], cleared[row], prevalence)
+            alone = screening_at(true[row], cleared[row], prevalence)
             assert [at_once[name][row, column] for name in CONSEQUENCES] == [getattr(alone, n) for n in CONSEQUENCES]
 
 
@@ -80,14 +80,14 @@ def test_a_test_without_false_positives_has_an_infinite_likelihood_ratio():
     found = likelihood_ratios(0.9, 1.0)
     assert set(found) == set(LIKELIHOODS)
     assert found["positive_likelihood_ratio"] == found["diagnostic_odds_ratio"] == np.inf
-    assert screening(0.9, 1.0, 0.1).false_per_true == 0.0
+    assert screening_at(0.9, 1.0, 0.1).false_per_true == 0.0
 
 
 def test_nothing_divided_by_nothing_is_not_a_number():
     assert np.isnan(likelihood_ratios(0.0, 1.0)["positive_likelihood_ratio"])
-    assert np.isnan(screening(0.0, 1.0, 0.1).ppv)
-    assert np.isnan(screening(1.0, 0.0, 0.1).npv)
-    assert screening(0.0, 1.0, 0.1).number_needed == np.inf
+    assert np.isnan(screening_at(0.0, 1.0, 0.1).ppv)
+    assert np.isnan(screening_at(1.0, 0.0, 0.1).npv)
+    assert screening_at(0.0, 1.0, 0.1).number_needed == np.inf
 
 
 def test_an_interval_of_ratios_may_end_at_infinity():
