@@ -23,7 +23,7 @@ from medsynth.bundle.audit.weights import audit_npy, audit_onnx, audit_safetenso
 
 _RAW = re.compile(r"([^/]+/)?(data|tensors|constants|xl_model_weights|weights|extra/xl_model_weights)/\d+")
 _TORCHSCRIPT_CODE = re.compile(r"([^/]+/)?code/.*\.py")
-_HEAD = 512
+_HEAD = 1 << 14
 _NESTING = 3
 
 
@@ -32,8 +32,8 @@ class Contents:
     """What the files of a bundle hold; configs are kept to be judged together."""
 
     configs: dict[str, Config] = field(default_factory=dict)
-    files: int = 0
-    bytes: int = 0
+    unpacked_files: int = 0
+    unpacked_bytes: int = 0
 
     def look(self, member: Member, page: Page, depth: int = 0) -> None:
         """Write findings about one file."""
@@ -46,7 +46,7 @@ class Contents:
             page.refuse("file", member.path, f"cannot be read: {type(error).__name__}: {str(error)[:80]}")
 
     def _kind(self, member: Member, stream: BinaryIO, head: bytes, page: Page, depth: int) -> None:
-        name, content = named(member.path), found(head)
+        name, content = named(member.path), found(head, whole=len(head) == member.size)
         if content is None and member.size > 22 and _ends_as_zip(stream, member.size):
             content = Kind.ARCHIVE
         if content is not None and is_disguise(name, content):
@@ -101,10 +101,14 @@ class Contents:
                 # torch reads these as bare numbers.
                 if weights and _RAW.fullmatch(inner.path):
                     continue
-                self.files += 1
-                self.bytes += inner.size
-                if self.files > LIMITS.files or self.bytes > LIMITS.archived:
-                    page.refuse("size", f"{self.files} members, {self.bytes} bytes", "more than the audit looks at")
+                self.unpacked_files += 1
+                self.unpacked_bytes += inner.size
+                if self.unpacked_files > LIMITS.files or self.unpacked_bytes > LIMITS.archived:
+                    page.refuse(
+                        "size",
+                        f"{self.unpacked_files} members, {self.unpacked_bytes} bytes",
+                        "more than the audit looks at",
+                    )
                     return
                 self._inner(inner, page.inside(inner.path), member, depth)
 
@@ -154,7 +158,7 @@ def _gzip(stream: BinaryIO, page: Page) -> None:
                 page.refuse("size", f"{unpacked} bytes in {taken}", "unpacks to too much")
                 return
             piece = decoder.decompress(decoder.unconsumed_tail, 16 * MEBIBYTE)
-    if (kind := found(first)) is not None:
+    if (kind := found(first, whole=len(first) < _HEAD)) is not None:
         page.refuse("disguise", page.file, f"unpacks to a {kind.value}")
     else:
         page.allow("archive", "packed data")

@@ -45,7 +45,6 @@ _MAGIC = (
     (b"\x28\xb5\x2f\xfd", Kind.PACKED),
     (b"\x89HDF\r\n", Kind.HDF),
 )
-_IMAGES = (b"\x89PNG", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"BM", b"GIF8", b"%PDF")
 _SUFFIXES = {
     Kind.CONFIG: ".json .yaml .yml",
     Kind.CODE: ".py .pyw .pyi .pyx .ipynb .sh .bash .zsh .bat .cmd .ps1 .js .mjs .vbs .rb .pl .lua .jar .c .cc .cpp .cu"
@@ -87,16 +86,14 @@ def named(path: str) -> Kind:
     return _NAMES.get(posixpath.splitext(name)[0]) or _BY_SUFFIX.get(posixpath.splitext(name)[1], Kind.OTHER)
 
 
-def found(head: bytes) -> Kind | None:
+def found(head: bytes, *, whole: bool) -> Kind | None:
     """Return what a file is by its first bytes; None if they are none of the kinds that run or unpack."""
-    if head.startswith(_IMAGES):
-        return None
     for magic, kind in _MAGIC:
         if head.startswith(magic):
             return kind
     if head[257:262] == b"ustar":
         return Kind.PACKED
-    return Kind.PICKLE if looks_like_pickle(head) else None
+    return Kind.PICKLE if looks_like_pickle(head, whole=whole) else None
 
 
 def is_disguise(name: Kind, content: Kind) -> bool:

@@ -17,6 +17,9 @@ from medsynth.bundle.audit.wordlists import words
 
 _TENSORS = words("tensor pickles")
 _TORCH_PICKLES = 5
+_LONG = 100
+_DOTTED = re.compile(r"[A-Za-z_][\w.]* [A-Za-z_][\w.]*")
+_CALLS = frozenset({"REDUCE", "INST", "OBJ", "BUILD", "NEWOBJ", "NEWOBJ_EX"})
 _CLASSES = frozenset({"torch", "monai", "numpy", "collections", "datetime", "pathlib", "ignite"})
 _STORAGE = re.compile(
     r"(Double|Float|Half|Long|Int|Short|Char|Byte|Bool|BFloat16|Complex(Double|Float)|Untyped)Storage"
@@ -75,7 +78,8 @@ def _judge(name: str, page: Page) -> None:
 
 def harmless(name: str) -> bool:
     """Return whether a pickled name belongs to plain tensors."""
-    if name in _TENSORS:
+    # TorchScript's own types, which no Python module defines.
+    if name in _TENSORS or name.startswith("__torch__."):
         return True
     package, _, last = name.rpartition(".")
     if package == "torch":
@@ -115,14 +119,29 @@ def _names(stream: BinaryIO, start: int) -> Iterator[tuple[str, int]]:
     yield "", stream.tell()
 
 
-def looks_like_pickle(head: bytes) -> bool:
-    """Return whether the first bytes are a pickle's: a protocol mark, or the beginning of an old text pickle."""
+def looks_like_pickle(head: bytes, *, whole: bool) -> bool:
+    """Return whether the first bytes of a file are a pickle's, whatever the file is named.
+
+    Newer pickles begin with a protocol mark. Older ones are known by what they do before anything breaks: name a
+    global and call it, or go on as instructions up to the end of what was read.
+
+    Args:
+        head: first bytes.
+        whole: whether this is the whole file.
+    """
     if head[:1] == b"\x80" and len(head) > 1 and head[1] <= 5:
         return True
-    return head[:1] in (b"c", b"(", b"i") and _old_pickle(head)
-
-
-def _old_pickle(head: bytes) -> bool:
-    lines = head.split(b"\n", 2)
-    first = lines[0].lstrip(b"(dl0123456789p")
-    return len(lines) > 2 and first[:1] in (b"c", b"i") and first[1:].replace(b".", b"").replace(b"_", b"").isalnum()
+    stream = io.BytesIO(head)
+    named, count = False, 0
+    try:
+        for opcode, argument, _ in pickletools.genops(stream):
+            count += 1
+            if (
+                opcode.name in ("GLOBAL", "INST") and _DOTTED.fullmatch(str(argument))
+            ) or opcode.name == "STACK_GLOBAL":
+                named += 1
+            if named and opcode.name in _CALLS:
+                return True
+    except Exception:  # whatever a file that is no pickle makes it meet
+        return not whole and count > _LONG and stream.tell() == len(head)
+    return named

@@ -40,23 +40,32 @@ def audit_torchscript(data: bytes, page: Page) -> None:
 
 def _strange(tree: ast.Module) -> Iterator[tuple[str, bool]]:
     """Yield dotted names that are called and not in the lists, and whether they are refused."""
-    for node in ast.walk(tree):
+    nodes = list(ast.walk(tree))
+    # Long names are bound to short ones first: _0 = __torch__.torch.nn.functional.interpolate
+    bound: dict[str, set[str]] = {}
+    for node in nodes:
+        if isinstance(node, ast.Assign) and len(node.targets) == 1 and (value := _dotted(node.value)):
+            bound.setdefault(_dotted(node.targets[0]), set()).add(value)
+    for node in nodes:
         if isinstance(node, ast.Import | ast.ImportFrom) and not _own_import(node):
             yield ast.unparse(node), False
-        if not isinstance(node, ast.Call):
-            continue
-        name = _dotted(node.func)
-        root, _, rest = name.partition(".")
-        last = name.rpartition(".")[2]
-        if root == "torch" or name.startswith("ops.aten."):
-            rest = rest.removeprefix("aten.").removeprefix("nn.functional.")
-            if rest not in _OPERATORS:
-                yield name, last in _REFUSED
-        elif root == "ops":
-            if not name.startswith("ops.prim.") or last not in _PRIMITIVES:
-                yield name, last in _REFUSED
-        elif root not in ("__torch__", "", "self") and "." not in name and name not in _LANGUAGE:
-            yield name, last in _REFUSED
+        elif isinstance(node, ast.Call) and not isinstance(node.func, ast.Name | ast.Attribute):
+            yield ast.unparse(node.func), False
+        elif isinstance(node, ast.Call):
+            name = _dotted(node.func)
+            for meaning in sorted(bound.get(name, {name})):
+                if not _known(meaning):
+                    yield meaning, meaning.rpartition(".")[2] in _REFUSED
+
+
+def _known(name: str) -> bool:
+    root, _, rest = name.partition(".")
+    if root == "torch" or name.startswith("ops.aten."):
+        return rest.removeprefix("aten.").removeprefix("nn.functional.") in _OPERATORS
+    if root == "ops":
+        return name.startswith("ops.prim.") and name.rpartition(".")[2] in _PRIMITIVES
+    # The rest are methods of values, functions of the program itself, and those of the language.
+    return root in ("__torch__", "", "self") or "." in name or name in _LANGUAGE
 
 
 def _own_import(node: ast.Import | ast.ImportFrom) -> bool:
