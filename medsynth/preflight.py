@@ -19,7 +19,7 @@ UNKNOWN_NETWORKS = 400_000_000
 
 
 def check_plan(plan: Plan, registry: Registry, folder: Path) -> None:
-    """Refuse unusable images, images that the plugins cannot take, and too little disk.
+    """Refuse unusable images, images that the plugins cannot take, unusable evaluators, and too little disk.
 
     Raises:
         InputError: with the field or file, its value and the next step.
@@ -27,8 +27,9 @@ def check_plan(plan: Plan, registry: Registry, folder: Path) -> None:
     specs = [registry.load("generator", plan.generator), registry.load("classifier", plan.classifier)]
     for spec in specs:
         _check_assumptions(plan, spec)
-    for name in plan.evaluators:
-        registry.load("evaluator", name)
+    for name, config in plan.evaluators.items():
+        # Created now, an evaluator that reads a file refuses it before hours of training, not after.
+        registry.create(registry.load("evaluator", name), config)
     records, _, _ = inspect(plan.data, plan.data.seed)
     check_disk(folder, needed_bytes(plan, registry, records))
 

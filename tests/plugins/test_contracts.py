@@ -78,6 +78,10 @@ class TestImageQuality(PluginContract):
     kind, name = "evaluator", "image-quality"
 
 
+class TestReaders(PluginContract):
+    kind, name = "evaluator", "readers"
+
+
 class TestScreening(PluginContract):
     kind, name = "evaluator", "screening"
 

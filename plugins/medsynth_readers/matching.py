@@ -1,0 +1,44 @@
+"""Which test image a reader's case is."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from medsynth.data.problems import some
+from medsynth.errors import InputError
+
+
+def match(cases: Sequence[str], names: Sequence[str]) -> dict[str, int]:
+    """Return each case's position in `names`.
+
+    A case is an image's name or path, of which leading folders may be missing or too many.
+
+    Raises:
+        InputError: a case fits no name, or several; two cases fit the same name.
+    """
+    whole = {name: index for index, name in enumerate(names)}
+    tails: dict[str, set[int]] = {}
+    for index, name in enumerate(names):
+        for tail in _tails(name):
+            tails.setdefault(tail, set()).add(index)
+    found, wrong = {}, []
+    for case in cases:
+        fitting = tails.get(case) or {whole[tail] for tail in _tails(case) if tail in whole}
+        if len(fitting) == 1:
+            found[case] = next(iter(fitting))
+        else:
+            wrong.append(case)
+    if wrong:
+        raise InputError(
+            f"readers decided on {len(wrong)} cases that fit no test image, or several: {some(wrong)}",
+            hint=f"Cases are images of the test split as predictions-*.csv lists them, e.g. {some(names, 1)}.",
+        )
+    if len(set(found.values())) < len(found):
+        twice = sorted(case for case in found if sum(found[case] == other for other in found.values()) > 1)
+        raise InputError(f"several cases fit the same test image: {some(twice)}")
+    return found
+
+
+def _tails(path: str) -> list[str]:
+    parts = path.replace("\\", "/").split("/")
+    return ["/".join(parts[start:]) for start in range(len(parts))]

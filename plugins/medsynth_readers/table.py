@@ -1,0 +1,138 @@
+"""The CSV of readers' decisions, read with its problems together."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+from medsynth.config import nearest
+from medsynth.data.problems import some
+from medsynth.errors import InputError
+
+NEEDED = ("reader", "case", "decision")
+OPTIONAL = ("group", "confidence")
+DECISIONS = {"1": 1, "positive": 1, "0": 0, "negative": 0}
+EXAMPLE = "phantom"
+"""Stands for the example that comes with this package."""
+
+
+@dataclass(frozen=True)
+class Reader:
+    """One reader's decisions.
+
+    Args:
+        name: as in the table.
+        group: e.g. ``junior``; empty if the table has none.
+        decisions: by case, 1 positive, 0 negative.
+        confidences: by case, higher = more likely positive, on any scale; empty if not given.
+    """
+
+    name: str
+    group: str
+    decisions: Mapping[str, int]
+    confidences: Mapping[str, float]
+
+
+def read_readers(path: str) -> list[Reader]:
+    """Read a CSV with the columns reader, case, decision and optionally group and confidence, in any order.
+
+    Args:
+        path: of the file, or `EXAMPLE`.
+
+    Raises:
+        InputError: names the file and its lines that cannot be used.
+    """
+    if not path:
+        raise InputError(
+            "evaluators.readers.path is empty",
+            hint="Give a CSV of readers' decisions, e.g. --set evaluators.readers.path=readers.csv.",
+        )
+    text = _text(path)
+    reader = csv.DictReader(io.StringIO(text, newline=""), skipinitialspace=True)
+    reader.fieldnames = [name.strip().lower() for name in reader.fieldnames or ()]
+    for name in NEEDED:
+        if name not in reader.fieldnames:
+            raise InputError(f"{path} has no column {name!r}", hint=nearest(name, reader.fieldnames))
+    known = (*NEEDED, *OPTIONAL)
+    rows = [(reader.line_num, {name: (row.get(name) or "").strip() for name in known}) for row in reader]
+    _refuse(path, _row_problems(rows) or _table_problems(rows))
+    if not rows:
+        raise InputError(f"{path} has no rows")
+    return [_reader(name, [row for _, row in rows if row["reader"] == name]) for name in _readers(rows)]
+
+
+def _text(path: str) -> str:
+    if path == EXAMPLE:
+        return (resources.files("medsynth_readers") / "simulated-phantom-quick.csv").read_text(encoding="utf-8")
+    try:
+        return Path(path).read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"evaluators.readers.path = {path!r} cannot be read: {error}",
+            hint="A relative path starts at the working directory.",
+        ) from None
+
+
+Rows = Sequence[tuple[int, Mapping[str, str]]]
+
+
+def _readers(rows: Rows) -> list[str]:
+    return list(dict.fromkeys(row["reader"] for _, row in rows))
+
+
+def _reader(name: str, rows: Sequence[Mapping[str, str]]) -> Reader:
+    return Reader(
+        name=name,
+        group=rows[0]["group"],
+        decisions={row["case"]: DECISIONS[row["decision"].lower()] for row in rows},
+        confidences={row["case"]: float(row["confidence"]) for row in rows if row["confidence"]},
+    )
+
+
+def _row_problems(rows: Rows) -> list[str]:
+    problems = []
+    for line, row in rows:
+        problems += [f"line {line}: {name} is empty" for name in ("reader", "case") if not row[name]]
+        if row["decision"].lower() not in DECISIONS:
+            problems.append(f"line {line}: decision {row['decision']!r} is none of {', '.join(DECISIONS)}")
+        if row["confidence"] and not _finite(row["confidence"]):
+            problems.append(f"line {line}: confidence {row['confidence']!r} is no number")
+    return problems
+
+
+def _table_problems(rows: Rows) -> list[str]:
+    problems = []
+    first: dict[tuple[str, str], int] = {}
+    for line, row in rows:
+        before = first.setdefault((row["reader"], row["case"]), line)
+        if before != line:
+            problems.append(f"line {line}: reader {row['reader']!r} already decided on {row['case']} in line {before}")
+    for name in _readers(rows):
+        own = [row for _, row in rows if row["reader"] == name]
+        groups = sorted({row["group"] for row in own})
+        if len(groups) > 1:
+            problems.append(f"reader {name!r} is in several groups: {', '.join(map(repr, groups))}")
+        rated = sum(bool(row["confidence"]) for row in own)
+        if 0 < rated < len(own):
+            problems.append(f"reader {name!r} gives a confidence for {rated} of {len(own)} cases; give all or none")
+    return problems
+
+
+def _finite(text: str) -> bool:
+    try:
+        return math.isfinite(float(text))
+    except ValueError:
+        return False
+
+
+def _refuse(path: str, problems: Sequence[str]) -> None:
+    if problems:
+        raise InputError(
+            f"{path} cannot be used: {some(problems)}",
+            hint="Each line is one reader's decision on one case: reader,group,case,decision,confidence.",
+        )
