@@ -136,11 +136,10 @@ def looks_like_pickle(head: bytes, *, whole: bool) -> bool:
     try:
         for opcode, argument, _ in pickletools.genops(stream):
             count += 1
-            if (
-                opcode.name in ("GLOBAL", "INST") and _DOTTED.fullmatch(str(argument))
-            ) or opcode.name == "STACK_GLOBAL":
-                named += 1
-            if named and opcode.name in _CALLS:
+            kind = opcode.name
+            if kind == "STACK_GLOBAL" or (kind in ("GLOBAL", "INST") and _DOTTED.fullmatch(str(argument))):
+                named = True
+            if named and kind in _CALLS:
                 return True
     except Exception:  # whatever a file that is no pickle makes it meet
         return not whole and count > _LONG and stream.tell() == len(head)

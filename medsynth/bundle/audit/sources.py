@@ -133,7 +133,7 @@ def archive_members(archive: zipfile.ZipFile, page: Callable[[str], Page]) -> It
         if info.filename in names:
             here.refuse("name", info.filename, "appears twice in the archive; readers differ in which one they take")
         names.add(info.filename)
-        if not info.is_dir() and _readable(info, here):
+        if not info.filename.endswith("/") and _readable(info, here):
             yield Member(info.filename, info.file_size, _opener(archive, info))
 
 

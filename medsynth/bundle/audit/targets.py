@@ -127,7 +127,9 @@ def _hostile(path: str, parts: list[str]) -> str:
 
 def _smuggled(parts: list[str]) -> str:
     """Return the module of the standard library that a path reaches inside another package, such as torch.x.os."""
-    return next((part for part in parts[1:] if part in _HIDDEN_MODULES), "")
+    # A package of MONAI with the name of a module of the standard library.
+    inner = parts[3:] if parts[:3] == ["monai", "transforms", "io"] else parts[1:]
+    return next((part for part in inner if part in _HIDDEN_MODULES), "")
 
 
 def _monai(parts: list[str]) -> Judgement:
