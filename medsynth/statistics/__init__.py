@@ -34,7 +34,14 @@ from medsynth.statistics.diagnostic import (
     weighted_roc_auc,
 )
 from medsynth.statistics.distances import KernelDistance, frechet_distance, kernel_distance
+from medsynth.statistics.frechet import (
+    distance_to_memory,
+    extrapolated_frechet_distance,
+    memorization_informed_distance,
+)
 from medsynth.statistics.intervals import INTERVALS, IntervalKind, bca_interval, percentile_interval
+from medsynth.statistics.manifolds import Overlap, neighbor_radii, overlap
+from medsynth.statistics.neighbors import Nearness, distance_ratio, nearest
 from medsynth.statistics.paired import (
     Difference,
     McNemar,
@@ -77,6 +84,8 @@ __all__ = [
     "IntervalKind",
     "KernelDistance",
     "McNemar",
+    "Nearness",
+    "Overlap",
     "RocCurve",
     "Screening",
     "area_covariance",
@@ -94,8 +103,11 @@ __all__ = [
     "delong_test",
     "diagnostic_metrics",
     "differences",
+    "distance_ratio",
+    "distance_to_memory",
     "edge_agreement",
     "expected_calibration_error",
+    "extrapolated_frechet_distance",
     "fit_temperature",
     "fleiss_kappa",
     "frechet_distance",
@@ -105,8 +117,12 @@ __all__ = [
     "likelihood_ratios",
     "matthews_correlation",
     "mcnemar_test",
+    "memorization_informed_distance",
     "mutual_information",
+    "nearest",
+    "neighbor_radii",
     "net_benefit",
+    "overlap",
     "paired_bootstrap",
     "patient_draws",
     "percentile_interval",
