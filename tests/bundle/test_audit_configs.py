@@ -212,3 +212,19 @@ def test_without_a_yaml_reader_a_yaml_config_needs_trust(audited, monkeypatch):
     audit = audited({**files(), "configs/sample.yaml": b"a: 1"})
     assert audit.verdict is Verdict.TRUST
     assert "pip install pyyaml" in audit.objections[0].reason
+
+
+TANGLES = {
+    "chain": {f"k{i}": {"_target_": f"@k{i + 1}::_target_"} for i in range(2000)},
+    "relative chain": {f"k{i}": [{"_target_": f"@::k{i + 1}"}] for i in range(2000)},
+    "fan": {**{f"k{i}": ["UNet"] * 50 for i in range(500)}, "s": [{"_target_": f"@::k{i}::0"} for i in range(1500)]},
+    "circle": {"a": {"_target_": "@b"}, "b": "@c", "c": "@b"},
+    "references": {"a": "$" + "+".join(["@a"] * 30_000)},
+    "sum": {"a": "$" + "1+" * 20_000 + "1"},
+}
+
+
+@pytest.mark.parametrize("name", TANGLES)
+def test_references_that_go_on_and_on_are_refused_instead_of_followed(audited, name):
+    contents = {**files(), "configs/sample.json": json.dumps(TANGLES[name]).encode()}
+    assert audited(contents).verdict is Verdict.REFUSED

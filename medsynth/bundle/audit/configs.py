@@ -6,6 +6,7 @@ import posixpath
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from medsynth.bundle.audit.expressions import (
     UNPICKLES,
@@ -62,6 +63,7 @@ class Configs:
     own: frozenset[str]
     names: Names = field(init=False)
     left: int = LIMITS.nodes
+    lookups: int = LIMITS.lookups
 
     def __post_init__(self) -> None:
         aliases: dict[str, set[str]] = {"monai": {"monai"}, "torch": {"torch"}, "np": {"numpy"}, "numpy": {"numpy"}}
@@ -191,7 +193,7 @@ class Configs:
         found: dict[object, None] = {}
         seen: set[str] = set()
         waiting = [node]
-        while waiting:
+        while waiting and len(seen) < LIMITS.depth:
             value = waiting.pop().value
             if isinstance(value, str) and value in seen:
                 continue
@@ -201,7 +203,8 @@ class Configs:
             if not there or str(value).startswith("$"):
                 found[value if isinstance(value, str) else None] = None
             waiting += there
-        return list(found) or [node.value]
+        # Too many steps lead nowhere.
+        return [*found, *(node.value for node in waiting[:1])] or [node.value]
 
     def _follow(self, text: str) -> list[Node]:
         """Return what a text stands for, if it is a macro, a reference, or an expression that is only a reference."""
@@ -209,11 +212,34 @@ class Configs:
         if text.startswith("%"):
             path, ids = _split_macro(text)
             included = self._file(path) if path else None
-            return _lookup([included.tree] if included else [] if path else trees, ids)
+            return self._lookup([included.tree] if included else [] if path else trees, ids)
         ids = "".join(references(text)[:1])
         if ids and (text.startswith("@") or _ONLY_REFERENCE.fullmatch(text)):
-            return _lookup(trees, ids)
+            return self._lookup(trees, ids)
         return []
+
+    def _lookup(self, trees: list[Node], path: str) -> list[Node]:
+        """Return the nodes with an id; a relative one is searched at every level."""
+        first, *steps = path.strip(":").split("::")
+        if path.startswith("::"):
+            nodes = self._anywhere.get(first, [])
+        else:
+            nodes = [inner for tree in trees for inner in tree.named(first)]
+        for step in steps:
+            self.lookups -= len(nodes)
+            nodes = [inner for node in nodes for inner in node.named(step)] if self.lookups > 0 else []
+        self.lookups -= len(nodes) + 1
+        return nodes if self.lookups > 0 else []
+
+    @cached_property
+    def _anywhere(self) -> dict[str, list[Node]]:
+        """Values by key, of all configs."""
+        found: dict[str, list[Node]] = {}
+        for config in self.configs.values():
+            for node in _below(config.tree):
+                for key, inner in node.children():
+                    found.setdefault(key.lstrip("+"), []).append(inner)
+        return found
 
 
 def _split_macro(text: str) -> tuple[str, str]:
@@ -221,14 +247,6 @@ def _split_macro(text: str) -> tuple[str, str]:
     body = text[1:].replace("#", "::")
     match = _MACRO.match(body)
     return (match[1], body[match.end() :]) if match else ("", body)
-
-
-def _lookup(trees: list[Node], path: str) -> list[Node]:
-    """Return the nodes with an id; a relative one is searched at every level."""
-    nodes = [node for tree in trees for node in _below(tree)] if path.startswith("::") else trees
-    for step in path.strip(":").split("::"):
-        nodes = [inner for node in nodes for key, inner in node.children() if key.lstrip("+") == step]
-    return nodes
 
 
 def _below(tree: Node) -> Iterator[Node]:

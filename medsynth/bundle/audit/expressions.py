@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from medsynth.bundle.audit.findings import Verdict
+from medsynth.bundle.audit.limits import LIMITS
 from medsynth.bundle.audit.names import disguise, is_address, looks_like_path_outside
 from medsynth.bundle.audit.targets import (
     OK,
@@ -44,10 +45,7 @@ class Remark:
 
 def normalized(text: str) -> str:
     """Return an expression as MONAI evaluates it: references become items of a mapping, even inside quotes."""
-    value = text[1:].replace("#", "::")
-    for reference in sorted(_REFERENCE.findall(value), key=len, reverse=True):
-        value = value.replace(reference, f"{_REFERENCES}['{reference[1:]}']")
-    return value
+    return _REFERENCE.sub(lambda match: f"{_REFERENCES}['{match[0][1:]}']", text[1:].replace("#", "::"))
 
 
 def references(text: str) -> list[str]:
@@ -70,6 +68,8 @@ def imported(text: str) -> tuple[str, str, str] | None:
 
 
 def _parse(text: str) -> ast.Module | None:
+    if len(text) > LIMITS.expression:
+        return None
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -80,6 +80,8 @@ def _parse(text: str) -> ast.Module | None:
 
 def judge_expression(text: str, names: Names) -> list[Remark]:
     """Return remarks on everything in an expression that is not plainly harmless; none if all of it is."""
+    if len(text) > LIMITS.expression:
+        return [Remark(text, Judgement(Verdict.REFUSED, "is longer than any expression needs"))]
     if reason := disguise(text.replace("\n", " ").replace("\t", " ")):
         return [Remark(text, Judgement(Verdict.REFUSED, reason))]
     tree = _parse(text)
@@ -118,18 +120,14 @@ def builds_text(text: str) -> bool:
     if tree is None:
         return True
     parts = list(ast.walk(tree))
-    kinds = (ast.JoinedStr, ast.BinOp)
-    return any(isinstance(node, kinds) or _is_text(node) for node in parts if not _is_index(node, parts))
+    indices = {id(part.slice) for part in parts if isinstance(part, ast.Subscript) and isinstance(part.value, ast.Name)}
+    return any(
+        isinstance(node, ast.JoinedStr | ast.BinOp) or _is_text(node) for node in parts if id(node) not in indices
+    )
 
 
 def _is_text(node: ast.AST) -> bool:
     return isinstance(node, ast.Constant) and isinstance(node.value, str | bytes)
-
-
-def _is_index(node: ast.AST, parts: list[ast.AST]) -> bool:
-    return any(
-        isinstance(part, ast.Subscript) and part.slice is node and isinstance(part.value, ast.Name) for part in parts
-    )
 
 
 class _Grammar:

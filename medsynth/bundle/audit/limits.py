@@ -20,6 +20,8 @@ class Limits:
         yaml: one YAML file, whose reader is slow.
         unpacked: one member of an archive, which is read into memory.
         pickle: what is read of a pickle; weights keep their tensors outside or behind.
+        expression: characters of one expression.
+        lookups: values that are searched for references of one bundle.
         ratio: unpacked to packed, for members above 1 MiB.
         depth: levels of nesting of a config, or of archives.
         nodes: values of a config after macros and aliases are written out.
@@ -34,6 +36,8 @@ class Limits:
     yaml: int = MEBIBYTE // 4
     unpacked: int = 1024 * MEBIBYTE
     pickle: int = 4 * MEBIBYTE
+    expression: int = 10_000
+    lookups: int = 500_000
     ratio: int = 200
     depth: int = 48
     nodes: int = 100_000

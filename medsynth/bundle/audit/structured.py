@@ -39,6 +39,14 @@ class Node:
             yield from ((str(position), node) for position, node in enumerate(self.value))
         yield from self.shadowed
 
+    def named(self, step: str) -> Iterator[Node]:
+        """Yield the values that one step of an id may mean: of a key, of a key to be merged, or of a position."""
+        if isinstance(self.value, Mapping):
+            yield from (self.value[key] for key in (step, f"+{step}") if key in self.value)
+        elif isinstance(self.value, list) and step.isdecimal() and len(step) < 9 and int(step) < len(self.value):
+            yield self.value[int(step)]
+        yield from (node for key, node in self.shadowed if key == step)
+
     def text(self, key: str) -> str | None:
         """Return the text at `key`, if this is a mapping that has one."""
         node = self.value.get(key) if isinstance(self.value, Mapping) else None
