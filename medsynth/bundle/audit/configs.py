@@ -2,24 +2,17 @@
 
 from __future__ import annotations
 
-import posixpath
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
 
-from medsynth.bundle.audit.expressions import (
-    UNPICKLES,
-    builds_text,
-    imported,
-    judge_expression,
-    references,
-    unsafe_switch,
-)
+from medsynth.bundle.audit.expression_texts import builds_text, imported
+from medsynth.bundle.audit.expressions import UNPICKLES, judge_expression, unsafe_switch
 from medsynth.bundle.audit.findings import Verdict, shown
 from medsynth.bundle.audit.ledger import Page
 from medsynth.bundle.audit.limits import LIMITS
 from medsynth.bundle.audit.names import disguise, is_address, looks_like_path_outside, outside
+from medsynth.bundle.audit.references import Config, References, split_macro, texts
 from medsynth.bundle.audit.structured import Node
 from medsynth.bundle.audit.targets import Names, judge_target
 
@@ -32,22 +25,6 @@ _LOCATED = ("reader", "writer", "merger_cls", "backbone", "workflow_type", "work
 _DOWNLOADING = ("url", "pretrained_url", "model_url", "huggingface_url", "repo_id", "hf_repo", "filepath_or_url")
 _PRETRAINED = re.compile(r"(EfficientNetBN(Features)?|PerceptualLoss|TorchVision\w*)$")
 _PROSE = ("_desc_", "description", "desc", "comment")
-_MACRO = re.compile(r"(?s)(.*\.(?:json|yaml|yml))(?:::|$)", re.IGNORECASE)
-_ONLY_REFERENCE = re.compile(r"\$[\s(]*@[\w:#]+[\s)]*")
-
-
-@dataclass(frozen=True)
-class Config:
-    """One config: its tree and where its findings go."""
-
-    path: str
-    tree: Node
-    page: Page
-
-    @property
-    def is_prose(self) -> bool:
-        """Whether addresses in it are read by people: MONAI fetches none of metadata.json's but the schema's."""
-        return posixpath.basename(self.path) in ("metadata.json", "medsynth.json")
 
 
 @dataclass
@@ -62,18 +39,19 @@ class Configs:
     configs: Mapping[str, Config]
     own: frozenset[str]
     names: Names = field(init=False)
+    references: References = field(init=False)
     left: int = LIMITS.nodes
-    lookups: int = LIMITS.lookups
 
     def __post_init__(self) -> None:
         aliases: dict[str, set[str]] = {"monai": {"monai"}, "torch": {"torch"}, "np": {"numpy"}, "numpy": {"numpy"}}
         for config in self.configs.values():
-            for text in _texts(config.tree):
+            for text in texts(config.tree):
                 if text.startswith("$") and "import" in text and (found := imported(text)) is not None:
                     module, name, alias = found
                     # `import a.b` binds `a`; MONAI binds the whole dotted text, which no expression can name.
                     aliases.setdefault(alias, set()).add(".".join(filter(None, (module, name))))
         self.names = Names(self.own, aliases)
+        self.references = References(self.configs)
 
     def judge(self) -> None:
         """Write findings about every config."""
@@ -130,17 +108,13 @@ class Configs:
             page.write(remark.judgement.verdict, kind, text, reason, where)
 
     def _macro(self, page: Page, text: str, where: str) -> None:
-        path, _ = _split_macro(text)
+        path, _ = split_macro(text)
         if reason := disguise(text) or outside(path) or ("is an address" if is_address(path) else ""):
             page.refuse("macro", text, reason, where)
-        elif path and self._file(path) is None:
+        elif path and self.references.file(path) is None:
             page.trust("macro", text, "includes a file that is not in the bundle or cannot be read", where)
         else:
             page.allow("macro", text, where)
-
-    def _file(self, path: str) -> Config | None:
-        plain = posixpath.normpath(path)
-        return next((c for name, c in self.configs.items() if name == plain or name.endswith(f"/{plain}")), None)
 
     def _component(self, config: Config, node: Node, where: str) -> None:
         """Judge a target and the arguments that are targets too."""
@@ -164,7 +138,7 @@ class Configs:
 
     def _target(self, config: Config, kind: str, node: Node, where: str) -> None:
         """Judge everything that a target may stand for once references and macros are followed."""
-        for meaning in self._meanings(node):
+        for meaning in self.references.meanings(node):
             verdict, reason = self._meant(meaning)
             if verdict is not Verdict.ALLOWED and meaning != node.value:
                 reason = f"stands for {shown(meaning)!r}, which {reason}"
@@ -187,79 +161,3 @@ class Configs:
         for item in items:
             if isinstance(item.value, str) and not item.value.startswith("$") and item.value != "":
                 self._target(config, "target", item, where)
-
-    def _meanings(self, node: Node) -> list[object]:
-        """Return the values at the end of references and macros; those that lead nowhere stand for themselves."""
-        found: dict[object, None] = {}
-        seen: set[str] = set()
-        waiting = [node]
-        while waiting and len(seen) < LIMITS.depth:
-            value = waiting.pop().value
-            if isinstance(value, str) and value in seen:
-                continue
-            if isinstance(value, str):
-                seen.add(value)
-            there = self._follow(value) if isinstance(value, str) else []
-            if not there or str(value).startswith("$"):
-                found[value if isinstance(value, str) else None] = None
-            waiting += there
-        # Too many steps lead nowhere.
-        return [*found, *(node.value for node in waiting[:1])] or [node.value]
-
-    def _follow(self, text: str) -> list[Node]:
-        """Return what a text stands for, if it is a macro, a reference, or an expression that is only a reference."""
-        trees = [config.tree for config in self.configs.values()]
-        if text.startswith("%"):
-            path, ids = _split_macro(text)
-            included = self._file(path) if path else None
-            return self._lookup([included.tree] if included else [] if path else trees, ids)
-        ids = "".join(references(text)[:1])
-        if ids and (text.startswith("@") or _ONLY_REFERENCE.fullmatch(text)):
-            return self._lookup(trees, ids)
-        return []
-
-    def _lookup(self, trees: list[Node], path: str) -> list[Node]:
-        """Return the nodes with an id; a relative one is searched at every level."""
-        first, *steps = path.strip(":").split("::")
-        if path.startswith("::"):
-            nodes = self._anywhere.get(first, [])
-        else:
-            nodes = [inner for tree in trees for inner in tree.named(first)]
-        for step in steps:
-            self.lookups -= len(nodes)
-            nodes = [inner for node in nodes for inner in node.named(step)] if self.lookups > 0 else []
-        self.lookups -= len(nodes) + 1
-        return nodes if self.lookups > 0 else []
-
-    @cached_property
-    def _anywhere(self) -> dict[str, list[Node]]:
-        """Values by key, of all configs."""
-        found: dict[str, list[Node]] = {}
-        for config in self.configs.values():
-            for node in _below(config.tree):
-                for key, inner in node.children():
-                    found.setdefault(key.lstrip("+"), []).append(inner)
-        return found
-
-
-def _split_macro(text: str) -> tuple[str, str]:
-    """Return path and id of ``%path.json::id`` or ``%id``."""
-    body = text[1:].replace("#", "::")
-    match = _MACRO.match(body)
-    return (match[1], body[match.end() :]) if match else ("", body)
-
-
-def _below(tree: Node) -> Iterator[Node]:
-    """Yield every node once, shared ones too."""
-    seen: set[int] = set()
-    waiting = [tree]
-    while waiting:
-        node = waiting.pop()
-        if id(node) not in seen:
-            seen.add(id(node))
-            yield node
-            waiting += [child for _, child in node.children()]
-
-
-def _texts(tree: Node) -> Iterator[str]:
-    return (node.value for node in _below(tree) if isinstance(node.value, str))

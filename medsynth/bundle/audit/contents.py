@@ -10,12 +10,12 @@ import zlib
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from medsynth.bundle.audit.configs import Config
 from medsynth.bundle.audit.kinds import Kind, found, is_disguise, named
 from medsynth.bundle.audit.ledger import Page
 from medsynth.bundle.audit.limits import LIMITS, MEBIBYTE
 from medsynth.bundle.audit.logging_files import audit_logging, looks_like_logging
 from medsynth.bundle.audit.pickles import audit_pickle
+from medsynth.bundle.audit.references import Config
 from medsynth.bundle.audit.sources import UNREADABLE, Member, archive_members
 from medsynth.bundle.audit.structured import read_tree
 from medsynth.bundle.audit.torchscript import audit_torchscript

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import ast
-import re
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from medsynth.bundle.audit.expression_texts import REFERENCE, REFERENCES, imported, is_text, parse
 from medsynth.bundle.audit.findings import Verdict
 from medsynth.bundle.audit.limits import LIMITS
 from medsynth.bundle.audit.names import disguise, is_address, looks_like_path_outside
@@ -24,8 +23,6 @@ from medsynth.bundle.audit.targets import (
 )
 from medsynth.bundle.audit.wordlists import words
 
-_REFERENCE = re.compile(r"@(?:\w*)(?:::\w*)*")
-_REFERENCES = "__local_refs"
 _NODES = (
     ast.Expression, ast.Constant, ast.Name, ast.Load, ast.Store, ast.Attribute, ast.Subscript, ast.Slice, ast.Call,
     ast.keyword, ast.Starred, ast.List, ast.Tuple, ast.Dict, ast.Set, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare,
@@ -43,48 +40,13 @@ class Remark:
     judgement: Judgement
 
 
-def normalized(text: str) -> str:
-    """Return an expression as MONAI evaluates it: references become items of a mapping, even inside quotes."""
-    return _REFERENCE.sub(lambda match: f"{_REFERENCES}['{match[0][1:]}']", text[1:].replace("#", "::"))
-
-
-def references(text: str) -> list[str]:
-    """Return the ids that an expression, or a text that is nothing but a reference, refers to."""
-    found: list[str] = _REFERENCE.findall(text.replace("#", "::"))
-    return [reference[1:] for reference in found] if text.startswith("$") or found == [text.replace("#", "::")] else []
-
-
-def imported(text: str) -> tuple[str, str, str] | None:
-    """Return module, name and alias of an expression that is an import statement."""
-    tree = _parse(text)
-    statement = tree.body[0] if tree is not None and tree.body else None
-    if isinstance(statement, ast.Import):
-        alias = statement.names[0]
-        return alias.name, "", alias.asname or alias.name
-    if isinstance(statement, ast.ImportFrom):
-        alias = statement.names[0]
-        return "." * statement.level + (statement.module or ""), alias.name, alias.asname or alias.name
-    return None
-
-
-def _parse(text: str) -> ast.Module | None:
-    if len(text) > LIMITS.expression:
-        return None
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        try:
-            return ast.parse(normalized(text))
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            return None
-
-
 def judge_expression(text: str, names: Names) -> list[Remark]:
     """Return remarks on everything in an expression that is not plainly harmless; none if all of it is."""
     if len(text) > LIMITS.expression:
         return [Remark(text, Judgement(Verdict.REFUSED, "is longer than any expression needs"))]
     if reason := disguise(text.replace("\n", " ").replace("\t", " ")):
         return [Remark(text, Judgement(Verdict.REFUSED, reason))]
-    tree = _parse(text)
+    tree = parse(text)
     if tree is None or len(tree.body) != 1:
         return [Remark(text, Judgement(Verdict.TRUST, "is not one expression of Python"))]
     if (found := imported(text)) is not None:
@@ -110,24 +72,8 @@ def _several() -> Judgement:
 
 def _quoted(text: str, tree: ast.expr) -> bool:
     """Return whether some reference did not become an item of the mapping of references."""
-    names = sum(isinstance(node, ast.Name) and node.id == _REFERENCES for node in ast.walk(tree))
-    return names != len(_REFERENCE.findall(text[1:].replace("#", "::")))
-
-
-def builds_text(text: str) -> bool:
-    """Return whether the value of an expression may be a text put together, so that nobody can read it beforehand."""
-    tree = _parse(text)
-    if tree is None:
-        return True
-    parts = list(ast.walk(tree))
-    indices = {id(part.slice) for part in parts if isinstance(part, ast.Subscript) and isinstance(part.value, ast.Name)}
-    return any(
-        isinstance(node, ast.JoinedStr | ast.BinOp) or _is_text(node) for node in parts if id(node) not in indices
-    )
-
-
-def _is_text(node: ast.AST) -> bool:
-    return isinstance(node, ast.Constant) and isinstance(node.value, str | bytes)
+    names = sum(isinstance(node, ast.Name) and node.id == REFERENCES for node in ast.walk(tree))
+    return names != len(REFERENCE.findall(text[1:].replace("#", "::")))
 
 
 class _Grammar:
@@ -202,17 +148,17 @@ class _Grammar:
     def _is_reference(node: ast.Subscript) -> bool:
         return (
             isinstance(node.value, ast.Name)
-            and node.value.id == _REFERENCES
+            and node.value.id == REFERENCES
             and isinstance(node.slice, ast.Constant)
             and isinstance(node.slice.value, str)
         )
 
     def _name(self, name: str) -> Iterator[Remark]:
-        if SPECIAL.fullmatch(name) or name == _REFERENCES:
+        if SPECIAL.fullmatch(name) or name == REFERENCES:
             yield self._refuse(name, "reaches into Python's internals")
         elif name in REFUSED_BUILTINS:
             yield self._refuse(name, "runs text or reaches Python's internals")
-        elif name not in SAFE_BUILTINS and name not in self.bound and not name.startswith(_REFERENCES):
+        elif name not in SAFE_BUILTINS and name not in self.bound and not name.startswith(REFERENCES):
             yield self._trust(name, "is a name that the audit does not know")
 
     def _attribute(self, name: str) -> Iterator[Remark]:
@@ -249,7 +195,7 @@ class _Grammar:
     def _call(self, node: ast.Call) -> Iterator[Remark]:
         name = node.func.id if isinstance(node.func, ast.Name) else ""
         attribute = node.func.attr if isinstance(node.func, ast.Attribute) else ""
-        if name in ("getattr", "setattr") and not _is_text(node.args[1] if len(node.args) > 1 else node):
+        if name in ("getattr", "setattr") and not is_text(node.args[1] if len(node.args) > 1 else node):
             yield self._refuse(name, "reaches an attribute whose name is computed")
         if name in ("getattr", "setattr", "hasattr") and any(
             isinstance(part, ast.Constant) and part.value in REFUSED_ATTRIBUTES for part in node.args
