@@ -423,6 +423,9 @@ class Evidence:
     """Exported networks: ``generator`` and ``classifier``, in evaluation mode."""
     extractor: Callable[[str], Extractor]
     """Loads a feature extractor plugin by name."""
+    tissues: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
+    """True tissues by image set, on the phantom only: ``source`` (also of ``synthetic`` and ``truth``), ``training``;
+    (N, H, W) uint8 with the values of `medsynth.data.phantom_anatomy.Tissue`."""
     device: str = "cpu"
     seed: int = 0
 

@@ -12,8 +12,9 @@ import numpy as np
 
 from medsynth.api import Classifier, Evidence, Generator, ImageSet, Predictions, Score
 from medsynth.classification import judge, write_predictions
-from medsynth.data import Data
+from medsynth.data import PHANTOM, Data
 from medsynth.data.images import Images
+from medsynth.data.masks import read_tissues
 from medsynth.files import write_json
 from medsynth.runs import Run, SeedRun
 from medsynth.seeds import seed_everything
@@ -86,6 +87,7 @@ def _evidence(
         run.warn("no source patient is held out: image quality is measured on translations of training images")
         source = data.images.select(domain="source", split="train")
     translated = translate(seed_run, data, generator, source, "evaluation/translated")
+    training = data.images.select(domain="target", split="train")
     networks = {
         "generator": next(iter(generator.networks().values())),
         "classifier": next(iter(classifiers["synthetic"].networks().values())),
@@ -95,10 +97,11 @@ def _evidence(
         source=source.as_set(),
         synthetic=translated.as_set(),
         truth=true_counterparts(source, data.images),
-        training=data.images.select(domain="target", split="train").as_set(),
+        training=training.as_set(),
         predictions=predictions,
         networks={name: network.eval() for name, network in networks.items()},
         extractor=lambda name: load_extractor(run, name),
+        tissues=true_tissues(data, source=source, training=training) if run.plan.data.path == PHANTOM else {},
         device=run.plan.device,
         seed=seed_run.seed,
     )
@@ -109,6 +112,13 @@ def true_counterparts(source: Images, images: Images) -> ImageSet | None:
     rows = {(record.image, record.slice): index for index, record in enumerate(images.records)}
     found = [rows.get((record.pair, record.slice)) for record in source.records]
     return None if None in found else images.take([row for row in found if row is not None]).as_set()
+
+
+def true_tissues(data: Data, **sets: Images) -> dict[str, np.ndarray]:
+    """Return the phantom's tissue masks by the name of each set; nothing unless every image of every set has one."""
+    found = {name: read_tissues(images, data.root) for name, images in sets.items()}
+    known = {name: tissues for name, tissues in found.items() if tissues is not None}
+    return known if len(known) == len(found) else {}
 
 
 def _judge(run: Run, evidence: Evidence) -> list[Score]:

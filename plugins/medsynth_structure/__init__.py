@@ -21,7 +21,7 @@ def medsynth_evaluator() -> EvaluatorSpec:
     """Declare the evaluator."""
     return EvaluatorSpec(
         name="structure",
-        summary="Edges and mutual information kept by translation; SSIM, MS-SSIM and PSNR to true counterparts.",
+        summary="Edges and shared information kept; SSIM, MS-SSIM and PSNR to true counterparts; phantom's tissues.",
         config=StructureConfig,
         factory="medsynth_structure.model:Structure",
         reference="Wang et al., Image quality assessment: from error visibility to structural similarity, 2004",

@@ -11,6 +11,8 @@ from monai.metrics import MultiScaleSSIMMetric, PSNRMetric, SSIMMetric
 
 from medsynth.api import Evidence, Score
 from medsynth.statistics import bootstrap_mean, edge_agreement, mutual_information
+from medsynth_structure.junction import continuity
+from medsynth_structure.tissues import CLASSES, JUNCTION, TissueClassifier, classes_of, dice
 
 if TYPE_CHECKING:
     from medsynth_structure import StructureConfig
@@ -32,7 +34,7 @@ class Structure:
         self.config = config
 
     def scores(self, evidence: Evidence) -> Sequence[Score]:
-        """Return ``edge_agreement`` and ``mutual_information``, and ``*_true``, ``ssim``, ``ms_ssim``, ``psnr``."""
+        """Return what is kept of the source, how near the truth is, and on the phantom which tissues are recovered."""
         if not len(evidence.synthetic):
             return []
         source, synthetic = evidence.source.images, evidence.synthetic.images
@@ -45,6 +47,28 @@ class Structure:
             for name, measure in self._against_truth(min(truth.shape[-2:])).items():
                 for subject, images in (("synthetic", synthetic), ("source", source)):
                     found.append(self._score(evidence, name, subject, measure(truth, images)))
+        return [*found, *self._recovered(evidence)]
+
+    def _recovered(self, evidence: Evidence) -> list[Score]:
+        """Score the tissues that are recovered from images, where true tissues are known (the phantom)."""
+        if not {"source", "training"} <= set(evidence.tissues):
+            return []
+        classifier = TissueClassifier(evidence.training.images, evidence.tissues["training"], seed=evidence.seed)
+        tissues = evidence.tissues["source"]
+        subjects = {"synthetic": evidence.synthetic, "source": evidence.source}
+        if evidence.truth is not None:
+            subjects["truth"] = evidence.truth
+        found = []
+        for subject, judged in subjects.items():
+            recovered = classifier.recover(judged.images)
+            values = {f"dice_{name}": dice(recovered, classes_of(tissues), one) for name, one in CLASSES.items()}
+            rays = [continuity(one, true, JUNCTION) for one, true in zip(recovered, tissues, strict=True)]
+            values |= dict(zip(("junction_continuity", "breach_kept"), np.array(rays).T, strict=True))
+            found += [
+                self._score(evidence, name, subject, own, against="true tissues")
+                for name, own in values.items()
+                if not np.isnan(own).all()
+            ]
         return found
 
     def _against_truth(self, side: int) -> dict[str, Measure]:
@@ -60,18 +84,22 @@ class Structure:
     def _shared(self, images: np.ndarray, others: np.ndarray) -> np.ndarray:
         return mutual_information(images, others, bins=self.config.bins)
 
-    def _score(self, evidence: Evidence, name: str, subject: str, values: np.ndarray) -> Score:
-        """Average over images; the interval resamples patients."""
+    def _score(self, evidence: Evidence, name: str, subject: str, values: np.ndarray, *, against: str = "") -> Score:
+        """Average over images, those without a value (NaN) left out; the interval resamples patients."""
+        known = ~np.isnan(values)
+        values = values[known]
         interval: tuple[float | None, float | None] = (None, None)
         if self.config.resamples and np.isfinite(values).all():
             interval = bootstrap_mean(
                 values,
-                evidence.source.patients,
+                evidence.source.patients[known],
                 resamples=self.config.resamples,
                 confidence=self.config.confidence,
                 seed=evidence.seed,
             )
-        against = "true counterpart" if name not in ("edge_agreement", "mutual_information") else "own source image"
+        if not against:
+            own = name in ("edge_agreement", "mutual_information")
+            against = "own source image" if own else "true counterpart"
         return Score(
             evaluator="structure",
             name=name,

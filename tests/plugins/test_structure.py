@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import csv
 import dataclasses
 import subprocess
 import sys
 
 import numpy as np
 import pytest
+import torch
 from medsynth_structure import StructureConfig, medsynth_evaluator
+from medsynth_structure.junction import continuity
 from medsynth_structure.model import Structure
-from scipy.ndimage import correlate1d
+from medsynth_structure.tissues import JUNCTION, OTHER, classes_of, dice
+from PIL import Image
+from scipy.ndimage import correlate1d, gaussian_filter
 
 from medsynth.api import Evidence, ImageSet
+from medsynth.data.phantom import write_phantom
+from medsynth.data.phantom_anatomy import Tissue
 from medsynth.statistics import bootstrap_mean, edge_agreement
 
 
@@ -131,3 +138,128 @@ def test_a_perfect_translation_has_infinite_psnr_without_an_interval() -> None:
 def test_nothing_is_scored_without_images() -> None:
     empty = image_set(np.zeros((0, 1, 8, 8), np.float32))
     assert table(evidence(source=empty, synthetic=empty, truth=empty)) == {}
+
+
+# ---------------------------------------------------------------- tissues recovered on the phantom
+
+
+@pytest.fixture(scope="module")
+def phantom(tmp_path_factory: pytest.TempPathFactory) -> Evidence:
+    """Evidence in which every translation is the true ultrasound image."""
+    manifest = write_phantom(
+        tmp_path_factory.mktemp("data") / "phantom", source=20, negative=120, positive=24, test=12, size=64, seed=42
+    )
+    with manifest.open(encoding="utf-8", newline="") as file:
+        rows = list(csv.DictReader(file))
+
+    def images(domain: str, split: str, column: str = "image") -> np.ndarray:
+        chosen = [row for row in rows if (row["domain"], row["split"]) == (domain, split)]
+        return np.stack([np.asarray(Image.open(manifest.parent / row[column])) for row in chosen])
+
+    def scaled(domain: str, split: str) -> ImageSet:
+        return image_set((images(domain, split)[:, None] / 127.5 - 1.0).astype(np.float32), per_patient=1)
+
+    truth = scaled("oracle", "test")
+    return evidence(
+        source=scaled("source", "test"),
+        synthetic=truth,
+        truth=truth,
+        training=scaled("target", "train"),
+        tissues={"source": images("source", "test", "mask"), "training": images("target", "train", "mask")},
+    )
+
+
+def changed(given: Evidence, images: np.ndarray) -> dict:
+    """Return the scores of other translations."""
+    return table(dataclasses.replace(given, synthetic=image_set(images, per_patient=1)), resamples=0)
+
+
+@pytest.fixture(scope="module")
+def recovered(phantom: Evidence) -> dict:
+    return table(phantom, resamples=200)
+
+
+TISSUES = ("dice_cavity", "dice_junction", "dice_myometrium")
+JUNCTIONS = ("junction_continuity", "breach_kept")
+HIGH = dict(zip((*TISSUES, *JUNCTIONS), (0.7, 0.75, 0.65, 0.9, 0.9), strict=True))
+
+
+def test_tissues_are_recovered_from_true_images(recovered: dict) -> None:
+    for name, least in HIGH.items():
+        assert recovered[name, "synthetic"].value >= least
+        assert recovered[name, "synthetic"].value == recovered[name, "truth"].value
+
+
+def test_intervals_of_recovered_tissues_resample_patients(recovered: dict) -> None:
+    score = recovered["dice_cavity", "synthetic"]
+    assert score.low < score.value < score.high
+    assert score.n == 24
+    assert recovered["breach_kept", "synthetic"].n == 12
+
+
+def test_tissues_are_not_recovered_from_images_of_other_patients(phantom: Evidence, recovered: dict) -> None:
+    found = changed(phantom, np.roll(phantom.truth.images, 7, axis=0))
+    for name in (*TISSUES, "junction_continuity"):
+        assert found[name, "synthetic"].value < 0.6 * recovered[name, "truth"].value
+
+
+def test_blur_loses_the_thin_junctional_zone(phantom: Evidence, recovered: dict) -> None:
+    found = changed(phantom, gaussian_filter(phantom.truth.images, (0, 0, 3, 3)))
+    for name in ("dice_junction", "junction_continuity"):
+        assert found[name, "synthetic"].value < 0.6 * recovered[name, "truth"].value
+
+
+def test_an_image_of_nothing_keeps_no_junctional_zone(phantom: Evidence) -> None:
+    found = changed(phantom, np.zeros_like(phantom.truth.images))
+    assert found["dice_cavity", "synthetic"].value == found["junction_continuity", "synthetic"].value == 0.0
+
+
+def test_without_true_tissues_none_are_recovered(phantom: Evidence, recovered: dict) -> None:
+    found = table(dataclasses.replace(phantom, tissues={}), resamples=0)
+    assert {name for name, _ in recovered} - {name for name, _ in found} == {*TISSUES, *JUNCTIONS}
+
+
+def test_recovering_repeats_exactly_and_leaves_random_numbers_alone(phantom: Evidence, recovered: dict) -> None:
+    torch.manual_seed(9)
+    expected = torch.rand(3)
+    torch.manual_seed(9)
+    again = table(phantom, resamples=200)
+    assert torch.equal(torch.rand(3), expected)
+    assert again == recovered
+
+
+def test_dice_is_twice_the_common_area_by_the_sum_of_areas() -> None:
+    truth, found = np.zeros((3, 2, 4), int), np.zeros((3, 2, 4), int)
+    truth[0, 0], found[0, :, :2], found[1, 0, 0] = 1, 1, 1
+    assert dice(found, truth, 1) == pytest.approx([0.5, 0.0, np.nan], nan_ok=True)
+
+
+def ring(*, breach: bool) -> np.ndarray:
+    """Return a round cavity in a closed zone, or with a lesion that breaks through to the right."""
+    y, x = np.mgrid[-16:17, -16:17]
+    radius = np.hypot(x, y)
+    tissues = np.full(radius.shape, Tissue.MYOMETRIUM, np.uint8)
+    tissues[radius < 10] = Tissue.JUNCTION
+    tissues[radius < 7] = Tissue.ENDOMETRIUM
+    if breach:
+        tissues[(np.abs(np.arctan2(y, x)) < 0.5) & (radius > 3) & (radius < 13)] = Tissue.LESION
+    return tissues
+
+
+def test_a_zone_is_continuous_where_the_true_one_is_and_open_where_a_lesion_is() -> None:
+    closed, open_ = (classes_of(ring(breach=breach)) for breach in (False, True))
+    assert continuity(closed, ring(breach=False), JUNCTION) == pytest.approx((1.0, np.nan), nan_ok=True)
+    assert continuity(open_, ring(breach=True), JUNCTION) == (1.0, 1.0)
+    kept, spared = continuity(closed, ring(breach=True), JUNCTION)
+    assert (kept, spared) == (1.0, 0.0)
+
+
+def test_a_gap_lowers_continuity_by_its_share_of_the_directions() -> None:
+    closed = classes_of(ring(breach=False))
+    closed[:, :16] = OTHER
+    assert continuity(closed, ring(breach=False), JUNCTION)[0] == pytest.approx(0.5, abs=0.05)
+
+
+def test_without_a_cavity_there_is_no_continuity() -> None:
+    nothing = np.full((8, 8), Tissue.FAT, np.uint8)
+    assert np.isnan(continuity(classes_of(nothing), nothing, JUNCTION)).all()
