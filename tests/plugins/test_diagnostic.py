@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import subprocess
 import sys
 
@@ -7,9 +8,17 @@ import numpy as np
 import pytest
 from medsynth_diagnostic import DiagnosticConfig, medsynth_evaluator
 from medsynth_diagnostic.model import Diagnostic
+from sklearn import metrics as sk
 
 from medsynth.api import Evidence, ImageSet, Predictions
-from medsynth.statistics import METRICS, bootstrap_diagnostic, diagnostic_metrics
+from medsynth.statistics import (
+    FURTHER_METRICS,
+    INTERVALS,
+    METRICS,
+    bootstrap_diagnostic,
+    diagnostic_metrics,
+    expected_calibration_error,
+)
 
 NOTHING = ImageSet(
     images=np.zeros((0, 1, 8, 8), np.float32),
@@ -45,8 +54,8 @@ def evidence(seed: int = 3, **subjects: Predictions) -> Evidence:
     )
 
 
-def judged(*, resamples: int = 200, seed: int = 3, **subjects: Predictions) -> dict:
-    found = Diagnostic(DiagnosticConfig(resamples=resamples)).scores(evidence(seed, **subjects))
+def judged(*, seed: int = 3, interval: str = "percentile", **subjects: Predictions) -> dict:
+    found = Diagnostic(DiagnosticConfig(resamples=200, interval=interval)).scores(evidence(seed, **subjects))
     return {(score.subject, score.name): score for score in found}
 
 
@@ -58,7 +67,8 @@ def test_declaring_imports_no_torch():
 
 def test_every_subject_gets_all_metrics_and_its_threshold():
     found = judged(synthetic=predictions(0), real_only=predictions(1), oracle=predictions(2))
-    assert set(found) == {(s, m) for s in ("synthetic", "real-only", "oracle") for m in (*METRICS, "threshold")}
+    names = (*METRICS, *FURTHER_METRICS, "threshold")
+    assert set(found) == {(s, m) for s in ("synthetic", "real-only", "oracle") for m in names}
 
 
 def test_values_and_intervals_are_those_of_the_statistics():
@@ -73,6 +83,56 @@ def test_values_and_intervals_are_those_of_the_statistics():
         assert score.value == values[name]
         assert (score.low, score.high) == bootstrap.interval(name)
         assert score.low <= score.value <= score.high
+
+
+def test_further_metrics_are_those_of_scikit_learn():
+    given = predictions()
+    found = judged(synthetic=given)
+    expected = {
+        "pr_auc": sk.average_precision_score(given.labels, given.probabilities),
+        "mcc": sk.matthews_corrcoef(given.labels, given.probabilities >= 0.4),
+        "brier_score": sk.brier_score_loss(given.labels, given.probabilities),
+        "calibration_error": expected_calibration_error(given.probabilities, given.labels),
+    }
+    assert {name: found["synthetic", name].value for name in FURTHER_METRICS} == pytest.approx(expected)
+    assert [found["synthetic", name].higher_is_better for name in FURTHER_METRICS] == [True, True, False, False]
+
+
+def test_the_calibration_error_has_no_interval_and_says_why():
+    score = judged(synthetic=predictions())["synthetic", "calibration_error"]
+    assert (score.low, score.high) == (None, None)
+    assert "without interval" in score.detail
+
+
+def test_bca_intervals_are_those_of_the_statistics_and_named():
+    given = predictions()
+    found = judged(synthetic=given, interval="bca")
+    bootstrap = bootstrap_diagnostic(
+        given.probabilities, given.labels, given.patients, threshold=0.4, resamples=200, seed=3, leave_one_out=True
+    )
+    for name in METRICS:
+        score = found["synthetic", name]
+        assert (score.low, score.high) == bootstrap.interval(name, kind="bca")
+        assert "95 % BCa interval" in score.detail
+    assert found["synthetic", "f1"].low != judged(synthetic=given)["synthetic", "f1"].low
+
+
+def test_a_figure_that_all_resamples_lie_below_falls_back_to_the_percentile_interval_and_says_so(monkeypatch):
+    monkeypatch.setattr("medsynth.statistics.bootstrap.bca_interval", lambda *_: (np.nan, np.nan))
+    score = judged(synthetic=predictions(), interval="bca")["synthetic", "f1"]
+    plain = judged(synthetic=predictions())["synthetic", "f1"]
+    assert (score.low, score.high) == (plain.low, plain.high)
+    assert "f1 with a percentile interval" in score.detail
+
+
+@pytest.mark.parametrize("interval", INTERVALS)
+def test_permuted_labels_give_an_area_whose_interval_contains_one_half(interval):
+    given = predictions(patients=40)
+    by_patient = np.random.default_rng(0).permutation(np.arange(40) % 2)
+    permuted = dataclasses.replace(given, labels=np.repeat(by_patient, 2))
+    found = judged(synthetic=given, real_only=permuted, interval=interval)
+    assert found["synthetic", "roc_auc"].low > 0.5
+    assert found["real-only", "roc_auc"].low < 0.5 < found["real-only", "roc_auc"].high
 
 
 def test_each_metric_reports_n_direction_patients_and_resamples():
@@ -112,3 +172,47 @@ def test_equal_probabilities_give_an_area_of_one_half_without_spread():
     )
     score = judged(synthetic=given)["synthetic", "roc_auc"]
     assert (score.value, score.low, score.high) == (0.5, 0.5, 0.5)
+
+
+def grouped(**columns: list[str]) -> Predictions:
+    """Ten patients of each center "a" and "b" and one of "c", two images each."""
+    given = predictions(patients=21)
+    centers = np.repeat(["a"] * 10 + ["b"] * 10 + ["c"], 2)
+    return dataclasses.replace(given, groups={"center": centers.astype(object)} | columns)
+
+
+def by_column(*, minimum: int = 5, **subjects: Predictions) -> dict:
+    config = DiagnosticConfig(resamples=200, group_minimum=minimum)
+    found = Diagnostic(config).scores(evidence(**subjects))
+    return {(s.evaluator, s.subject, s.name): s for s in found if s.evaluator != "diagnostic"}
+
+
+def test_groups_are_scored_as_if_there_were_nothing_else():
+    given = grouped()
+    found = by_column(synthetic=given)
+    rows = given.groups["center"] == "b"
+    alone = bootstrap_diagnostic(
+        given.probabilities[rows], given.labels[rows], given.patients[rows], threshold=0.4, resamples=200, seed=3
+    )
+    for name in ("sensitivity", "specificity", "roc_auc"):
+        score = found["diagnostic by center", "synthetic, b", name]
+        assert (score.value, score.low, score.high) == (alone.estimates[name], *alone.interval(name))
+        assert score.n == 20
+
+
+def test_every_subject_is_scored_by_group_with_the_figures_that_no_prevalence_changes():
+    found = by_column(synthetic=grouped(), real_only=grouped())
+    names = ("sensitivity", "specificity", "roc_auc")
+    subjects = [f"{subject}, {group}" for subject in ("synthetic", "real-only") for group in "ab"]
+    expected = {("diagnostic by center", s, n) for s in subjects for n in names}
+    assert set(found) == expected | {("diagnostic by center", "test images", "groups")}
+
+
+def test_groups_with_too_few_images_of_a_class_are_named_with_their_counts():
+    score = by_column(synthetic=grouped())["diagnostic by center", "test images", "groups"]
+    assert score.value == 2
+    assert "at least 5 images of either class; left out: c (0 positive, 2 negative)" in score.detail
+
+
+def test_group_scores_can_be_switched_off():
+    assert by_column(minimum=0, synthetic=grouped()) == {}
