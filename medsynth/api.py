@@ -428,11 +428,15 @@ class Evidence:
     (N, H, W) uint8 with the values of `medsynth.data.phantom_anatomy.Tissue`."""
     device: str = "cpu"
     seed: int = 0
+    folder: str = ""
+    """Where the evaluator may leave files, e.g. for a section of the report; empty = nowhere."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
 class Score:
     """One measured value.
+
+    ``warning`` is a sentence that the run shows as a warning, e.g. when the value means that something is wrong.
 
     ``measured`` marks values that depend on the machine's speed or load (latency, memory): they are kept in
     ``measurements.json``, so that ``scores.json`` of a repeated run is identical.
@@ -449,6 +453,7 @@ class Score:
     higher_is_better: bool | None = None
     detail: str = ""
     measured: bool = False
+    warning: str = ""
 
 
 class Evaluator(Protocol):

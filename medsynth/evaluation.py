@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from medsynth.classification import judge, write_predictions
 from medsynth.data import PHANTOM, Data
 from medsynth.data.images import Images
 from medsynth.data.masks import read_tissues
+from medsynth.features import RememberedFeatures
 from medsynth.files import write_json
 from medsynth.runs import Run, SeedRun
 from medsynth.seeds import seed_everything
@@ -42,12 +44,16 @@ def evaluate(seed_run: SeedRun, data: Data, generator: Generator, classifiers: M
         predictions = _predict(seed_run, data, classifiers)
         evidence = _evidence(seed_run, data, generator, classifiers, predictions)
         if not (folder / SCORES).exists():
-            scores = _judge(run, evidence)
+            scores = _judge(run, evidence, folder / "evaluation")
             write_scores(folder / MEASUREMENTS, [score for score in scores if score.measured])
             write_scores(folder / SCORES, [score for score in scores if not score.measured])
+        scores = read_scores(folder / SCORES)
+        for score in scores:
+            if score.warning:
+                run.warn(score.warning)
         trained = {"generator": folder / "generator"} | {n: folder / "classifier" / n for n in classifiers}
         return Evaluation(
-            scores=read_scores(folder / SCORES),
+            scores=scores,
             measurements=read_scores(folder / MEASUREMENTS),
             predictions=predictions,
             evidence=evidence,
@@ -100,7 +106,7 @@ def _evidence(
         training=training.as_set(),
         predictions=predictions,
         networks={name: network.eval() for name, network in networks.items()},
-        extractor=lambda name: load_extractor(run, name),
+        extractor=cache(lambda name: RememberedFeatures(load_extractor(run, name))),
         tissues=true_tissues(data, source=source, training=training) if run.plan.data.path == PHANTOM else {},
         device=run.plan.device,
         seed=seed_run.seed,
@@ -121,23 +127,23 @@ def true_tissues(data: Data, **sets: Images) -> dict[str, np.ndarray]:
     return known if len(known) == len(found) else {}
 
 
-def _judge(run: Run, evidence: Evidence) -> list[Score]:
+def _judge(run: Run, evidence: Evidence, folder: Path) -> list[Score]:
     scores: list[Score] = []
     with run.watch.task("evaluation", len(run.plan.evaluators)) as task:
         for done, (name, config) in enumerate(run.plan.evaluators.items(), start=1):
             run.stop.check()
             seed_everything(evidence.seed, "evaluation", name)
             spec = run.registry.load("evaluator", name)
-            scores.extend(run.registry.create(spec, config).scores(evidence))
+            scores.extend(run.registry.create(spec, config).scores(replace(evidence, folder=str(folder / name))))
             task.advance(done)
     return scores
 
 
 def write_scores(path: Path, scores: list[Score]) -> None:
-    """Write scores as JSON; a value that is not a number becomes null."""
+    """Write scores as JSON; a value that is not a number becomes null, an empty warning is left out."""
 
     def plain(score: Score) -> dict[str, Any]:
-        values = {key: value for key, value in asdict(score).items() if key != "measured"}
+        values = {k: v for k, v in asdict(score).items() if k != "measured" and (k != "warning" or v)}
         return {k: None if isinstance(v, float) and not np.isfinite(v) else v for k, v in values.items()}
 
     write_json(path, {"schema": 1, "scores": [plain(score) for score in scores]})

@@ -19,7 +19,7 @@ def perceptual_hash(image: np.ndarray) -> int:
 
     Source: Zauner, "Implementation and benchmarking of perceptual image hash functions", 2010, section 3.2.1.
     """
-    low = dctn(_shrink(image), norm="ortho")[:8, :8].ravel()
+    low = dctn(shrink(image), norm="ortho")[:8, :8].ravel()
     # the mean brightness says nothing about content
     bits = low > np.median(low[1:])
     return int.from_bytes(np.packbits(bits).tobytes(), "big")
@@ -41,8 +41,8 @@ def near_pairs(hashes: np.ndarray, groups: np.ndarray, *, near: int = NEAR) -> l
     return pairs
 
 
-def _shrink(image: np.ndarray) -> np.ndarray:
-    """Average an image over a 32 x 32 grid; smaller images are repeated first."""
+def shrink(image: np.ndarray) -> np.ndarray:
+    """Average an image, (H, W), over a 32 x 32 grid; smaller images are repeated first."""
     for axis in (0, 1):
         size = image.shape[axis]
         if size < 32:

@@ -19,6 +19,8 @@ SUBJECTS = {
     "real": "real against real (floor)",
 }
 IMAGE_SUBJECTS = {MAIN: "synthetic"}
+OF_IMAGES = {"fid", "kid", "memorized"}
+"""Scores by which an evaluator is known to judge images, not classifiers."""
 METRICS = {
     "roc_auc": "AUC", "accuracy": "accuracy", "sensitivity": "sensitivity", "specificity": "specificity",
     "precision": "precision", "f1": "F1", "fid": "FID", "kid": "KID", "macs": "MACs",
@@ -112,7 +114,7 @@ def score_tables(scores: Sequence[Score]) -> dict[str, ScoreTable]:
 
 def _score_table(evaluator: str, scores: Sequence[Score]) -> ScoreTable:
     names = list(dict.fromkeys(score.name for score in scores))
-    labels = {**SUBJECTS, **IMAGE_SUBJECTS} if {"fid", "kid"} & set(names) else SUBJECTS
+    labels = {**SUBJECTS, **IMAGE_SUBJECTS} if OF_IMAGES & set(names) else SUBJECTS
     rows = []
     for subject in ordered(score.subject for score in scores):
         own = {score.name: score for score in scores if score.subject == subject}

@@ -41,7 +41,7 @@ from medsynth.statistics.frechet import (
 )
 from medsynth.statistics.intervals import INTERVALS, IntervalKind, bca_interval, percentile_interval
 from medsynth.statistics.manifolds import Overlap, neighbor_radii, overlap
-from medsynth.statistics.neighbors import Nearness, distance_ratio, nearest
+from medsynth.statistics.neighbors import Nearness, distance_ratio, nearest, nearest_version
 from medsynth.statistics.paired import (
     Difference,
     McNemar,
@@ -120,6 +120,7 @@ __all__ = [
     "memorization_informed_distance",
     "mutual_information",
     "nearest",
+    "nearest_version",
     "neighbor_radii",
     "net_benefit",
     "overlap",

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.spatial.distance import cdist
 
 from medsynth.statistics.bootstrap import patient_draws
 from medsynth.statistics.diagnostic import Floats
@@ -16,22 +15,36 @@ from medsynth.statistics.intervals import percentile_interval
 BLOCK_VALUES = 2**22
 """Distances held at once: 32 MB."""
 _TINY = float(np.finfo(np.float64).tiny)
+_ROUNDING = 1e-12
 
 
 def distance_blocks(first: ArrayLike, second: ArrayLike, metric: str = "euclidean") -> Iterator[tuple[slice, Floats]]:
     """Yield distances between (N, D) and (M, D) features as (rows of `first`, (rows, M) float64), a few rows at a time.
 
-    Differences are summed as they are, so that equal features have the distance zero exactly.
+    Distances as small as rounding could make them are zero, so that copies are recognized as such.
 
     Args:
-        first, second: features; NaN distances of a cosine to features that are all zero count as 1.
-        metric: ``euclidean``, or ``cosine``: 1 minus the cosine of the angle.
+        first, second: features.
+        metric: ``euclidean``, or ``cosine``: 1 minus the cosine of the angle, 1 where a feature is all zero.
     """
     one, two = (np.asarray(values, dtype=np.float64) for values in (first, second))
+    if metric == "cosine":
+        one, two = (values / np.maximum(np.linalg.norm(values, axis=1, keepdims=True), _TINY) for values in (one, two))
+    squares = [(values**2).sum(axis=1) for values in (one, two)]
     rows = max(1, BLOCK_VALUES // max(len(two), 1))
     for start in range(0, len(one), rows):
         block = slice(start, start + rows)
-        yield block, np.nan_to_num(cdist(one[block], two, metric), nan=1.0)
+        # The matrix product is an order of magnitude faster than summing differences.
+        products = one[block] @ two.T
+        if metric == "cosine":
+            distances = 1.0 - products
+            distances[distances < _ROUNDING] = 0.0
+        else:
+            sums = squares[0][block, None] + squares[1]
+            distances = sums - 2.0 * products
+            distances[distances < _ROUNDING * sums] = 0.0
+            distances = np.sqrt(distances)
+        yield block, distances
 
 
 def nearest(
@@ -61,12 +74,26 @@ def nearest(
     return found, which
 
 
+def nearest_version(
+    versions: ArrayLike,
+    second: ArrayLike,
+    *,
+    groups: tuple[NDArray[np.generic], NDArray[np.generic]] | None = None,
+) -> tuple[Floats, NDArray[np.int64]]:
+    """Return what `nearest` says of each image's nearest version, of (V, N, D) or of a single one (N, D)."""
+    stack = np.asarray(versions)
+    found = [nearest(one, second, groups=groups) for one in stack.reshape(-1, *stack.shape[-2:])]
+    distances, which = (np.stack(parts) for parts in zip(*found, strict=True))
+    best = distances.argmin(axis=0), np.arange(distances.shape[1])
+    return distances[best], which[best]
+
+
 @dataclass(frozen=True)
 class Nearness:
     """How near each of N images is to the training set and to a held-out set of the same kind."""
 
     rows: NDArray[np.int64]
-    """(N,) index of each image in the set that was judged: those without a held-out image of another patient lack."""
+    """(N,) index of each image in the set that was judged; those without a held-out image of another patient lack."""
     training: Floats
     """(N,) distance to the nearest training image."""
     partner: NDArray[np.int64]
@@ -86,12 +113,12 @@ class Nearness:
         """Compare features of images with those of both sets.
 
         Args:
-            judged: (J, D) features and (J,) patients.
+            judged: (J, D) features and (J,) patients; or (V, J, D), versions of images of which the nearest counts.
             training: (T, D) features, T >= 1.
             held_out: features and patients, at least one image.
         """
-        distance, partner = nearest(judged[0], training)
-        other, _ = nearest(judged[0], held_out[0], groups=(judged[1], held_out[1]))
+        distance, partner = nearest_version(judged[0], training)
+        other, _ = nearest_version(judged[0], held_out[0], groups=(judged[1], held_out[1]))
         known = np.flatnonzero(np.isfinite(other))
         return cls(known, distance[known], partner[known], other[known], np.asarray(judged[1])[known])
 

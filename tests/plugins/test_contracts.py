@@ -78,6 +78,10 @@ class TestImageQuality(PluginContract):
     kind, name = "evaluator", "image-quality"
 
 
+class TestPrivacy(PluginContract):
+    kind, name = "evaluator", "privacy"
+
+
 class TestReaders(PluginContract):
     kind, name = "evaluator", "readers"
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.neighbors import NearestNeighbors
 
-from medsynth.statistics import Nearness, distance_ratio, nearest
+from medsynth.statistics import Nearness, distance_ratio, nearest, nearest_version
 
 
 def features(n: int, seed: int, *, dimension: int = 6, scale: float = 1.0) -> np.ndarray:
@@ -59,6 +59,17 @@ def test_equal_features_have_the_distance_zero_exactly():
 
 def test_a_feature_that_is_all_zero_has_no_angle_and_counts_as_far():
     assert nearest(np.zeros((1, 3)), features(4, 0, dimension=3), metric="cosine")[0] == 1.0
+
+
+def test_of_several_versions_of_an_image_the_nearest_counts():
+    first, turned, second = features(9, 0), features(9, 1), features(15, 2)
+    distances, which = nearest_version(np.stack([first, turned]), second)
+    for i in range(9):
+        found = {
+            (v, j): math.dist(values[i], y) for v, values in enumerate((first, turned)) for j, y in enumerate(second)
+        }
+        (_, partner), smallest = min(found.items(), key=lambda item: item[1])
+        assert (which[i], distances[i]) == (partner, pytest.approx(smallest))
 
 
 def test_the_ratio_is_one_for_new_images_of_the_same_distribution_whatever_the_sizes():
