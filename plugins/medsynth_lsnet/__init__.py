@@ -55,6 +55,10 @@ def medsynth_classifier() -> ClassifierSpec:
         config=LSNetConfig,
         factory="medsynth_lsnet.model:LSNetClassifier",
         reference="Efficient endometrial carcinoma screening via cross-modal synthesis and gradient distillation, 2026",
-        presets={"quick": {"teacher_width": 0.25, "distillation_weight": 0.2}, "standard": {}, "paper": {}},
+        presets={
+            "quick": {"student_width": 0.5, "teacher_width": 0.25, "distillation_weight": 0.2},
+            "standard": {},
+            "paper": {},
+        },
         assumptions=Assumptions(multiple_of=32, min_size=32),
     )
