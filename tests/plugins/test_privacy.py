@@ -174,7 +174,12 @@ def test_the_pairs_are_left_as_a_table_and_as_a_section_with_pictures(tmp_path):
     with (tmp_path / "evaluation" / "privacy" / "pairs.csv").open(encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert len(rows) == 10
-    assert rows[0] == {"synthetic": "source/04.png", "training": "train/07.png", "closeness": "0.0000", "memorized": "1"}
+    assert rows[0] == {
+        "synthetic": "source/04.png",
+        "training": "train/07.png",
+        "closeness": "0.0000",
+        "memorized": "1",
+    }
     assert [row["memorized"] for row in rows[1:]] == ["0"] * 9
     (section,) = sections(tmp_path)
     assert "1 of 10 synthetic images look memorized" in section.html
