@@ -14,6 +14,13 @@ from medsynth.cli.shared import DataPath, Json, Set, errors, friendly, output
 from medsynth.errors import InputError
 from medsynth.plan import DEFAULT_EVALUATORS
 
+HEADLINES = {
+    "image-quality": ("kid", "fid"),
+    "structure": ("edge_agreement",),
+    "diagnostic": ("roc_auc", "sensitivity", "specificity"),
+}
+"""Scores in the table at the end, by evaluator; the report has all of them."""
+
 if TYPE_CHECKING:
     from medsynth.api import Result, Score
     from medsynth.plan import Plan
@@ -134,7 +141,7 @@ def _show(result: Result, folder: Path, as_json: bool) -> None:
     for column in ("evaluator", "score", "subject", "value", "95 % interval", "n"):
         table.add_column(column, justify="right" if column in ("value", "n") else "left")
     for score in result.scores:
-        if score.name in ("kid", "fid", "roc_auc", "sensitivity", "specificity"):
+        if score.name in HEADLINES.get(score.evaluator, ()):
             table.add_row(*_row(score))
     output.print(table)
     output.print(f"report  {result.report}\nbundle  {result.bundle}", highlight=False, soft_wrap=True)
