@@ -95,11 +95,22 @@ def prepare(config: DataConfig, folder: Path, *, seed: int, progress: Callable[[
         records=found.records,
         root=found.root,
         split_hash=found.hash,
-        warnings=found.warnings,
+        warnings=(*found.warnings, *_leak_warnings(images)),
         preprocessing=domain_chains(found.records, found.facts, config),
         positive=config.positive or "positive",
         known_truth=any(record.domain == "oracle" for record in found.records),
     )
+
+
+def _leak_warnings(images: Images) -> list[str]:
+    """Name near-duplicates across splits, which make scores better than they are."""
+    from medsynth.data.likeness import described, look_alikes
+    from medsynth.data.problems import some
+
+    pairs = [described(pair) for pair in look_alikes(images)]
+    if not pairs:
+        return []
+    return [f"images look alike across splits, {len(pairs)} pairs: {some(pairs, 5)}"]
 
 
 def _inspection(config: DataConfig, seed: int) -> Inspection:

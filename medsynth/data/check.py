@@ -147,10 +147,8 @@ def _near_duplicates(
     """Compare what networks will see, in both domains separately, across splits."""
     from tempfile import TemporaryDirectory
 
-    import numpy as np
-
     from medsynth.data.cache import load_images
-    from medsynth.data.likeness import near_pairs, perceptual_hash
+    from medsynth.data.likeness import described, look_alikes
     from medsynth.errors import InputError
 
     warnings = []
@@ -164,13 +162,11 @@ def _near_duplicates(
             except InputError as error:
                 warnings.append(f"near-duplicates of the {domain} were not searched: {error.message}")
                 continue
-            hashes = np.array([perceptual_hash(images.read(i)[0]) for i in range(len(own))], dtype=np.uint64)
-            splits = np.array([record.split for record in own])
-            seen = {record.image: facts[record.image].hash for record in own}
-            for i, j, bits in near_pairs(hashes, splits):
-                if seen[own[i].image] != seen[own[j].image]:
-                    pair = f"{own[i].name} ({own[i].split}) and {own[j].name} ({own[j].split})"
-                    warnings.append(f"look alike across splits: {pair}, {bits} of 64 bits differ")
+            warnings += [
+                f"look alike across splits: {described(pair)}"
+                for pair in look_alikes(images)
+                if facts[pair[0].image].hash != facts[pair[1].image].hash
+            ]
             del images
     return warnings
 

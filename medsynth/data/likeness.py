@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from scipy.fft import dctn
+
+if TYPE_CHECKING:
+    from medsynth.data.images import Images, Record
 
 NEAR = 2
 """Images whose 64-bit hashes differ in at most so many bits count as near-duplicates."""
@@ -39,6 +44,23 @@ def near_pairs(hashes: np.ndarray, groups: np.ndarray, *, near: int = NEAR) -> l
         close = np.flatnonzero((bits <= near) & (groups[i + 1 :] != groups[i]))
         pairs += [(i, i + 1 + int(j), int(bits[j])) for j in close]
     return pairs
+
+
+def look_alikes(images: Images) -> list[tuple[Record, Record, int]]:
+    """Return near-duplicates of the same domain in different splits, with the number of differing bits."""
+    found = []
+    for domain in ("source", "target"):
+        own = images.select(domain=domain)
+        hashes = np.array([perceptual_hash(own.read(index)[0]) for index in range(len(own))], dtype=np.uint64)
+        splits = np.array([record.split for record in own.records])
+        found += [(own.records[i], own.records[j], bits) for i, j, bits in near_pairs(hashes, splits)]
+    return found
+
+
+def described(pair: tuple[Record, Record, int]) -> str:
+    """Say which images look alike and how much."""
+    one, other, bits = pair
+    return f"{one.name} ({one.split}) and {other.name} ({other.split}), {bits} of 64 bits differ"
 
 
 def shrink(image: np.ndarray) -> np.ndarray:

@@ -23,7 +23,8 @@ OF_IMAGES = {"fid", "kid", "memorized"}
 """Scores by which an evaluator is known to judge images, not classifiers."""
 METRICS = {
     "roc_auc": "AUC", "accuracy": "accuracy", "sensitivity": "sensitivity", "specificity": "specificity",
-    "precision": "precision", "f1": "F1", "fid": "FID", "kid": "KID", "macs": "MACs",
+    "precision": "precision", "f1": "F1", "fid": "FID", "kid": "KID", "mifid": "MIFID",
+    "fid_infinity": "FID∞", "macs": "MACs",
 }  # fmt: skip
 _ORDER = list(SUBJECTS)
 

@@ -1,38 +1,32 @@
-"""FID and KID with what is needed to judge them: number of images, extractor, floor and starting point."""
+"""Distances and overlap of features, with what is needed to judge them: n, extractor, floor and starting point."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 from scipy.stats import norm
 
 from medsynth.api import Evidence, Extractor, ImageSet, Score
-from medsynth.statistics import frechet_distance, kernel_distance
+from medsynth.statistics import (
+    bootstrap_mean,
+    distance_to_memory,
+    extrapolated_frechet_distance,
+    frechet_distance,
+    kernel_distance,
+    memorization_informed_distance,
+    overlap,
+)
+from medsynth_image_quality.sample import Comparison, Sample
 
 if TYPE_CHECKING:
     from medsynth_image_quality import ImageQualityConfig
 
-
-@dataclass(frozen=True)
-class Sample:
-    """Features of some images with their patients."""
-
-    features: np.ndarray
-    """(N, D) float32."""
-    patients: np.ndarray
-    """(N,) str."""
-
-    def __len__(self) -> int:
-        return len(self.features)
-
-    def take(self, indices: np.ndarray) -> Sample:
-        """Return the images at `indices`."""
-        return Sample(self.features[indices], self.patients[indices])
+BIASED = "FID is biased upwards, compare rows of equal n only, prefer KID"
+FEWEST_PATIENTS = 4
+"""In each set, for halves of them to say anything about the bias of FID."""
 
 
 class ImageQuality:
@@ -47,105 +41,144 @@ class ImageQuality:
         self.config = config
 
     def scores(self, evidence: Evidence) -> Sequence[Score]:
-        """Return ``fid`` and ``kid`` of each subject; a subject of fewer than two images is left out."""
+        """Return distances and overlap of each subject; a subject of fewer than two images is left out."""
         extractor = evidence.extractor(self.config.extractor)
-        real = self._sample(evidence.real, extractor, evidence.device)
-        pairs = {
-            "synthetic": (self._sample(evidence.synthetic, extractor, evidence.device), real, ""),
-            "source": (self._sample(evidence.source, extractor, evidence.device), real, ""),
-            "real": self._floor(evidence, real, extractor),
-        }
+
+        def sample(images: ImageSet) -> Sample:
+            return Sample.of(images, extractor, device=evidence.device, batch_size=self.config.batch_size)
+
+        real = sample(evidence.real)
+        training = sample(evidence.training if self.config.mifid else _drawn(evidence))
+        subjects = (
+            Comparison("synthetic", sample(evidence.synthetic), real),
+            Comparison("source", sample(evidence.source), real),
+            self._floor(evidence, real, training),
+        )
         found: list[Score] = []
-        for subject, (judged, reference, note) in pairs.items():
-            if min(len(judged), len(reference)) >= 2:
-                found += self._compare(
-                    subject, judged, reference, evidence.seed, _detail(judged, reference, extractor, note)
-                )
+        for compared in subjects:
+            if compared.size >= 2:
+                found += self._distances(compared, extractor, evidence.seed)
+                if compared.subject == "synthetic" and self.config.mifid and len(training):
+                    found.append(self._mifid(compared, training, extractor))
+                found += self._overlap(compared, extractor, evidence.seed)
         return found
 
-    def _sample(self, images: ImageSet, extractor: Extractor, device: str) -> Sample:
-        """Send all images through the extractor once."""
-        blocks = [np.zeros((0, extractor.dimension), np.float32)]
-        for start in range(0, len(images), self.config.batch_size):
-            batch = torch.from_numpy(np.ascontiguousarray(images.images[start : start + self.config.batch_size]))
-            blocks.append(extractor.features(batch.to(device)).cpu().numpy())
-        return Sample(np.concatenate(blocks), images.patients)
-
-    def _floor(self, evidence: Evidence, real: Sample, extractor: Extractor) -> tuple[Sample, Sample, str]:
-        """Return two sets of real images and a note on where they come from.
+    def _floor(self, evidence: Evidence, real: Sample, training: Sample) -> Comparison:
+        """Return two sets of real images to compare.
 
         The judged ones are as many training images as there are synthetic ones, drawn at random, because FID depends
         on the number of images. With fewer than two training images the real test images are halved by patient.
         """
-        generator = np.random.default_rng(evidence.seed)
         if len(evidence.training) >= 2:
-            count = min(len(evidence.synthetic) or len(real), len(evidence.training))
-            drawn = np.sort(generator.permutation(len(evidence.training))[:count])
-            return (
-                self._sample(_take(evidence.training, drawn), extractor, evidence.device),
-                real,
-                "real training images",
-            )
-        names = generator.permutation(np.unique(real.patients))
+            judged = training.take(_draw(evidence)) if self.config.mifid else training
+            return Comparison("real", judged, real, "real training images")
+        names = np.random.default_rng(evidence.seed).permutation(np.unique(real.patients))
         first = np.isin(real.patients, names[: len(names) // 2])
         halves = real.take(np.flatnonzero(first)), real.take(np.flatnonzero(~first))
-        return *halves, "two halves of the real test images, split by patient"
+        return Comparison("real", *halves, "two halves of the real test images, split by patient")
 
-    def _compare(self, subject: str, judged: Sample, reference: Sample, seed: int, detail: str) -> list[Score]:
+    def _distances(self, compared: Comparison, extractor: Extractor, seed: int) -> list[Score]:
+        """Score FID, extrapolated if that is asked for, and KID."""
+        judged, reference, detail = compared.judged, compared.reference, compared.detail(extractor)
+        groups = judged.patients, reference.patients
+        scarce = compared.size < extractor.dimension
+        few = f"; fewer images than features: {BIASED}" if scarce else ""
+        warning = f"image-quality: {compared.size} images are fewer than {extractor.dimension} features: {BIASED}"
         fid = frechet_distance(judged.features, reference.features)
+        warns = scarce and compared.subject == "synthetic"
+        found = [_score("fid", compared, fid, detail=detail + few, warning=warning if warns else "")]
+        if self.config.extrapolate and min(len(np.unique(names)) for names in groups) >= FEWEST_PATIENTS:
+            unbiased = extrapolated_frechet_distance(judged.features, reference.features, groups=groups, seed=seed)
+            left = "; fewer images than features: much of the bias is left" if scarce else ""
+            found.append(_score("fid_infinity", compared, unbiased, detail=f"{detail}; from subsets of patients{left}"))
+        return [*found, self._kid(compared, detail, seed)]
+
+    def _kid(self, compared: Comparison, detail: str, seed: int) -> Score:
         kid = kernel_distance(
-            judged.features,
-            reference.features,
-            groups=(judged.patients, reference.patients),
+            compared.judged.features,
+            compared.reference.features,
+            groups=(compared.judged.patients, compared.reference.patients),
             subsets=self.config.subsets,
             seed=seed,
         )
-        few = "; fewer images than features: FID is biased upwards, compare rows of equal n only, prefer KID"
         low, high, spread = None, None, ""
         if math.isfinite(kid.error):
             reach = float(norm.ppf(0.5 + 0.5 * self.config.confidence)) * kid.error
             low, high, spread = kid.value - reach, kid.value + reach, f"; standard error {kid.error:.2g} by patient"
-        scarce = min(len(judged), len(reference)) < judged.features.shape[1]
-        return [
-            _score("fid", subject, fid, n=len(judged), detail=detail + (few if scarce else "")),
-            _score("kid", subject, kid.value, n=len(judged), detail=detail + spread, interval=(low, high)),
-        ]
+        return _score("kid", compared, kid.value, detail=detail + spread, interval=(low, high))
+
+    def _mifid(self, compared: Comparison, training: Sample, extractor: Extractor) -> Score:
+        """Score FID, made larger where synthetic images are nearer to training images than held-out ones are."""
+        judged, real = compared.judged.features, compared.reference.features
+        memory, normal = (distance_to_memory(features, training.features) for features in (judged, real))
+        threshold = self.config.memorization or 0.5 * normal
+        value = memorization_informed_distance(frechet_distance(judged, real), memory, threshold)
+        detail = (
+            f"{compared.detail(extractor)}; mean cosine distance {memory:.3g} to the nearest of {len(training)} "
+            f"training images, {normal:.3g} from held-out real images; FID is divided by it below {threshold:.3g}"
+        )
+        return _score("mifid", compared, value, detail=detail)
+
+    def _overlap(self, compared: Comparison, extractor: Extractor, seed: int) -> list[Score]:
+        """Score precision, recall, density and coverage; nothing with too few images for the neighbors."""
+        if compared.size <= self.config.neighbors:
+            return []
+        found = overlap(compared.judged.features, compared.reference.features, neighbors=self.config.neighbors)
+        sides = {"precision": compared.judged, "recall": compared.reference}
+        sides |= {"density": compared.judged, "coverage": compared.reference}
+        detail = f"{compared.detail(extractor)}; balls to neighbor {self.config.neighbors}"
+        scores = []
+        for name, side in sides.items():
+            values = getattr(found, name)
+            interval = self._interval(values, side, seed)
+            scores.append(_score(name, compared, values.mean(), detail=detail, interval=interval, better=True))
+        return scores
+
+    def _interval(self, values: np.ndarray, side: Sample, seed: int) -> tuple[float | None, float | None]:
+        """Return the interval of a mean over images, or nothing where all are alike: resamples show no spread then."""
+        if not self.config.resamples or np.ptp(values) == 0:
+            return None, None
+        return bootstrap_mean(
+            values, side.patients, resamples=self.config.resamples, confidence=self.config.confidence, seed=seed
+        )
 
 
-def _take(images: ImageSet, indices: np.ndarray) -> ImageSet:
+def _draw(evidence: Evidence) -> np.ndarray:
+    """Return the indices of as many training images as there are synthetic ones, in rising order."""
+    count = min(len(evidence.synthetic) or len(evidence.real), len(evidence.training))
+    return np.sort(np.random.default_rng(evidence.seed).permutation(len(evidence.training))[:count])
+
+
+def _drawn(evidence: Evidence) -> ImageSet:
+    training, drawn = evidence.training, _draw(evidence)
     return ImageSet(
-        images=images.images[indices],
-        labels=images.labels[indices],
-        patients=images.patients[indices],
-        names=images.names[indices],
+        images=training.images[drawn],
+        labels=training.labels[drawn],
+        patients=training.patients[drawn],
+        names=training.names[drawn],
     )
-
-
-def _detail(judged: Sample, reference: Sample, extractor: Extractor, note: str) -> str:
-    counted = f"{len(judged)} against {len(reference)} real test images"
-    if note:
-        counted = f"{len(judged)} against {len(reference)} real images ({note})"
-    return f"{counted}; extractor {extractor.name}, {extractor.dimension} features"
 
 
 def _score(
     name: str,
-    subject: str,
+    compared: Comparison,
     value: float,
     *,
-    n: int,
     detail: str,
     interval: tuple[float | None, float | None] = (None, None),
+    better: bool = False,
+    warning: str = "",
 ) -> Score:
     low, high = interval
     return Score(
         evaluator="image-quality",
         name=name,
-        subject=subject,
-        value=value,
+        subject=compared.subject,
+        value=float(value),
         low=low,
         high=high,
-        n=n,
-        higher_is_better=False,
+        n=len(compared.judged),
+        higher_is_better=better,
         detail=detail,
+        warning=warning,
     )

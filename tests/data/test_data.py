@@ -128,6 +128,19 @@ def test_a_slice_beyond_the_volume_is_refused(tmp_path, table, write, values, co
         inspect(config(path), 0)
 
 
+def test_near_duplicates_across_splits_are_told_with_the_pair(tmp_path, table, config):
+    def spoil(rows):
+        rows[-1]["split"], rows[-2]["split"] = "train", "test"
+        smooth = np.kron(np.random.default_rng(3).integers(0, 255, (4, 6)), np.ones((5, 5))).astype(np.uint8)
+        Image.fromarray(smooth).save(tmp_path / "one.png")
+        Image.fromarray(smooth // 2 + 40).save(tmp_path / "other.png")
+        rows[-1]["image"], rows[-2]["image"] = "../one.png", "../other.png"
+
+    (warning,) = prepare(config(table(spoil)), tmp_path / "run", seed=0).warnings
+    assert warning.startswith("images look alike across splits, 1 pairs: ")
+    assert "../other.png (test) and ../one.png (train), 2 of 64 bits differ" in warning
+
+
 def test_target_images_without_label_are_told(tmp_path, table, config):
     path = table(lambda rows: rows[-1].update(label=""))
     assert prepare(config(path), tmp_path / "run", seed=0).warnings == (
