@@ -7,8 +7,9 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
 .PHONY: demo test check docs setup clean
 
+# Two processes with a thread each: tests are small, and threads that wait for each other would cost more than they give.
 test: setup
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
 
 demo: setup
 	$(BIN)/medsynth run --generator sg-cyclegan --classifier lsnet
