@@ -13,25 +13,32 @@ from medsynth.plugins import Registry
 from medsynth.progress import Silent, Watch
 from medsynth.publishing import write_run_bundle, write_run_report
 from medsynth.runs import Run, SeedRun
+from medsynth.sharing import Sharing
 from medsynth.stages import prepare_data, synthesize_training_set, train_classifiers, train_generator
 from medsynth.stopping import Stop
 from medsynth.summary import summarize_seeds
 
 
 def run(
-    plan: Plan, registry: Registry, folder: Path, *, watch: Watch | None = None, stop: Stop | None = None
+    plan: Plan,
+    registry: Registry,
+    folder: Path,
+    *,
+    watch: Watch | None = None,
+    stop: Stop | None = None,
+    sharing: Sharing | None = None,
 ) -> Result:
     """Carry out a plan in `folder`, continuing whatever is already there.
 
     Each line below is a stage; it reads and writes only its own folder, and what is finished is loaded
     instead of done again. Processes that torchrun started train together; the leading one does all else and is the
-    one whose result counts.
+    one whose result counts. With `sharing`, stages that other runs of a study did are taken from them.
 
     Raises:
         RunError: a stage failed. Interrupted: a stop was requested; both leave everything up to the last
         checkpoint on disk.
     """
-    with Run.open(folder, plan, registry, watch or Silent(), stop or Stop()) as opened:
+    with Run.open(folder, plan, registry, watch or Silent(), stop or Stop(), sharing) as opened:
         data = prepare_data(opened)
         results = [_one_seed(SeedRun(opened, seed), data) for seed in plan.seeds]
         return results[0] if len(results) == 1 or not leads() else summarize_seeds(opened, data, results)

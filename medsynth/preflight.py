@@ -24,14 +24,23 @@ def check_plan(plan: Plan, registry: Registry, folder: Path) -> None:
     Raises:
         InputError: with the field or file, its value and the next step.
     """
+    check_plugins(plan, registry)
+    records, _, _ = inspect(plan.data, plan.data.seed)
+    check_disk(folder, needed_bytes(plan, registry, records))
+
+
+def check_plugins(plan: Plan, registry: Registry) -> None:
+    """Refuse images that the plugins cannot take, and unusable evaluators; looks at no image.
+
+    Raises:
+        InputError: with the field, its value and the next step.
+    """
     specs = [registry.load("generator", plan.generator), registry.load("classifier", plan.classifier)]
     for spec in specs:
         _check_assumptions(plan, spec)
     for name, config in plan.evaluators.items():
         # Created now, an evaluator that reads a file refuses it before hours of training, not after.
         registry.create(registry.load("evaluator", name), config)
-    records, _, _ = inspect(plan.data, plan.data.seed)
-    check_disk(folder, needed_bytes(plan, registry, records))
 
 
 def _check_assumptions(plan: Plan, spec: Spec) -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import os
 import platform
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -23,6 +22,7 @@ from medsynth.files import write_json, write_text
 from medsynth.plan import Plan
 from medsynth.plugins import Registry
 from medsynth.progress import Watch
+from medsynth.sharing import Sharing, lock, stage_key
 from medsynth.stopping import Stop
 
 PLAN, RECORD, LOCK = "plan.toml", "run.json", ".lock"
@@ -102,16 +102,33 @@ def check_disk(folder: Path, needed: int) -> None:
 class Run:
     """An open run: writes plan.toml and run.json, tells stages apart, informs observers."""
 
-    def __init__(self, folder: Path, plan: Plan, registry: Registry, watch: Watch, stop: Stop) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        plan: Plan,
+        registry: Registry,
+        watch: Watch,
+        stop: Stop,
+        sharing: Sharing | None = None,
+    ) -> None:
         self.folder, self.plan, self.registry, self.watch, self.stop = folder, plan, registry, watch, stop
+        self.sharing = sharing
         self.record: dict[str, Any] = {}
         self.warnings: list[str] = []
 
     @classmethod
     @contextmanager
-    def open(cls, folder: Path, plan: Plan, registry: Registry, watch: Watch, stop: Stop) -> Iterator[Run]:
+    def open(
+        cls,
+        folder: Path,
+        plan: Plan,
+        registry: Registry,
+        watch: Watch,
+        stop: Stop,
+        sharing: Sharing | None = None,
+    ) -> Iterator[Run]:
         """Create or continue the folder and hold its lock while the block runs; only the leading process writes."""
-        run = cls(folder, plan, registry, watch, stop)
+        run = cls(folder, plan, registry, watch, stop, sharing)
         run.record = _read_record(folder / RECORD) or _new_record(plan, registry)
         run.record["hardware"] = hardware(plan.device) | {"processes": processes()}
         wait_for_all()  # so that every process has found the folder as it was
@@ -134,6 +151,26 @@ class Run:
         if text not in self.warnings:
             self.warnings.append(text)
             self.watch.say(f"warning: {text}")
+
+    @contextmanager
+    def shared(self, part: str, *plugins: str, folder: Path | None = None, seed: int | None = None) -> Iterator[None]:
+        """In a study, let the block complete what another run did or began of a part; in a run of its own, all of it.
+
+        Args:
+            part: the run's folder in question.
+            plugins: kinds of plugins it depends on.
+            folder: that the part lies in; None = the run's.
+            seed: of the training it belongs to.
+        """
+        if self.sharing is None:
+            yield
+            return
+        key = stage_key(self.plan.as_dict(), self.record, part, *plugins, seed=seed)
+        with self.sharing.part(key, (folder or self.folder) / part, self.stop) as origin:
+            if origin:
+                self.record.setdefault("shared", {})[part] = origin
+                self.save()
+            yield
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
@@ -187,6 +224,10 @@ class SeedRun:
         """The run's folder itself, or ``seeds/<seed>`` in it when there are several."""
         return self.run.folder if len(self.run.plan.seeds) == 1 else self.run.folder / "seeds" / str(self.seed)
 
+    def shared(self, part: str, *plugins: str) -> AbstractContextManager[None]:
+        """Share one of this training's folders with the other runs of a study, see `Run.shared`."""
+        return self.run.shared(part, *plugins, folder=self.folder, seed=self.seed)
+
     def stage_name(self, stage: str) -> str:
         """Return how run.json calls this training's stage."""
         return stage if len(self.run.plan.seeds) == 1 else f"seed {self.seed} {stage}"
@@ -220,10 +261,7 @@ def _lock(folder: Path) -> Iterator[None]:
     """Hold the folder for one process; the system drops the lock if the process dies."""
     stream: IO[str] = (folder / LOCK).open("w")
     try:
-        if os.name == "posix":
-            import fcntl
-
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        lock(stream)
         yield
     except BlockingIOError:
         raise InputError(f"{folder} is in use by another medsynth process", hint="Wait for it, or stop it.") from None

@@ -28,7 +28,7 @@ from medsynth.training import Job, train
 
 def prepare_data(run: Run) -> Data:
     """Read, check, split and cache the images."""
-    with run.stage("data"), leader_first(), ExitStack() as shown:
+    with run.stage("data"), run.shared("data"), leader_first(), ExitStack() as shown:
         tasks: list[Task] = []
 
         def progress(done: int, total: int) -> None:
@@ -67,7 +67,7 @@ def policy_of(plan: Plan) -> Policy:
 def train_generator(seed_run: SeedRun, data: Data) -> Generator:
     """Train the generator on the unpaired images of training patients."""
     run, plan, config = seed_run.run, seed_run.run.plan, seed_run.run.plan.generator_config
-    with run.stage(seed_run.stage_name("generator")):
+    with run.stage(seed_run.stage_name("generator")), seed_run.shared("generator", "generator"):
         source = data.images.select(domain="source", split="train")
         target = data.images.select(domain="target", split="train")
         if plan.data.match_labels:
@@ -176,7 +176,8 @@ def translate(seed_run: SeedRun, data: Data, generator: Generator, source: Image
         watch=run.watch,
         stop=run.stop,
     )
-    return synthesize(job, seed_run.folder / folder)
+    with seed_run.shared(folder, "generator"):
+        return synthesize(job, seed_run.folder / folder)
 
 
 def listed_name(run: Run, data: Data, record: Record) -> str:
@@ -212,14 +213,16 @@ def _train_row(seed_run: SeedRun, data: Data, name: str, row: Row) -> Classifier
         seed = derive_seed(seed_run.seed, "classifier", phase.name)
         return row.loader(phase, seed=seed, balance=config.balance, augment=config.augment, workers=plan.data.workers)
 
-    _train(
-        seed_run,
-        f"classifier {name}",
-        seed_run.folder / "classifier" / name,
-        classifier,
-        loader,
-        validate=lambda _: validate(network, validation, policy),
-    )
+    depends = ("generator", "classifier") if name == "synthetic" else ("classifier",)
+    with seed_run.shared(f"classifier/{name}", *depends):
+        _train(
+            seed_run,
+            f"classifier {name}",
+            seed_run.folder / "classifier" / name,
+            classifier,
+            loader,
+            validate=lambda _: validate(network, validation, policy),
+        )
     return classifier
 
 

@@ -11,6 +11,7 @@ from medsynth.cli import bundle, data, plugins
 from medsynth.cli.export import export_command
 from medsynth.cli.predict import predict_command
 from medsynth.cli.run import run_command
+from medsynth.cli.study import study_command
 from medsynth.cli.synthesize import synthesize_command
 
 app = typer.Typer(
@@ -21,6 +22,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.command("run")(run_command)
+app.command("study")(study_command)
 app.command("synthesize")(synthesize_command)
 app.command("export")(export_command)
 app.command("predict")(predict_command)

@@ -42,6 +42,14 @@ def _complete_preset(incomplete: str) -> list[str]:
     return [name for name in presets() if name.startswith(incomplete)]
 
 
+PresetName = Annotated[
+    str,
+    typer.Option(
+        help="quick, standard or paper; default: quick without a GPU, else standard.", autocompletion=_complete_preset
+    ),
+]
+
+
 @friendly
 def run_command(
     generator: Annotated[
@@ -54,13 +62,7 @@ def run_command(
     evaluators: Annotated[str, typer.Option(help="Evaluator plugins, separated by commas.")] = ",".join(
         DEFAULT_EVALUATORS
     ),
-    preset: Annotated[
-        str,
-        typer.Option(
-            help="quick, standard or paper; default: quick without a GPU, else standard.",
-            autocompletion=_complete_preset,
-        ),
-    ] = "",
+    preset: PresetName = "",
     seeds: Annotated[str, typer.Option(help="Training seeds, separated by commas.")] = "42",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     sets: Set = None,
@@ -84,7 +86,7 @@ def run_command(
         "generator": generator,
         "classifier": classifier,
         "evaluators": [name.strip() for name in evaluators.split(",") if name.strip()],
-        "seeds": _seeds(seeds),
+        "seeds": parse_seeds(seeds),
         "data": data,
         "overrides": sets or (),
     }
@@ -121,7 +123,12 @@ def _carry_out(plan: Plan, registry: Registry, folder: Path, shown: Any) -> Resu
         return run(plan, registry, folder, watch=shown, stop=stop)
 
 
-def _seeds(text: str) -> list[int]:
+def parse_seeds(text: str) -> list[int]:
+    """Read seeds separated by commas.
+
+    Raises:
+        InputError: what is no list of whole numbers.
+    """
     try:
         return [int(part) for part in text.split(",") if part.strip()]
     except ValueError:

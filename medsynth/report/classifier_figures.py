@@ -78,7 +78,7 @@ def bootstrap_figure(predictions: Mapping[str, Predictions], *, seed: int) -> st
         ).values["roc_auc"]
         values = values[np.isfinite(values)]
         if len(values):
-            _histogram(axes, values, row, _color(index))
+            histogram(axes, values, row, _color(index))
         labels.append((row, literal(subject_label(subject))))
     axes.set_yticks([row for row, _ in labels], [label for _, label in labels])
     axes.tick_params(axis="y", labelcolor=INK)
@@ -88,7 +88,8 @@ def bootstrap_figure(predictions: Mapping[str, Predictions], *, seed: int) -> st
     )
 
 
-def _histogram(axes: Axes, values: np.ndarray, row: int, color: str) -> None:
+def histogram(axes: Axes, values: np.ndarray, row: int, color: str) -> None:
+    """Draw (R,) resampled values above the height `row`, with a box of quartiles and the central 95 % on it."""
     counts, edges = np.histogram(values, bins=32)
     axes.stairs(
         row + 0.12 + 0.58 * counts / counts.max(), edges, baseline=row + 0.12, fill=True, color=color, alpha=0.3

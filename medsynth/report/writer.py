@@ -58,17 +58,18 @@ def write_report(folder: Path, content: ReportContent) -> Path:
     with new_folder(folder / "figures") as figures:
         for name, figure in values["figures"].items():
             write_text(figures / f"{name}.svg", standalone(figure))
-    write_text(path, _render(values))
+    write_text(path, page_environment().get_template("template.html").render(**values))
     return path
 
 
-def _render(values: Mapping[str, Any]) -> str:
+def page_environment() -> Environment:
+    """Return what fills the templates of pages: escapes everything, refuses names without a value."""
     environment = Environment(
         loader=PackageLoader("medsynth", "report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
     environment.filters.update(number=tables.number, percent=tables.percent, duration=tables.duration)
-    return environment.get_template("template.html").render(**values)
+    return environment
 
 
 def _values(content: ReportContent) -> dict[str, Any]:

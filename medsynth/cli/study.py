@@ -1,0 +1,99 @@
+"""``medsynth study``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.table import Table
+
+from medsynth.cli.run import PresetName, parse_seeds
+from medsynth.cli.shared import Json, Set, errors, friendly, output
+
+if TYPE_CHECKING:
+    from medsynth.plugins import Registry
+    from medsynth.studies.comparison import Comparison
+    from medsynth.studies.config import Study
+
+
+def _complete(incomplete: str) -> list[str]:
+    from medsynth.studies.config import ready_studies
+
+    return [name for name in ready_studies() if name.startswith(incomplete)]
+
+
+@friendly
+def study_command(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="NAME|FILE.toml", help="A study that comes with medsynth, or a TOML file.", autocompletion=_complete
+        ),
+    ],
+    preset: PresetName = "",
+    data: Annotated[str, typer.Option(help="Manifest, folder of images, or 'phantom'; default: the study's.")] = "",
+    seeds: Annotated[str, typer.Option(help="Training seeds, separated by commas; default: the study's.")] = "",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
+    sets: Set = None,
+    workers: Annotated[int, typer.Option(min=1, help="Runs at a time, each in a process of its own.")] = 1,
+    out: Annotated[Path | None, typer.Option(help="Folder for the study; default: studies/NAME-PRESET.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Continue a study.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Run a grid of generators, classifiers, seeds and ablations, and compare them.
+
+    Stages of equal plan and inputs are done once. Ready studies: paper-table1 to paper-table8.
+    """
+    from medsynth.plugins import Registry
+    from medsynth.studies.config import load_study
+
+    registry = Registry()
+
+    def resolved(preset: str, device: str) -> Study:
+        chosen = parse_seeds(seeds) if seeds else ()
+        study = load_study(name, preset=preset, device=device, data=data, seeds=chosen, settings=sets or ())
+        for run in study.runs():
+            study.plan(run, registry)
+        return study
+
+    # Names and values are checked before torch is imported, so that a typing error is answered at once.
+    resolved(preset or "quick", device)
+    from medsynth.devices import resolve_device
+
+    device = resolve_device(device)
+    study = resolved(preset or ("quick" if device == "cpu" else "standard"), device)
+    _conduct(study, registry, out, workers=workers, resume=resume, as_json=as_json)
+
+
+def _conduct(study: Study, registry: Registry, out: Path | None, *, workers: int, resume: bool, as_json: bool) -> None:
+    from medsynth.progress import watch
+    from medsynth.stopping import stop_on_signals
+    from medsynth.studies.conduct import check_study, conduct
+    from medsynth.studies.folder import choose_folder, write_study
+
+    folder = choose_folder(study, registry, out, resume=resume)
+    check_study(study, registry, folder)
+    write_study(study, folder)
+    shown = watch(errors)
+    shown.say(f"{study.name}: {len(study.runs())} runs, preset {study.preset}, {study.device} -> {folder}")
+    with stop_on_signals() as stop:
+        comparison = conduct(study, folder, workers=workers, watch=shown, stop=stop)
+    if as_json:
+        typer.echo((folder / "study.json").read_text(encoding="utf-8"))
+        return
+    show_comparison(comparison)
+    output.print(f"report  {folder / 'report.html'}", highlight=False, soft_wrap=True)
+
+
+def show_comparison(comparison: Comparison) -> None:
+    """Print the rows as a table."""
+    from medsynth.studies.writing import printed
+
+    head, body = printed(comparison)
+    table = Table(title=None, box=None, pad_edge=False, show_edge=False)
+    for index, column in enumerate(head):
+        table.add_column(column, justify="right" if index else "left")
+    for row in body:
+        table.add_row(*row)
+    output.print(table, markup=False)

@@ -1,0 +1,158 @@
+"""The comparison at the end of a study: rows of scores over seeds, beside a paper's, and what may not be compared."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from medsynth.api import Score
+from medsynth.statistics.screening import LIKELIHOODS, likelihood_ratios, score_name, screening_at
+from medsynth.studies.config import Row, Table
+from medsynth.studies.pairs import Pair, compare_pairs
+from medsynth.studies.results import RunResult, differing
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """One score of one row.
+
+    Args:
+        values: by seed; NaN where the run has no such score.
+        low, high: interval of the score where there is one run only.
+        paper: the paper's figure; None if it has none.
+        unit: of the score.
+        higher_is_better: None if neither is.
+    """
+
+    values: Mapping[str, float]
+    low: float | None = None
+    high: float | None = None
+    paper: float | str | None = None
+    unit: str = ""
+    higher_is_better: bool | None = None
+
+    @property
+    def mean(self) -> float:
+        """Mean over seeds; NaN if one of them lacks it."""
+        return float(np.mean(list(self.values.values()))) if self.values else math.nan
+
+    @property
+    def deviation(self) -> float:
+        """Standard deviation over seeds, with n - 1; NaN for a single one."""
+        return float(np.std(list(self.values.values()), ddof=1)) if len(self.values) > 1 else math.nan
+
+
+@dataclass(frozen=True, kw_only=True)
+class ComparedRow:
+    """A row with what its runs measured.
+
+    Args:
+        row: as asked for.
+        results: of its runs, by seed.
+        cells: by column.
+        obstacles: why its scores must not be compared with the reference's; empty if they may.
+    """
+
+    row: Row
+    results: Mapping[str, RunResult]
+    cells: Mapping[str, Cell]
+    obstacles: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Everything that the comparison shows.
+
+    Args:
+        columns: ``EVALUATOR.SCORE``, with ``@SUBJECT`` where it is not the row's.
+        rows: in the order asked for; those without any run are left out.
+        reference: label of the row that others are tested against.
+        pairs: the tests, adjusted over all of them.
+    """
+
+    columns: tuple[str, ...]
+    rows: tuple[ComparedRow, ...]
+    reference: str
+    pairs: tuple[Pair, ...]
+
+
+def compare(table: Table, rows: Sequence[Row], results: Mapping[str, Mapping[str, RunResult]]) -> Comparison:
+    """Put rows beside each other.
+
+    Args:
+        table: what to show.
+        rows: by label.
+        results: of each row's finished runs, by label and seed.
+    """
+    shown = [_row(row, table.columns, results.get(row.label, {})) for row in rows]
+    shown = [row for row in shown if row.row.given or any(np.isfinite(c.mean) for c in row.cells.values())]
+    measured = [row for row in shown if row.results]
+    reference = next((row for row in measured if row.row.label == table.reference), next(iter(measured), None))
+    if reference is None:
+        return Comparison(columns=table.columns, rows=tuple(shown), reference="", pairs=())
+    shown = [replace(row, obstacles=_obstacles(reference, row)) for row in shown]
+    # Rows that differ in budget only are tested too, and marked; without equal test images no test exists.
+    others = [row for row in shown if row.results and row.row.label != reference.row.label]
+    pairs = compare_pairs(
+        (reference.row.label, reference.row.subject, reference.results),
+        [(row.row.label, row.row.subject, row.results) for row in others],
+    )
+    return Comparison(columns=table.columns, rows=tuple(shown), reference=reference.row.label, pairs=tuple(pairs))
+
+
+def _obstacles(reference: ComparedRow, row: ComparedRow) -> tuple[str, ...]:
+    first = next(iter(reference.results.values()))
+    found = [obstacle for result in row.results.values() for obstacle in differing(first, result)]
+    return tuple(dict.fromkeys(found))
+
+
+def _row(row: Row, columns: Sequence[str], results: Mapping[str, RunResult]) -> ComparedRow:
+    if row.given:
+        return ComparedRow(row=row, results={}, cells={column: _given(row, column) for column in columns})
+    return ComparedRow(row=row, results=results, cells={column: _cell(row, column, results) for column in columns})
+
+
+def _cell(row: Row, column: str, results: Mapping[str, RunResult]) -> Cell:
+    evaluator, name, subject = address(row, column)
+    scores = {seed: result.scores.get((evaluator, name, subject)) for seed, result in results.items()}
+    known = {seed: score for seed, score in scores.items() if score is not None}
+    paper = row.paper.get(column)
+    if not known:
+        return Cell(values={}, paper=paper)
+    first: Score = next(iter(known.values()))
+    single = len(results) == 1
+    return Cell(
+        values={seed: score.value if score else math.nan for seed, score in scores.items()},
+        low=first.low if single else None,
+        high=first.high if single else None,
+        paper=paper,
+        unit=first.unit,
+        higher_is_better=first.higher_is_better,
+    )
+
+
+def address(row: Row, column: str) -> tuple[str, str, str]:
+    """Return evaluator, name and subject of the score that a column shows in a row.
+
+    Example:
+        >>> address(Row(subject="oracle", prevalence=0.09), "screening.ppv")
+        ('screening', 'ppv_at_9%', 'oracle')
+    """
+    place, _, subject = column.partition("@")
+    evaluator, _, name = place.partition(".")
+    if evaluator == "screening" and row.prevalence and name not in LIKELIHOODS:
+        name = score_name(name, row.prevalence)
+    return evaluator, name, subject or row.subject
+
+
+def _given(row: Row, column: str) -> Cell:
+    """Return what sensitivity and specificity from elsewhere mean in screening."""
+    name, paper = column.partition(".")[2], row.paper.get(column)
+    rates = dict(zip(("sensitivity", "specificity"), row.given, strict=True))
+    known = rates | {key: float(value) for key, value in likelihood_ratios(**rates).items()}
+    if row.prevalence:
+        known |= vars(screening_at(**rates, prevalence=row.prevalence))
+    return Cell(values={"given": known[name]} if name in known else {}, paper=paper)

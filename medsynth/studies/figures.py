@@ -1,0 +1,157 @@
+"""Figures of a study: scores beside the paper's, ROC curves over seeds, accuracy against cost, resamples."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from medsynth.report.classifier_figures import MARKERS, histogram
+from medsynth.report.svg import DASHES, GRID, INK, MUTED, SERIES, literal, new_figure, plain, to_svg
+from medsynth.report.tables import metric_label
+from medsynth.statistics import METRICS, bootstrap_diagnostic, roc_curve
+from medsynth.studies.comparison import ComparedRow, Comparison
+
+Figures = Mapping[str, tuple[str, str]]
+"""SVG and caption by name."""
+RESAMPLES = 10_000
+
+
+def comparison_figures(comparison: Comparison, *, draw_bootstrap: bool) -> Figures:
+    """Return the figures that the comparison has something to show in."""
+    figures: dict[str, tuple[str, str]] = {}
+    if any(cell.values for row in comparison.rows for cell in row.cells.values()):
+        figures["scores"] = (
+            scores_figure(comparison),
+            "Every seed's score, its mean, and the paper's as hollow diamonds.",
+        )
+    judged = [row for row in comparison.rows if any(r.predictions(row.row.subject) for r in row.results.values())]
+    if judged:
+        figures["roc"] = roc_figure(judged), "Mean ROC curve over seeds. Band: one standard deviation to either side."
+    costs = [row for row in judged if not math.isnan(_cost(row))]
+    if len({_cost(row) for row in costs}) > 1:
+        figures["cost"] = cost_figure(costs), "AUC against multiply-accumulates of one image, mean over seeds."
+    if judged and draw_bootstrap:
+        caption = f"{RESAMPLES:,} resamples of the test patients, run by run: median, quartiles and central 95 %."
+        figures["boxes"] = bootstrap_boxes(judged), caption
+    return figures
+
+
+def scores_figure(comparison: Comparison) -> str:
+    """Return one panel per column and one line per row."""
+    columns = [c for c in comparison.columns if any(row.cells[c].values for row in comparison.rows)]
+    across = min(3, len(columns))
+    down = math.ceil(len(columns) / across)
+    figure = new_figure(1.6 + 2.3 * across, down * (0.9 + 0.3 * len(comparison.rows)))
+    for index, column in enumerate(columns):
+        axes = figure.add_subplot(down, across, index + 1)
+        plain(axes)
+        for place, row in enumerate(reversed(comparison.rows)):
+            cell = row.cells[column]
+            values = [value for value in cell.values.values() if math.isfinite(value)]
+            color = MUTED if row.obstacles else SERIES[0]
+            axes.plot(values, [place] * len(values), "o", color=color, markersize=4, alpha=0.5)
+            if math.isfinite(cell.mean):
+                axes.plot(cell.mean, place, "|", color=color, markersize=13, markeredgewidth=2.2)
+            if isinstance(cell.paper, int | float):
+                axes.plot(cell.paper, place, "D", color=SERIES[1], markerfacecolor="none", markersize=6)
+        labels = [literal(row.row.label) for row in reversed(comparison.rows)]
+        axes.set_yticks(range(len(labels)), labels if index % across == 0 else [""] * len(labels))
+        axes.tick_params(axis="y", labelcolor=INK)
+        axes.set(ylim=(-0.6, len(labels) - 0.4))
+        axes.set_title(literal(metric_label(column.partition(".")[2])), loc="left", fontsize=9.5, color=INK)
+        axes.locator_params(axis="x", nbins=4)
+        axes.margins(x=0.1)
+    return to_svg(figure, "scores", "Scores of every row and seed; the tables have the values")
+
+
+def roc_figure(rows: list[ComparedRow]) -> str:
+    """Return mean and standard deviation over seeds of the sensitivity at each false-positive rate."""
+    axes = new_figure(6.4, 4.8).add_subplot()
+    plain(axes)
+    axes.plot([0, 1], [0, 1], color=GRID, linewidth=1)
+    grid = np.linspace(0.0, 1.0, 201)
+    for index, row in enumerate(rows):
+        color, curves = SERIES[index % len(SERIES)], []
+        for result in row.results.values():
+            judged = result.predictions(row.row.subject)
+            if judged is not None and {0, 1} <= set(judged.labels.tolist()):
+                curve = roc_curve(judged.probabilities, judged.labels)
+                reached = np.searchsorted(curve.false_positive_rate, grid, side="right") - 1
+                curves.append(curve.sensitivity[reached])
+        if not curves:
+            continue
+        mean = np.mean(curves, axis=0)
+        dashes = DASHES[index // len(SERIES) % len(DASHES)] if len(rows) > len(SERIES) else DASHES[index % len(DASHES)]
+        axes.plot(grid, mean, color=color, linestyle=dashes, linewidth=1.7, label=literal(row.row.label))
+        if len(curves) > 1:
+            spread = np.std(curves, axis=0, ddof=1)
+            axes.fill_between(grid, np.clip(mean - spread, 0, 1), np.clip(mean + spread, 0, 1), color=color, alpha=0.13, linewidth=0)  # fmt: skip # noqa: E501
+    axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xlabel="1 - specificity", ylabel="sensitivity", aspect="equal")
+    axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=8.5, labelcolor=INK)
+    return _done(axes, "roc", "Mean ROC curves over seeds")
+
+
+def _cost(row: ComparedRow) -> float:
+    found = [result.scores.get(("efficiency", "macs", "classifier")) for result in row.results.values()]
+    return float(np.mean([score.value for score in found if score])) if any(found) else math.nan
+
+
+def cost_figure(rows: list[ComparedRow]) -> str:
+    """Return AUC against multiply-accumulates."""
+    axes = new_figure(6.4, 3.8).add_subplot()
+    plain(axes)
+    for index, row in enumerate(rows):
+        found = [result.scores.get(("diagnostic", "roc_auc", row.row.subject)) for result in row.results.values()]
+        areas = [score.value for score in found if score is not None]
+        if areas:
+            axes.plot(
+                _cost(row) / 1e6,
+                float(np.mean(areas)),
+                MARKERS[index % len(MARKERS)],
+                color=SERIES[index % len(SERIES)],
+                markersize=8,
+                label=literal(row.row.label),
+            )
+    axes.set(xlabel="million multiply-accumulates", ylabel="AUC", xscale="log")
+    axes.margins(0.15)
+    axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=8.5, labelcolor=INK)
+    return _done(axes, "cost", "AUC against cost")
+
+
+def bootstrap_boxes(rows: list[ComparedRow]) -> str:
+    """Return the six diagnostic scores in resamples of the test patients: histogram and box of every run."""
+    runs = [
+        (f"{row.row.label}, seed {seed}" if row.row.seed < 0 else row.row.label, judged, int(seed))
+        for row in rows
+        for seed, result in row.results.items()
+        if (judged := result.predictions(row.row.subject)) is not None
+    ]
+    found = [
+        bootstrap_diagnostic(
+            j.probabilities, j.labels, j.patients, threshold=j.threshold, resamples=RESAMPLES, seed=seed
+        )
+        for _, j, seed in runs
+    ]
+    figure = new_figure(8.4, 2 * (0.9 + 0.55 * len(runs)))
+    for index, metric in enumerate(METRICS):
+        axes = figure.add_subplot(2, 3, index + 1)
+        plain(axes)
+        for place, bootstrap in enumerate(reversed(found)):
+            values = bootstrap.values[metric]
+            histogram(axes, values[np.isfinite(values)], place, SERIES[(len(runs) - 1 - place) % len(SERIES)])
+        labels = [literal(label) for label, _, _ in reversed(runs)] if index % 3 == 0 else [""] * len(runs)
+        axes.set_yticks(range(len(runs)), labels)
+        axes.tick_params(axis="y", labelcolor=INK)
+        axes.set(ylim=(-0.35, len(runs) - 0.2))
+        axes.set_title(literal(metric_label(metric)), loc="left", fontsize=9.5, color=INK)
+        axes.locator_params(axis="x", nbins=4)
+    return to_svg(figure, "boxes", "Scores in resamples of the test patients, run by run; study.json has the values")
+
+
+def _done(axes: Axes, name: str, title: str) -> str:
+    figure = axes.get_figure(root=True)
+    assert figure is not None
+    return to_svg(figure, name, f"{title}; the tables have the values")

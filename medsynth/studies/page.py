@@ -1,0 +1,106 @@
+"""The report of a study: one self-contained page in the look of a run's report."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from medsynth.data.files import relative
+from medsynth.files import new_folder, write_text
+from medsynth.report.downloads import Download, csv_text, latex_text
+from medsynth.report.svg import standalone
+from medsynth.report.tables import flat, metric_label
+from medsynth.report.writer import page_environment
+from medsynth.studies.comparison import Comparison
+from medsynth.studies.figures import comparison_figures
+from medsynth.studies.writing import PAIR_COLUMNS, pair_rows, printed, to_csv, value_rows
+
+ASKED = ("medsynth", "preset", "device", "data", "seeds", "settings", "split", "hardware", "versions", "shared")
+
+
+@dataclass(frozen=True)
+class PageTable:
+    """One table of the page; `main` is the first cell of the row that stands out."""
+
+    caption: str
+    head: Sequence[str]
+    body: Sequence[Sequence[str]]
+    download: Download
+    main: str = ""
+
+
+def write_page(folder: Path, comparison: Comparison, facts: Mapping[str, Any], *, draw_bootstrap: bool = False) -> Path:
+    """Write ``report.html`` and its figures as SVG files into `folder`; return the page's path.
+
+    Args:
+        folder: of the study.
+        comparison: the rows.
+        facts: as study.json holds them.
+        draw_bootstrap: also the scores in resamples of the test patients.
+    """
+    figures = comparison_figures(comparison, draw_bootstrap=draw_bootstrap)
+    with new_folder(folder / "figures") as drawn:
+        for name, (figure, _) in figures.items():
+            write_text(drawn / f"{name}.svg", standalone(figure))
+    head, body = printed(comparison)
+    compared = PageTable(
+        "Comparison",
+        head,
+        body,
+        Download("comparison", to_csv(comparison), latex_text(head, body)),
+        comparison.reference,
+    )
+    tests = pair_rows(comparison.pairs)
+    page = (
+        page_environment()
+        .get_template("study.html")
+        .render(
+            facts=facts,
+            sentence=sentence(comparison),
+            comparison=compared,
+            several=any(len(cell.values) > 1 for row in comparison.rows for cell in row.cells.values()),
+            tests=_table("Tests", PAIR_COLUMNS, tests) if tests else None,
+            values=_table("Every seed", *value_rows(comparison)),
+            obstacles=[(row.row.label, "; ".join(row.obstacles)) for row in comparison.rows if row.obstacles],
+            figures=[(Markup(figure), caption) for figure, caption in figures.values()],
+            reports=_reports(folder, comparison),
+            asked=flat({name: facts[name] for name in ASKED if facts.get(name) not in (None, "", [], {})}),
+        )
+    )
+    write_text(folder / "report.html", page)
+    return folder / "report.html"
+
+
+def _table(caption: str, head: Sequence[str], body: Sequence[Sequence[str]]) -> PageTable:
+    name = caption.lower().replace(" ", "-")
+    return PageTable(caption, head, body, Download(name, csv_text(head, body), latex_text(head, body)))
+
+
+def _reports(folder: Path, comparison: Comparison) -> list[tuple[str, str]]:
+    """Return the reports of all runs with their labels, each once."""
+    found = {result.folder: result for row in comparison.rows for result in row.results.values()}
+    return [
+        (f"report of {relative(path, folder)}", relative(path / "report.html", folder))
+        for path in found
+        if (path / "report.html").exists()
+    ]
+
+
+def sentence(comparison: Comparison) -> str:
+    """Return what the tests allow to say about differences, and no more."""
+    if not comparison.pairs:
+        return "No test was made: rows have no predictions of the same test images."
+    known = [pair for pair in comparison.pairs if math.isfinite(pair.adjusted)]
+    told = [pair for pair in known if pair.adjusted < 0.05]
+    listed = "; ".join(
+        f"{pair.label}, {metric_label(pair.metric)} {pair.difference.value:+.3f} (seed {pair.seed})"
+        for pair in told[:6]
+    )
+    start = f"{len(told)} of {len(known)} differences to {comparison.reference} cannot be explained by chance"
+    end = f": {listed}{'; ...' if len(told) > 6 else ''}" if told else ""
+    return f"{start} at 5 % after Holm's correction{end}."

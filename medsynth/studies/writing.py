@@ -1,0 +1,210 @@
+"""The comparison as files: JSON and CSV with all digits, Markdown and LaTeX as printed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from medsynth.data.files import relative
+from medsynth.files import write_json, write_text
+from medsynth.report.downloads import csv_text, latex_text
+from medsynth.report.tables import metric_label, number
+from medsynth.studies.comparison import Cell, ComparedRow, Comparison
+from medsynth.studies.pairs import Pair
+
+PAIR_COLUMNS = ("row", "minus", "seed", "score", "difference", "low", "high", "test", "p", "p (Holm)")
+NOT_COMPARABLE = " (not comparable)"
+
+
+def write_comparison(folder: Path, comparison: Comparison, facts: Mapping[str, Any]) -> None:
+    """Write study.json, comparison.csv, comparison.md and comparison.tex.
+
+    Args:
+        folder: of the study.
+        comparison: the rows.
+        facts: title, what was asked and how it ran, for study.json and the heading.
+    """
+    head, body = printed(comparison)
+    write_json(folder / "study.json", as_json(comparison, facts, folder))
+    write_text(folder / "comparison.csv", to_csv(comparison))
+    write_text(folder / "comparison.md", _markdown(comparison, facts))
+    write_text(folder / "comparison.tex", latex_text(head, body))
+
+
+def as_json(comparison: Comparison, facts: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Return study.json, with runs relative to its folder; what is not a number is null."""
+    return {
+        "schema": 1,
+        **facts,
+        "columns": list(comparison.columns),
+        "reference": comparison.reference,
+        "rows": [_json_row(row, folder) for row in comparison.rows],
+        "tests": [_json_pair(pair) for pair in comparison.pairs],
+    }
+
+
+def _json_row(row: ComparedRow, folder: Path) -> dict[str, Any]:
+    return {
+        "label": row.row.label,
+        "subject": row.row.subject,
+        "comparable": not row.obstacles,
+        "obstacles": list(row.obstacles),
+        "runs": {seed: relative(result.folder, folder) for seed, result in row.results.items()},
+        "scores": {
+            column: {
+                "values": {seed: _finite(value) for seed, value in cell.values.items()},
+                "mean": _finite(cell.mean),
+                "sd": _finite(cell.deviation),
+                "low": _finite(cell.low),
+                "high": _finite(cell.high),
+                "paper": cell.paper,
+                "unit": cell.unit,
+            }
+            for column, cell in row.cells.items()
+        },
+    }
+
+
+def _json_pair(pair: Pair) -> dict[str, Any]:
+    return {
+        "row": pair.label,
+        "minus": pair.reference,
+        "seed": pair.seed,
+        "score": pair.metric,
+        "difference": _finite(pair.difference.value),
+        "low": _finite(pair.difference.low),
+        "high": _finite(pair.difference.high),
+        "test": pair.test,
+        "p": _finite(pair.p_value),
+        "p_holm": _finite(pair.adjusted),
+    }
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
+def to_csv(comparison: Comparison) -> str:
+    """Return one line per row and score, with every seed's value."""
+    seeds = _seeds(comparison)
+    head = ["row", "score", "unit", "mean", "sd", "low", "high", "paper", "comparable", *(f"seed {s}" for s in seeds)]
+    body = [
+        [
+            row.row.label,
+            column,
+            cell.unit,
+            *(_digits(value) for value in (cell.mean, cell.deviation, cell.low, cell.high)),
+            "" if cell.paper is None else cell.paper,
+            "no" if row.obstacles else "yes",
+            *(_digits(cell.values.get(seed)) for seed in seeds),
+        ]
+        for row in comparison.rows
+        for column, cell in row.cells.items()
+        if cell.values or cell.paper is not None
+    ]
+    return csv_text(head, body)
+
+
+def _digits(value: float | None) -> str:
+    return "" if _finite(value) is None else repr(float(value or 0.0))
+
+
+def printed(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
+    """Return the comparison as a table of text; a paper's figures follow each score that has any."""
+    head = ["row"]
+    papers = {c: any(row.cells[c].paper is not None for row in comparison.rows) for c in comparison.columns}
+    for column in comparison.columns:
+        head += [column_label(comparison, column), *(["paper"] if papers[column] else [])]
+    body = []
+    for row in comparison.rows:
+        cells = [row.row.label + (NOT_COMPARABLE if row.obstacles else "")]
+        for column in comparison.columns:
+            cell = row.cells[column]
+            cells += [cell_text(cell), *([paper_text(cell)] if papers[column] else [])]
+        body.append(cells)
+    return head, body
+
+
+def column_label(comparison: Comparison, column: str) -> str:
+    """Return a column's heading, with an arrow that points where better is."""
+    place, _, subject = column.partition("@")
+    directions = {row.cells[column].higher_is_better for row in comparison.rows} - {None}
+    arrow = (" ↑" if True in directions else " ↓") if len(directions) == 1 else ""
+    label = metric_label(place.partition(".")[2])
+    return f"{label}{f', {subject}' if subject else ''}{arrow}"
+
+
+def cell_text(cell: Cell) -> str:
+    """Return mean and standard deviation over seeds, or a single run's value with its interval."""
+    if not cell.values:
+        return "-"
+    value = number(cell.mean, cell.unit)
+    if len(cell.values) > 1:
+        return f"{value} ± {number(cell.deviation)}"
+    low, high = _finite(cell.low), _finite(cell.high)
+    return value if low is None or high is None else f"{value} ({number(low)} to {number(high)})"
+
+
+def paper_text(cell: Cell) -> str:
+    """Return the paper's figure."""
+    if cell.paper is None:
+        return "-"
+    return cell.paper if isinstance(cell.paper, str) else f"{cell.paper:g}"
+
+
+def pair_rows(pairs: tuple[Pair, ...]) -> list[list[str]]:
+    """Return the tests as rows of text under `PAIR_COLUMNS`."""
+    return [
+        [
+            pair.label,
+            pair.reference,
+            pair.seed,
+            metric_label(pair.metric),
+            f"{pair.difference.value:+.3f}",
+            *(f"{end:+.3f}" if math.isfinite(end) else "n/a" for end in (pair.difference.low, pair.difference.high)),
+            pair.test,
+            *(f"{value:.3g}" if math.isfinite(value) else "n/a" for value in (pair.p_value, pair.adjusted)),
+        ]
+        for pair in pairs
+    ]
+
+
+def _markdown(comparison: Comparison, facts: Mapping[str, Any]) -> str:
+    asked = f"Preset {facts['preset']}, data {facts['data']}, seeds {', '.join(map(str, facts['seeds']))}."
+    parts = [f"# {facts['title']}", facts.get("about", ""), asked, _table(*printed(comparison))]
+    obstacles = [
+        f"{row.row.label} is not comparable: {'; '.join(row.obstacles)}" for row in comparison.rows if row.obstacles
+    ]
+    parts.append("\n".join(f"- {text}" for text in [*obstacles, *facts.get("warnings", ())]))
+    if facts.get("paper"):
+        parts.append(f"Paper: {facts['paper']}.")
+    if comparison.pairs:
+        parts += [f"## Tested against {comparison.reference}", _table(PAIR_COLUMNS, pair_rows(comparison.pairs))]
+    return "\n\n".join(filter(None, parts)) + "\n"
+
+
+def _table(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:
+    rule = [":---", *["---:"] * (len(head) - 1)]
+    return "\n".join("| " + " | ".join(cell.replace("|", r"\|") for cell in row) + " |" for row in [head, rule, *body])
+
+
+def value_rows(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
+    """Return head and rows of a table with every seed's value of every score."""
+    seeds = _seeds(comparison)
+    body = [
+        [row.row.label, column_label(comparison, column), *(_value(cell, seed) for seed in seeds)]
+        for row in comparison.rows
+        for column, cell in row.cells.items()
+        if cell.values and row.results
+    ]
+    return ["row", "score", *(f"seed {seed}" for seed in seeds)], body
+
+
+def _value(cell: Cell, seed: str) -> str:
+    return number(cell.values[seed], cell.unit) if seed in cell.values else "-"
+
+
+def _seeds(comparison: Comparison) -> list[str]:
+    return list(dict.fromkeys(seed for row in comparison.rows for seed in row.results))
