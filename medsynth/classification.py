@@ -15,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from scipy.special import expit, logit
 from torch import Tensor, nn
 
 from medsynth.api import Phase, Predictions
@@ -93,10 +94,18 @@ def validate(network: nn.Module, images: Images, policy: Policy) -> tuple[Key, d
 def judge(
     network: nn.Module, validation: Images, images: Images, *, policy: Policy, threshold_policy: str, calibrate: bool
 ) -> Predictions:
-    """Choose temperature, if asked for, and threshold on validation images, then predict the test images."""
+    """Choose threshold and, if asked for, temperature on validation images, then predict the test images.
+
+    The threshold moves with the temperature, so that decisions are those without calibration.
+    """
     known = classify(network, validation, policy)
     temperature = fit_temperature((known[:, 1] - known[:, 0]).numpy(), validation.labels) if calibrate else 1.0
-    threshold = choose_threshold(positive_share(known, temperature), validation.labels, threshold_policy)
+    shares = positive_share(known)
+    threshold = choose_threshold(shares, validation.labels, threshold_policy)
+    if calibrate:
+        called = positive_share(known[torch.from_numpy(shares >= threshold)], temperature)
+        moved = float(expit(logit(threshold) / temperature))
+        threshold = float(called.min(initial=moved))  # a case at the threshold itself must not fall below by rounding
     columns = sorted({name for record in images.records for name in record.extra})
     return Predictions(
         probabilities=positive_share(classify(network, images, policy), temperature),

@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 import torch
-from scipy.special import expit
+from scipy.special import expit, logit
 from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
@@ -63,7 +63,8 @@ def test_temperature_and_threshold_come_from_validation_images_alone(calibrate):
     expected = fit_temperature(margins, known.labels) if calibrate else 1.0
     assert (found.temperature, found.threshold) == (other.temperature, other.threshold)
     assert found.temperature == pytest.approx(expected, rel=1e-5)
-    assert found.threshold == pytest.approx(choose_threshold(expit(margins / expected), known.labels), abs=1e-5)
+    plain = choose_threshold(expit(margins), known.labels)
+    assert found.threshold == pytest.approx(expit(logit(plain) / expected), abs=1e-5)
 
 
 def test_probabilities_are_those_of_logits_divided_by_the_temperature():
@@ -72,12 +73,13 @@ def test_probabilities_are_those_of_logits_divided_by_the_temperature():
     np.testing.assert_allclose(found.probabilities, expit(10 * drawn(1).values / found.temperature), atol=1e-6)
 
 
-def test_calibration_keeps_ranks_and_decisions_at_one_half_and_lowers_the_cross_entropy():
+@pytest.mark.parametrize("policy", ["half", "screening", "youden"])
+def test_calibration_keeps_ranks_and_decisions_and_lowers_the_cross_entropy(policy):
     test = drawn(1, 5000)  # so many that chance does not decide which loss is lower
-    plain, found = (predictions("half", calibrate=calibrate, test=test) for calibrate in (False, True))
+    plain, found = (predictions(policy, calibrate=calibrate, test=test) for calibrate in (False, True))
     labels = test.labels
     assert roc_auc_score(labels, found.probabilities) == roc_auc_score(labels, plain.probabilities)
-    assert ((found.probabilities >= 0.5) == (plain.probabilities >= 0.5)).all()
+    assert ((found.probabilities >= found.threshold) == (plain.probabilities >= plain.threshold)).all()
 
     def loss(probabilities: np.ndarray) -> float:
         return float(-np.log(np.where(labels == 1, probabilities, 1 - probabilities)).mean())
