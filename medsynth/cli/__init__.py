@@ -8,6 +8,7 @@ import typer
 
 from medsynth import __version__
 from medsynth.cli import bundle, data, plugins
+from medsynth.cli.compare import compare_command
 from medsynth.cli.export import export_command
 from medsynth.cli.predict import predict_command
 from medsynth.cli.run import run_command
@@ -23,6 +24,7 @@ app = typer.Typer(
 )
 app.command("run")(run_command)
 app.command("study")(study_command)
+app.command("compare")(compare_command)
 app.command("synthesize")(synthesize_command)
 app.command("export")(export_command)
 app.command("predict")(predict_command)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -90,7 +91,11 @@ def show_comparison(comparison: Comparison) -> None:
     """Print the rows as a table."""
     from medsynth.studies.writing import printed
 
-    head, body = printed(comparison)
+    show_table(*printed(comparison))
+
+
+def show_table(head: Sequence[str], body: Sequence[Sequence[str]]) -> None:
+    """Print a table of text."""
     table = Table(title=None, box=None, pad_edge=False, show_edge=False)
     for index, column in enumerate(head):
         table.add_column(column, justify="right" if index else "left")

@@ -9,10 +9,26 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from medsynth.api import Score
+from medsynth.statistics import bootstrap_diagnostic
+from medsynth.statistics.diagnostic import Floats
 from medsynth.statistics.screening import LIKELIHOODS, likelihood_ratios, score_name, screening_at
 from medsynth.studies.config import Row, Table
 from medsynth.studies.pairs import Pair, compare_pairs
 from medsynth.studies.results import RunResult, differing
+
+SHARES = ("ppv", "npv", "screen_positive")
+"""Screening scores that are printed as percent."""
+RESAMPLES = 10_000
+
+
+@dataclass(frozen=True)
+class Resampled:
+    """A score in resamples of a run's test patients: mean, standard deviation and central 95 %."""
+
+    mean: float
+    deviation: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +41,8 @@ class Cell:
         paper: the paper's figure; None if it has none.
         unit: of the score.
         higher_is_better: None if neither is.
+        percent: whether it is a share to be printed as percent.
+        resampled: of a single run's score, if asked for.
     """
 
     values: Mapping[str, float]
@@ -33,6 +51,8 @@ class Cell:
     paper: float | str | None = None
     unit: str = ""
     higher_is_better: bool | None = None
+    percent: bool = False
+    resampled: Resampled | None = None
 
     @property
     def mean(self) -> float:
@@ -87,13 +107,15 @@ def compare(table: Table, rows: Sequence[Row], results: Mapping[str, Mapping[str
         rows: by label.
         results: of each row's finished runs, by label and seed.
     """
-    shown = [_row(row, table.columns, results.get(row.label, {})) for row in rows]
+    shown = [_row(row, table, results.get(row.label, {})) for row in rows]
     shown = [row for row in shown if row.row.given or any(np.isfinite(c.mean) for c in row.cells.values())]
     measured = [row for row in shown if row.results]
     reference = next((row for row in measured if row.row.label == table.reference), next(iter(measured), None))
     if reference is None:
         return Comparison(columns=table.columns, rows=tuple(shown), reference="", pairs=())
     shown = [replace(row, obstacles=_obstacles(reference, row)) for row in shown]
+    if not table.tests:
+        return Comparison(columns=table.columns, rows=tuple(shown), reference=reference.row.label, pairs=())
     # Rows that differ in budget only are tested too, and marked; without equal test images no test exists.
     others = [row for row in shown if row.results and row.row.label != reference.row.label]
     pairs = compare_pairs(
@@ -109,10 +131,38 @@ def _obstacles(reference: ComparedRow, row: ComparedRow) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _row(row: Row, columns: Sequence[str], results: Mapping[str, RunResult]) -> ComparedRow:
+def _row(row: Row, table: Table, results: Mapping[str, RunResult]) -> ComparedRow:
     if row.given:
-        return ComparedRow(row=row, results={}, cells={column: _given(row, column) for column in columns})
-    return ComparedRow(row=row, results=results, cells={column: _cell(row, column, results) for column in columns})
+        return ComparedRow(row=row, results={}, cells={column: _given(row, column) for column in table.columns})
+    cells = {column: _cell(row, column, results) for column in table.columns}
+    if table.bootstrap and len(results) == 1:
+        cells |= _resampled(row, cells, *results.items())
+    return ComparedRow(row=row, results=results, cells=cells)
+
+
+def _resampled(row: Row, cells: Mapping[str, Cell], run: tuple[str, RunResult]) -> dict[str, Cell]:
+    """Return the cells of diagnostic scores with what resamples of the run's test patients show."""
+    judged = run[1].predictions(row.subject)
+    if judged is None:
+        return {}
+    drawn = bootstrap_diagnostic(
+        judged.probabilities,
+        judged.labels,
+        judged.patients,
+        threshold=judged.threshold,
+        resamples=RESAMPLES,
+        seed=int(run[0]),
+    )
+    names = {column: column.removeprefix("diagnostic.") for column in cells}
+    return {
+        column: replace(cells[column], resampled=_spread(drawn.values[name], drawn.interval(name)))
+        for column, name in names.items()
+        if name in drawn.values
+    }
+
+
+def _spread(values: Floats, interval: tuple[float, float]) -> Resampled:
+    return Resampled(float(np.nanmean(values)), float(np.nanstd(values, ddof=1)), *interval)
 
 
 def _cell(row: Row, column: str, results: Mapping[str, RunResult]) -> Cell:
@@ -131,6 +181,7 @@ def _cell(row: Row, column: str, results: Mapping[str, RunResult]) -> Cell:
         paper=paper,
         unit=first.unit,
         higher_is_better=first.higher_is_better,
+        percent=_is_share(column),
     )
 
 
@@ -155,4 +206,8 @@ def _given(row: Row, column: str) -> Cell:
     known = rates | {key: float(value) for key, value in likelihood_ratios(**rates).items()}
     if row.prevalence:
         known |= vars(screening_at(**rates, prevalence=row.prevalence))
-    return Cell(values={"given": known[name]} if name in known else {}, paper=paper)
+    return Cell(values={"given": known[name]} if name in known else {}, paper=paper, percent=_is_share(column))
+
+
+def _is_share(column: str) -> bool:
+    return column.partition("@")[0] in [f"screening.{name}" for name in SHARES]

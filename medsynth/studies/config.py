@@ -59,7 +59,8 @@ class Table:
         "EVALUATOR.SCORE, with @SUBJECT where it is not the row's",
     )
     reference: str = option("", "label of the row that others are tested against; empty = the first")
-    bootstrap: bool = option(False, "draw the scores in resamples of the test patients, run by run")
+    tests: bool = option(True, "test rows against the reference")
+    bootstrap: bool = option(False, "show diagnostic scores by resamples of the test patients, run by run")
     paper: str = option("", "where the paper's figures come from")
 
 

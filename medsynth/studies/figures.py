@@ -12,11 +12,12 @@ from medsynth.report.classifier_figures import MARKERS, histogram
 from medsynth.report.svg import DASHES, GRID, INK, MUTED, SERIES, literal, new_figure, plain, to_svg
 from medsynth.report.tables import metric_label
 from medsynth.statistics import METRICS, bootstrap_diagnostic, roc_curve
-from medsynth.studies.comparison import ComparedRow, Comparison
+from medsynth.studies.comparison import RESAMPLES, ComparedRow, Comparison
 
 Figures = Mapping[str, tuple[str, str]]
 """SVG and caption by name."""
-RESAMPLES = 10_000
+LONGEST = 34
+"""Characters of a label that a figure has room for."""
 
 
 def comparison_figures(comparison: Comparison, *, draw_bootstrap: bool) -> Figures:
@@ -44,7 +45,7 @@ def scores_figure(comparison: Comparison) -> str:
     columns = [c for c in comparison.columns if any(row.cells[c].values for row in comparison.rows)]
     across = min(3, len(columns))
     down = math.ceil(len(columns) / across)
-    figure = new_figure(1.6 + 2.3 * across, down * (0.9 + 0.3 * len(comparison.rows)))
+    figure = new_figure(2.4 + 2.1 * across, down * (0.9 + 0.3 * len(comparison.rows)))
     for index, column in enumerate(columns):
         axes = figure.add_subplot(down, across, index + 1)
         plain(axes)
@@ -57,7 +58,7 @@ def scores_figure(comparison: Comparison) -> str:
                 axes.plot(cell.mean, place, "|", color=color, markersize=13, markeredgewidth=2.2)
             if isinstance(cell.paper, int | float):
                 axes.plot(cell.paper, place, "D", color=SERIES[1], markerfacecolor="none", markersize=6)
-        labels = [literal(row.row.label) for row in reversed(comparison.rows)]
+        labels = [_label(row.row.label) for row in reversed(comparison.rows)]
         axes.set_yticks(range(len(labels)), labels if index % across == 0 else [""] * len(labels))
         axes.tick_params(axis="y", labelcolor=INK)
         axes.set(ylim=(-0.6, len(labels) - 0.4))
@@ -85,7 +86,7 @@ def roc_figure(rows: list[ComparedRow]) -> str:
             continue
         mean = np.mean(curves, axis=0)
         dashes = DASHES[index // len(SERIES) % len(DASHES)] if len(rows) > len(SERIES) else DASHES[index % len(DASHES)]
-        axes.plot(grid, mean, color=color, linestyle=dashes, linewidth=1.7, label=literal(row.row.label))
+        axes.plot(grid, mean, color=color, linestyle=dashes, linewidth=1.7, label=_label(row.row.label))
         if len(curves) > 1:
             spread = np.std(curves, axis=0, ddof=1)
             axes.fill_between(grid, np.clip(mean - spread, 0, 1), np.clip(mean + spread, 0, 1), color=color, alpha=0.13, linewidth=0)  # fmt: skip # noqa: E501
@@ -113,7 +114,7 @@ def cost_figure(rows: list[ComparedRow]) -> str:
                 MARKERS[index % len(MARKERS)],
                 color=SERIES[index % len(SERIES)],
                 markersize=8,
-                label=literal(row.row.label),
+                label=_label(row.row.label),
             )
     axes.set(xlabel="million multiply-accumulates", ylabel="AUC", xscale="log")
     axes.margins(0.15)
@@ -142,13 +143,18 @@ def bootstrap_boxes(rows: list[ComparedRow]) -> str:
         for place, bootstrap in enumerate(reversed(found)):
             values = bootstrap.values[metric]
             histogram(axes, values[np.isfinite(values)], place, SERIES[(len(runs) - 1 - place) % len(SERIES)])
-        labels = [literal(label) for label, _, _ in reversed(runs)] if index % 3 == 0 else [""] * len(runs)
+        labels = [_label(label) for label, _, _ in reversed(runs)] if index % 3 == 0 else [""] * len(runs)
         axes.set_yticks(range(len(runs)), labels)
         axes.tick_params(axis="y", labelcolor=INK)
         axes.set(ylim=(-0.35, len(runs) - 0.2))
         axes.set_title(literal(metric_label(metric)), loc="left", fontsize=9.5, color=INK)
         axes.locator_params(axis="x", nbins=4)
     return to_svg(figure, "boxes", "Scores in resamples of the test patients, run by run; study.json has the values")
+
+
+def _label(text: str) -> str:
+    """Return a row's label, its end if it is long."""
+    return literal(text if len(text) <= LONGEST else "..." + text[3 - LONGEST :])
 
 
 def _done(axes: Axes, name: str, title: str) -> str:

@@ -94,13 +94,13 @@ def _reports(folder: Path, comparison: Comparison) -> list[tuple[str, str]]:
 def sentence(comparison: Comparison) -> str:
     """Return what the tests allow to say about differences, and no more."""
     if not comparison.pairs:
-        return "No test was made: rows have no predictions of the same test images."
+        return "The table says what was measured; no difference was tested."
     known = [pair for pair in comparison.pairs if math.isfinite(pair.adjusted)]
     told = [pair for pair in known if pair.adjusted < 0.05]
     listed = "; ".join(
         f"{pair.label}, {metric_label(pair.metric)} {pair.difference.value:+.3f} (seed {pair.seed})"
         for pair in told[:6]
     )
-    start = f"{len(told)} of {len(known)} differences to {comparison.reference} cannot be explained by chance"
+    start = f"{len(told)} of {len(known)} differences to {comparison.reference} are significant at 5 %"
     end = f": {listed}{'; ...' if len(told) > 6 else ''}" if told else ""
-    return f"{start} at 5 % after Holm's correction{end}."
+    return f"{start} after Holm's correction{end}."

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from medsynth.data.files import relative
 from medsynth.files import write_json, write_text
 from medsynth.report.downloads import csv_text, latex_text
-from medsynth.report.tables import metric_label, number
+from medsynth.report.tables import metric_label, number, percent
 from medsynth.studies.comparison import Cell, ComparedRow, Comparison
 from medsynth.studies.pairs import Pair
 
@@ -61,6 +62,7 @@ def _json_row(row: ComparedRow, folder: Path) -> dict[str, Any]:
                 "high": _finite(cell.high),
                 "paper": cell.paper,
                 "unit": cell.unit,
+                **({"resamples": asdict(cell.resampled)} if cell.resampled else {}),
             }
             for column, cell in row.cells.items()
         },
@@ -140,18 +142,28 @@ def cell_text(cell: Cell) -> str:
     """Return mean and standard deviation over seeds, or a single run's value with its interval."""
     if not cell.values:
         return "-"
-    value = number(cell.mean, cell.unit)
+    value = _text(cell, cell.mean)
     if len(cell.values) > 1:
-        return f"{value} ± {number(cell.deviation)}"
+        return f"{value} ± {_text(cell, cell.deviation)}"
+    if cell.resampled is not None:
+        found = cell.resampled
+        return f"{found.mean:.4f} ± {found.deviation:.4f} ({found.low:.4f} to {found.high:.4f})"
     low, high = _finite(cell.low), _finite(cell.high)
-    return value if low is None or high is None else f"{value} ({number(low)} to {number(high)})"
+    return value if low is None or high is None else f"{value} ({_text(cell, low)} to {_text(cell, high)})"
+
+
+def _text(cell: Cell, value: float) -> str:
+    return percent(value) if cell.percent else number(value, cell.unit)
 
 
 def paper_text(cell: Cell) -> str:
     """Return the paper's figure."""
     if cell.paper is None:
         return "-"
-    return cell.paper if isinstance(cell.paper, str) else f"{cell.paper:g}"
+    if isinstance(cell.paper, str):
+        return cell.paper
+    three = f"{cell.paper:.3f}"
+    return three if float(three) == cell.paper else f"{cell.paper:g}"
 
 
 def pair_rows(pairs: tuple[Pair, ...]) -> list[list[str]]:
@@ -203,7 +215,7 @@ def value_rows(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
 
 
 def _value(cell: Cell, seed: str) -> str:
-    return number(cell.values[seed], cell.unit) if seed in cell.values else "-"
+    return _text(cell, cell.values[seed]) if seed in cell.values else "-"
 
 
 def _seeds(comparison: Comparison) -> list[str]:

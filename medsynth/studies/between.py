@@ -1,0 +1,102 @@
+"""Runs compared with each other, whatever study or none they belong to."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from medsynth import __version__
+from medsynth.errors import InputError
+from medsynth.studies.comparison import Comparison, compare
+from medsynth.studies.config import Row, Table
+from medsynth.studies.page import write_page
+from medsynth.studies.results import RunResult, read_run
+from medsynth.studies.writing import write_comparison
+
+COLUMNS = (
+    "diagnostic.roc_auc",
+    "diagnostic.sensitivity",
+    "diagnostic.specificity",
+    "image-quality.kid",
+    "efficiency.macs@classifier",
+)
+
+
+def compare_runs(folders: Sequence[Path], *, subject: str = "synthetic", columns: Sequence[str] = ()) -> Comparison:
+    """Compare runs; the first is the reference.
+
+    Runs of the same seeds are tested seed by seed, others in the order of their seeds.
+
+    Args:
+        folders: of finished runs.
+        subject: whose scores.
+        columns: as `medsynth.studies.config.Table` takes them; empty = the most asked for.
+
+    Raises:
+        InputError: fewer than two runs, one that is not finished, or other test data than the first run's.
+    """
+    if len({folder.resolve() for folder in folders}) < 2:
+        raise InputError("a comparison needs two different runs", hint="Give the folders of two or more runs.")
+    results = {label: read_run(folder) for label, folder in zip(_labels(folders), folders, strict=True)}
+    first, reference = next((label, found[0]) for label, found in results.items())
+    for label, found in results.items():
+        _refuse_other_data(first, reference, label, found[0])
+    equal = len({tuple(_seed(result) for result in found) for found in results.values()}) == 1
+    keyed = {
+        label: {_seed(result) if equal else str(place): result for place, result in enumerate(found, start=1)}
+        for label, found in results.items()
+    }
+    table = Table(columns=tuple(columns) or COLUMNS)
+    return compare(table, [Row(label=label, subject=subject) for label in results], keyed)
+
+
+def write_runs_comparison(comparison: Comparison, folder: Path) -> Path:
+    """Write what a study ends in into a new folder; return the page's path.
+
+    Raises:
+        InputError: the folder holds files already.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise InputError(f"--out {folder} holds other files", hint="Name a folder that does not exist yet.")
+    first = next(result for row in comparison.rows for result in row.results.values())
+    facts: dict[str, Any] = {
+        "title": "Runs compared",
+        "about": "",
+        "medsynth": __version__,
+        "preset": first.plan["preset"],
+        "device": first.plan["device"],
+        "data": first.plan["data"]["path"],
+        "seeds": list(dict.fromkeys(_seed(result) for row in comparison.rows for result in row.results.values())),
+        "paper": "",
+        "split": first.split,
+        "seconds": {},
+        "warnings": [],
+    }
+    write_comparison(folder, comparison, facts)
+    return write_page(folder, comparison, facts)
+
+
+def _labels(folders: Sequence[Path]) -> list[str]:
+    """Return what tells the folders apart: their paths below the folder that holds them all."""
+    whole = [folder.resolve() for folder in folders]
+    common = Path(os.path.commonpath(whole))
+    return [folder.relative_to(common).as_posix() for folder in whole]
+
+
+def _seed(result: RunResult) -> str:
+    return str(result.plan["seeds"][0])
+
+
+def _refuse_other_data(first: str, reference: RunResult, label: str, result: RunResult) -> None:
+    if result.split != reference.split:
+        raise InputError(
+            f"{label} has split {result.split[:12]}, {first} has {reference.split[:12]}",
+            hint="Scores of different splits cannot be compared. Run both on the same data with the same data.seed.",
+        )
+    if result.test_data != reference.test_data:
+        raise InputError(
+            f"{label} was judged on other test images than {first}",
+            hint="Run both on the same data.",
+        )

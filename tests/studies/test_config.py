@@ -1,0 +1,116 @@
+"""Studies as TOML: what is filled in, what is refused, and the ones that come with medsynth."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+import tomli_w
+
+from medsynth.errors import InputError
+from medsynth.plugins import Registry
+from medsynth.studies.comparison import address
+from medsynth.studies.config import Study, load_study, read_resolved, ready_studies
+from medsynth.studies.folder import STUDY, choose_folder, write_study
+
+
+def load(tmp_path: Path, text: str, **more: object) -> Study:
+    path = tmp_path / "mine.toml"
+    path.write_text(text)
+    return load_study(str(path), **{"preset": "quick", "device": "cpu", **more})
+
+
+GRID = "generators = ['cyclegan', 'unit']\nclassifiers = ['lsnet', 'mobilevit']\n"
+
+
+def test_a_grid_has_every_combination_once_per_ablation(tmp_path: Path) -> None:
+    study = load(
+        tmp_path, GRID + "seeds = [1, 2]\n[ablations]\nfull = []\n'No calibration!' = ['classifier.calibrate=false']"
+    )
+    names = [run.name for run in study.runs()]
+    assert len(names) == len(set(names)) == 16
+    assert "unit--lsnet--no-calibration/2" in names
+
+
+def test_runs_that_share_a_generator_do_not_follow_each_other(tmp_path: Path) -> None:
+    runs = load(tmp_path, GRID).runs()
+    assert all(one.generator != two.generator for one, two in pairwise(runs))
+
+
+def test_a_preset_replaces_values_and_the_command_line_wins(tmp_path: Path) -> None:
+    text = "seeds = [1]\nsettings = ['data.size=128']\n[presets.quick]\nseeds = [2]\nsettings = ['data.size=32']\n"
+    assert load(tmp_path, text).grid.seeds == (2,)
+    assert load(tmp_path, text, preset="paper").grid.seeds == (1,)
+    study = load(tmp_path, text, seeds=[7], data="elsewhere", settings=["generator.epochs=1"])
+    assert (study.grid.seeds, study.grid.data) == ((7,), "elsewhere")
+    assert study.grid.settings == ("data.size=32", "generator.epochs=1")
+
+
+def test_without_rows_every_combination_has_one_and_each_classifier_its_baselines_once(tmp_path: Path) -> None:
+    study = load(tmp_path, GRID + "[ablations]\nwide = []\nnarrow = ['generator.width=4']\n")
+    rows = [(row.subject, row.classifier) for row in study.rows]
+    assert rows.count(("synthetic", "lsnet")) == 4
+    assert rows.count(("real-only", "lsnet")) == rows.count(("oracle", "mobilevit")) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("generator = ['cyclegan']", "unknown field study.generator"),
+        ("[comparison]\ncolumn = ['x']", "unknown field comparison.column"),
+        ("[[comparison.rows]]\nlable = 'x'", "unknown field comparison.rows.lable"),
+        ("[[comparison.rows]]\ngenerator = 'unit'", "generator = 'unit' is not in this study"),
+        ("[[comparison.rows]]\ngiven = [0.9]", "must be sensitivity and specificity"),
+        ("seeds = 'x", "cannot be read"),
+    ],
+)
+def test_faults_are_named(tmp_path: Path, text: str, named: str) -> None:
+    with pytest.raises(InputError, match=named.replace("[", r"\[")):
+        load(tmp_path, text)
+
+
+def test_an_unknown_study_shows_the_nearest() -> None:
+    with pytest.raises(InputError, match="Did you mean 'paper-table"):
+        load_study("paper-tabel3", preset="quick", device="cpu")
+
+
+@pytest.mark.parametrize("preset", ["quick", "standard", "paper"])
+@pytest.mark.parametrize("name", ready_studies())
+def test_every_ready_study_resolves_and_survives_its_own_file(tmp_path: Path, name: str, preset: str) -> None:
+    study, registry = load_study(name, preset=preset, device="cpu"), Registry()
+    write_study(study, tmp_path)
+    assert read_resolved(tmp_path / STUDY) == study
+    evaluators = set(study.grid.evaluators)
+    for run in study.runs():
+        study.plan(run, registry)
+    for row in study.rows:
+        assert set(row.paper) <= set(study.table.columns)
+        assert {address(row, column)[0] for column in study.table.columns} <= evaluators
+
+
+def test_the_papers_eight_tables_are_ready() -> None:
+    assert ready_studies() == [f"paper-table{number}" for number in range(1, 9)]
+
+
+def test_a_folder_is_refused_unless_it_is_this_study_resumed(tmp_path: Path) -> None:
+    study, registry, out = load(tmp_path, GRID), Registry(), tmp_path / "out"
+    assert choose_folder(study, registry, out, resume=False) == out
+    assert not out.exists()
+    write_study(study, out)
+    with pytest.raises(InputError, match="Add --resume"):
+        choose_folder(study, registry, out, resume=False)
+    assert choose_folder(study, registry, out, resume=True) == out
+    with pytest.raises(InputError, match="holds other files"):
+        choose_folder(study, registry, tmp_path, resume=True)
+
+
+def test_a_study_may_grow_but_a_runs_plan_must_not_change(tmp_path: Path) -> None:
+    study, registry, out = load(tmp_path, GRID + "seeds = [1]"), Registry(), tmp_path / "out"
+    write_study(study, out)
+    run = study.runs()[0]
+    (out / "runs" / run.name).mkdir(parents=True)
+    (out / "runs" / run.name / "plan.toml").write_text(tomli_w.dumps(study.plan(run, registry).as_dict()))
+    assert choose_folder(load(tmp_path, GRID + "seeds = [1, 2]"), registry, out, resume=True) == out
+    with pytest.raises(InputError, match="holds a run of another plan"):
+        choose_folder(load(tmp_path, GRID + "seeds = [1]\nsettings = ['data.size=32']"), registry, out, resume=True)
