@@ -7,6 +7,7 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
+from pathlib import Path
 from typing import Any
 
 from medsynth.api import ClassifierConfig, EvaluatorConfig, GeneratorConfig, option
@@ -173,4 +174,35 @@ def make_plan(
         classifier=classifier,
         classifier_config=config("classifier", classifier, "classifier"),
         evaluators={name: config("evaluator", name, f"evaluators.{name}") for name in dict.fromkeys(evaluators)},
+    )
+
+
+def read_plan(path: Path, registry: Registry) -> Plan:
+    """Read the plan.toml of a run.
+
+    Raises:
+        InputError: it names a plugin or a field that is not known here; PluginError: a plugin cannot be loaded.
+    """
+    content = tomllib.loads(path.read_text(encoding="utf-8"))
+
+    def named(kind: str) -> tuple[str, Any]:
+        values = dict(content[kind])
+        name = values.pop("name")
+        return name, resolve(registry.load(kind, name).config, [values], where=kind)
+
+    (generator, generator_config), (classifier, classifier_config) = named("generator"), named("classifier")
+    return Plan(
+        preset=content["preset"],
+        seeds=tuple(content["seeds"]),
+        device=content["device"],
+        data=resolve(DataConfig, [content["data"]], where="data"),
+        training=resolve(TrainingConfig, [content["training"]], where="training"),
+        generator=generator,
+        generator_config=generator_config,
+        classifier=classifier,
+        classifier_config=classifier_config,
+        evaluators={
+            name: resolve(registry.load("evaluator", name).config, [values], where=f"evaluators.{name}")
+            for name, values in content["evaluators"].items()
+        },
     )

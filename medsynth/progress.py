@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -49,10 +50,19 @@ class Terminal:
 
     def __init__(self, console: Console) -> None:
         self.console = console
+        self._bars = Bars()
+        self._users, self._lock = 0, threading.Lock()
 
     @contextmanager
     def task(self, name: str, total: int, done: int = 0) -> Iterator[Task]:
-        """Show a bar while the block runs."""
+        """Show a bar while the block runs, below those of other threads."""
+        with self._display() as bars:
+            number = bars.add_task(name, total=total, completed=done, values="")
+            yield _Bar(bars, number)
+
+    @contextmanager
+    def _display(self) -> Iterator[Bars]:
+        """Share one display, which is there while anybody needs it; a terminal shows only one at a time."""
         columns = (
             TextColumn("{task.description:<28}"),
             BarColumn(bar_width=24),
@@ -62,8 +72,18 @@ class Terminal:
             TimeRemainingColumn(),
             TextColumn("{task.fields[values]}", style="dim"),
         )
-        with Bars(*columns, console=self.console, refresh_per_second=4) as bars:
-            yield _Bar(bars, bars.add_task(name, total=total, completed=done, values=""))
+        with self._lock:
+            if not self._users:
+                self._bars = Bars(*columns, console=self.console, refresh_per_second=4)
+                self._bars.start()
+            self._users += 1
+        try:
+            yield self._bars
+        finally:
+            with self._lock:
+                self._users -= 1
+                if not self._users:
+                    self._bars.stop()
 
     def say(self, text: str) -> None:
         """Print one line."""

@@ -20,10 +20,11 @@ from medsynth.distribution import leader_first, processes, rank, share_of, wait_
 from medsynth.monitoring import Key, Monitor, problems_of
 from medsynth.plan import Plan
 from medsynth.progress import Task
+from medsynth.rows import side_by_side
 from medsynth.runs import Run, SeedRun
 from medsynth.seeds import derive_seed, seed_everything
 from medsynth.synthesis import Translation, synthesize
-from medsynth.training import Job, train
+from medsynth.training import HISTORY, Job, train
 
 
 def prepare_data(run: Run) -> Data:
@@ -188,20 +189,29 @@ def listed_name(run: Run, data: Data, record: Record) -> str:
 
 def train_classifiers(seed_run: SeedRun, data: Data, synthetic: Images) -> dict[str, Classifier]:
     """Train one classifier per row, all under the same budget; processes that train together share out the rows."""
-    run, config = seed_run.run, seed_run.run.plan.classifier_config
-    real = data.images.select(domain="target", split="train")
-    oracle = data.images.select(domain="oracle", split="train")
-    rows = make_rows(real, synthetic, oracle if len(oracle) else None, config.batch_size)
-    with run.stage(seed_run.stage_name("classifier")):
-        for number, (name, row) in enumerate(rows.items()):
-            if number % processes() == rank():
-                _train_row(seed_run, data, name, row)
+    rows = classifier_rows(seed_run.run.plan, data, synthetic)
+    left = [name for name in rows if not (seed_run.folder / "classifier" / name / HISTORY).exists()]
+    with (
+        seed_run.run.stage(seed_run.stage_name("classifier")),
+        side_by_side(seed_run, list(rows), left[rank() :: processes()]) as team,
+    ):
+        for name in team.own:
+            train_row(seed_run, data, name, rows[name])
+        team.wait()
         wait_for_all()
         # What is trained already, here or by another process, is loaded.
-        return {name: _train_row(seed_run, data, name, row) for name, row in rows.items()}
+        return {name: train_row(seed_run, data, name, row) for name, row in rows.items()}
 
 
-def _train_row(seed_run: SeedRun, data: Data, name: str, row: Row) -> Classifier:
+def classifier_rows(plan: Plan, data: Data, synthetic: Images) -> dict[str, Row]:
+    """Return the images of each classifier row by its name."""
+    real = data.images.select(domain="target", split="train")
+    oracle = data.images.select(domain="oracle", split="train")
+    return make_rows(real, synthetic, oracle if len(oracle) else None, plan.classifier_config.batch_size)
+
+
+def train_row(seed_run: SeedRun, data: Data, name: str, row: Row) -> Classifier:
+    """Train the classifier of one row."""
     run, plan = seed_run.run, seed_run.run.plan
     config, policy = plan.classifier_config, policy_of(plan)
     # The rows share initial weights and, as far as their images agree, batches: they differ in data only.

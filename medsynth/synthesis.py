@@ -53,8 +53,13 @@ def synthesize(job: Translation, folder: Path) -> Images:
     if not (folder / "manifest.csv").exists():
         with new_folder(folder) as new:
             _write(job, new)
+    return load(job.source, folder)
+
+
+def load(source: Images, folder: Path) -> Images:
+    """Return the finished translations of `source` in `folder`."""
     pixels = np.load(folder / "pixels.npy", mmap_mode="r")
-    return Images(_records(job.source), pixels, np.arange(len(job.source)))
+    return Images(_records(source), pixels, np.arange(len(source)))
 
 
 def to_bytes(images: np.ndarray) -> np.ndarray:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import tomllib
+from pathlib import Path
 
 import pytest
 
 from medsynth.errors import InputError
-from medsynth.plan import Plan, load_preset, make_plan, parse_overrides, presets
+from medsynth.plan import Plan, load_preset, make_plan, parse_overrides, presets, read_plan
 from medsynth.plugins import Registry
 
 
@@ -26,6 +27,12 @@ def test_a_plan_file_holds_every_value_and_reads_back() -> None:
     assert written["data"]["size"] == 32
     assert written["generator"]["name"] == "cyclegan"
     assert written["evaluators"]["diagnostic"]["resamples"] == 200
+
+
+def test_a_plan_read_back_from_its_file_is_the_plan(tmp_path: Path) -> None:
+    written = plan("data.positive=EC", "generator.identity_weight=0.1", seeds=[7, 8])
+    (tmp_path / "plan.toml").write_text(written.to_toml())
+    assert read_plan(tmp_path / "plan.toml", Registry()) == written
 
 
 def test_equal_plans_have_equal_digests_and_others_do_not() -> None:

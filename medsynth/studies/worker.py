@@ -5,9 +5,7 @@ The process ends when its standard input does: whoever started it may vanish wit
 
 from __future__ import annotations
 
-import os
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -18,12 +16,9 @@ from medsynth.errors import InputError, MedsynthError
 from medsynth.plugins import Registry
 from medsynth.progress import Lines
 from medsynth.sharing import Sharing
-from medsynth.stopping import Stop, stop_on_signals
+from medsynth.stopping import GRACE, stop_on_signals, stop_when_input_ends
 from medsynth.studies.config import read_resolved
 from medsynth.studies.folder import INDEX, RUNS, STUDY
-
-GRACE = 60.0
-"""Seconds that a run has for saving when it is asked to end, and that a new one waits for an old one to do so."""
 
 
 def work(root: Path, name: str) -> None:
@@ -36,8 +31,8 @@ def work(root: Path, name: str) -> None:
     plan = study.plan(next(found for found in study.runs() if found.name == name), registry)
     folder, lines = root / RUNS / name, Lines(Console(stderr=True))
     with stop_on_signals() as stop:
-        threading.Thread(target=_follow_input, args=(stop,), daemon=True).start()
-        until = time.monotonic() + GRACE
+        stop_when_input_ends(stop)
+        until = time.monotonic() + GRACE  # as long as an old process may take to save
         while True:
             try:
                 run(plan, registry, folder, watch=lines, stop=stop, sharing=Sharing(root / INDEX, root))
@@ -46,14 +41,6 @@ def work(root: Path, name: str) -> None:
                 if "in use by another" not in error.message or time.monotonic() > until:
                     raise
                 time.sleep(0.5)  # the process of a killed study is about to end
-
-
-def _follow_input(stop: Stop) -> None:
-    while os.read(0, 1024):
-        pass
-    stop.requested = True
-    time.sleep(GRACE)
-    os._exit(130)
 
 
 if __name__ == "__main__":

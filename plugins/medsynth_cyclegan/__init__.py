@@ -44,7 +44,13 @@ def medsynth_generator() -> GeneratorSpec:
         factory="medsynth_cyclegan.model:CycleGan",
         reference="Zhu et al., Unpaired image-to-image translation using cycle-consistent adversarial networks, 2017",
         presets={
-            "quick": {"width": 16, "blocks": 4, "upsampling": "nearest", "discriminator_width": 16},
+            "quick": {
+                "width": 16,
+                "blocks": 4,
+                "upsampling": "nearest",
+                "discriminator_width": 16,
+                "identity_weight": 1.0,
+            },
             "standard": {"width": 32, "blocks": 6, "upsampling": "nearest", "discriminator_width": 32},
             "paper": {"width": 64, "blocks": 9},
         },
