@@ -1,7 +1,7 @@
 """Classifier rows trained side by side: helper processes take some of them, and the threads are shared out.
 
-Rows do not depend on each other, and a step of a small network gains little from a second thread, so that two rows
-at a time with a thread each are done sooner than one after the other with two. A helper is a process
+Rows do not depend on each other, and a step of a small network gains little from a second thread, so that rows with a
+thread each are done sooner side by side than one after the other with all threads. A helper is a process
 ``python -m medsynth.rows RUN SEED ROW ...``; it trains these rows into the run's folder and tells its progress on
 standard output. It ends when its standard input does, so it does not outlive the run.
 What a helper leaves unfinished, for whatever reason, the run completes itself, and so meets the same error.
@@ -68,9 +68,10 @@ class Team:
 
 @contextmanager
 def side_by_side(seed_run: SeedRun, rows: Sequence[str], left: Sequence[str]) -> Iterator[Team]:
-    """Start helpers for as many of the rows as there are threads, and share out the threads while the block runs.
+    """Start a helper for every row but the first, and share out the threads while the block runs.
 
-    There are no helpers beside an accelerator or under torchrun, nor in a study, whose runs share rows with each other.
+    There are no helpers for a single thread, beside an accelerator or under torchrun, nor in a study, whose runs share
+    rows with each other.
 
     Args:
         seed_run: the training.
@@ -81,7 +82,8 @@ def side_by_side(seed_run: SeedRun, rows: Sequence[str], left: Sequence[str]) ->
 
     run, threads = seed_run.run, torch.get_num_threads()
     alone = run.plan.device != "cpu" or run.sharing is not None or processes() > 1
-    size = 1 if alone else min(len(rows), threads)
+    # More rows than threads: the processors are shared out by the system, so that none is idle during the last row.
+    size = 1 if alone or threads == 1 else len(rows)
     each = max(1, threads // size)
     with ExitStack() as ending:
         helpers = tuple(_start(seed_run, left[first::size], each) for first in range(1, min(size, len(left))))
