@@ -57,8 +57,13 @@ def write_text(path: Path, content: str) -> None:
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write indented JSON atomically; NaN and infinity are refused because JSON has no such numbers."""
-    write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    """Write indented JSON atomically, as `json_text` gives it."""
+    write_text(path, json_text(content))
+
+
+def json_text(content: Any) -> str:
+    """Return indented JSON; NaN and infinity are refused because JSON has no such numbers."""
+    return json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
 
 
 @contextmanager

@@ -13,16 +13,19 @@ import torch
 
 from medsynth.api import Classifier, Generator, Result, RunInfo, Section
 from medsynth.bundle import BundleContents, PluginVersion, SourceSample, TargetSample, write_bundle
+from medsynth.bundle.trust import RUN, remember
 from medsynth.classification import positive_share
 from medsynth.data import Data
 from medsynth.data.phantom import write_phantom
 from medsynth.data.readers import instantiate
 from medsynth.devices import Policy
+from medsynth.errors import RunError
 from medsynth.evaluation import Evaluation
 from medsynth.files import new_folder
 from medsynth.report import GalleryRow, ReportContent, write_report
 from medsynth.runs import Run, SeedRun
 from medsynth.stages import policy_of
+from medsynth.synthesis import png
 
 SAMPLES = 4
 GALLERY = 8
@@ -61,11 +64,20 @@ def write_run_bundle(
             plugins=_plugin_versions(run),
             counts={f"{group}, {split}": n for group, row in counts(data).items() for split, n in row.items()},
             target_samples=_judged(classifier, targets, data, policy_of(plan), judged.temperature),
-            source_samples=[SourceSample(path=path) for path in sources],
+            source_samples=_translated(next(iter(generator.networks().values())), sources, data, policy_of(plan)),
         )
         write_bundle(folder, contents)
+        _trust(run, folder, contents.name)
         shutil.rmtree(_samples_folder(seed_run), ignore_errors=True)
         return folder
+
+
+def _trust(run: Run, bundle: Path, name: str) -> None:
+    """Remember that this user made the bundle; a run does not fail where that cannot be written down."""
+    try:
+        remember(bundle, name, RUN)
+    except RunError as error:
+        run.warn(f"the bundle will need --trust: {error.message}")
 
 
 def _samples_folder(seed_run: SeedRun) -> Path:
@@ -106,14 +118,28 @@ def _spread(names: Sequence[str]) -> list[str]:
 def _judged(
     network: torch.nn.Module, paths: Sequence[Path], data: Data, policy: Policy, temperature: float
 ) -> list[TargetSample]:
-    transform = instantiate(data.preprocessing["target"])
-    samples = []
+    logits = _outputs(network, paths, data.preprocessing["target"], policy)
+    shares = [float(positive_share(one.double(), temperature)[0]) for one in logits]
+    return [TargetSample(path=path, probability=share) for path, share in zip(paths, shares, strict=True)]
+
+
+def _translated(network: torch.nn.Module, paths: Sequence[Path], data: Data, policy: Policy) -> list[SourceSample]:
+    images = _outputs(network, paths, data.preprocessing["source"], policy)
+    files = [png(one[0].float().numpy()) for one in images]
+    return [SourceSample(path=path, translation=file) for path, file in zip(paths, files, strict=True)]
+
+
+def _outputs(
+    network: torch.nn.Module, paths: Sequence[Path], chain: Sequence[Mapping[str, Any]], policy: Policy
+) -> list[torch.Tensor]:
+    """Return what the network gives for each file alone, on the CPU."""
+    transform = instantiate(chain)
+    outputs = []
     for path in paths:
         image = torch.as_tensor(transform({"image": str(path)})["image"])[None]
         with torch.inference_mode():
-            logits = network(image.to(policy.device)).double().cpu()
-        samples.append(TargetSample(path=path, probability=float(positive_share(logits, temperature)[0])))
-    return samples
+            outputs.append(network(image.to(policy.device)).cpu())
+    return outputs
 
 
 def _plugin_versions(run: Run) -> list[PluginVersion]:

@@ -5,11 +5,8 @@ Importing this module does not import torch: runtimes that need no torch start i
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import json
 import re
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +14,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from medsynth.bundle.importing import import_vendored
+from medsynth.bundle.manifest import digest_of
 from medsynth.data.config import DataConfig
 from medsynth.data.formats import Format
 from medsynth.data.readers import Chain, DomainInfo, preprocessing_config
@@ -52,8 +51,8 @@ TRANSLATOR = Role("configs/translate.json", "models/translator.pt")
 class Opened:
     """A bundle made by medsynth.
 
-    Every file that is used must have the hash that the bundle lists. That finds damage and accidental changes; it
-    is no protection against somebody who changes the list too.
+    Every file that is used must have the hash that the bundle lists, and nothing of it is executed unless the list
+    is trusted on this machine or the audit finds all of the bundle harmless.
 
     Args:
         root: its folder.
@@ -73,10 +72,10 @@ class Opened:
         """Content of configs/metadata.json."""
         return dict(read_json(self.root / METADATA))
 
-    @cached_property
+    @property
     def digest(self) -> str:
         """sha256 of medsynth.json, which lists the hashes of all other files."""
-        return sha256(self.root / "medsynth.json")
+        return digest_of(self.root)
 
     def data_config(self) -> DataConfig:
         """Return the config that gives exactly the bundle's preprocessing.
@@ -95,10 +94,12 @@ class Opened:
         """Rebuild the network on the CPU in evaluation mode. This executes the Python files of the bundle.
 
         Raises:
-            InputError: the bundle is damaged, or its network cannot be built here.
+            InputError: the bundle is not trusted here or damaged, or its network cannot be built here.
         """
+        from medsynth.bundle.admission import admit
         from medsynth.bundle.configs import refuse_evaluated
 
+        admit(self.root)
         with self._explained():
             definition = dict(self._config()["network_def"])
             target = definition.pop("_target_")
@@ -110,11 +111,16 @@ class Opened:
         return read_json(self.root / self.role.config)
 
     def _check_package(self, package: str) -> None:
+        from medsynth.bundle.vendoring import package_name
+
         if not _PACKAGE.fullmatch(package):
             raise ValueError(f"{self.role.config} names the network package {package!r}, which medsynth would not")
-        code = {path.relative_to(self.root).as_posix() for path in (self.root / package).rglob("*.py")}
+        code = {path.relative_to(self.root).as_posix(): path for path in (self.root / package).rglob("*.py")}
         listed = {name for name in self.origin["files"] if name.startswith(f"{package}/")}
-        self._check(code | listed | {self.role.config, self.role.weights})
+        self._check(code.keys() | listed | {self.role.config, self.role.weights})
+        texts = {name.removeprefix(f"{package}/"): path.read_bytes().decode() for name, path in code.items()}
+        if package_name(texts) != package:
+            raise ValueError(f"{package} is not the name that medsynth gives to this code")
 
     def _check(self, names: Iterable[str]) -> None:
         for name in sorted(names):
@@ -176,29 +182,11 @@ def read_json(path: Path) -> Any:
 def _network(root: Path, target: str, arguments: Mapping[str, Any], weights: str) -> nn.Module:
     import torch
 
-    package = target.partition(".")[0]
     module, _, name = target.rpartition(".")
-    written, sys.dont_write_bytecode = sys.dont_write_bytecode, True  # a bundle stays as it is
-    try:
-        # The package's name is the hash of its code, so one that is loaded already holds the same code.
-        if package not in sys.modules:
-            _import_package(package, root / package)
-        network: nn.Module = getattr(importlib.import_module(module), name)(**arguments)
-    finally:
-        sys.dont_write_bytecode = written
+    vendored = import_vendored(target.partition(".")[0], module, root)
+    network: nn.Module = getattr(vendored, name)(**arguments)
     network.load_state_dict(torch.load(root / weights, map_location="cpu", weights_only=True))
     return network
-
-
-def _import_package(name: str, folder: Path) -> None:
-    spec = importlib.util.spec_from_file_location(
-        name, folder / "__init__.py", submodule_search_locations=[str(folder)]
-    )
-    if spec is None or spec.loader is None:
-        raise ImportError(f"{folder} is no Python package")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    sys.modules[name] = module
 
 
 def _data_config(chain: Sequence[Mapping[str, Any]], asked: str) -> DataConfig:

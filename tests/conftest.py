@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep what medsynth remembers for a user out of the home of whoever runs the tests."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("MEDSYNTH_HOME", str(tmp_path_factory.mktemp("home")))
+        yield
 
 
 @pytest.fixture
@@ -55,16 +64,22 @@ def example_plugin(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def make_bundle(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
-    """Write the bundle of an untrained generator, and of a classifier; keywords are those of the data config."""
+    """Write the bundle of an untrained generator, and of a classifier; keywords are those of the data config.
+
+    `samples` is the number of images that come with it, for a bundle of 8-bit images of one channel.
+    """
     import torch
 
     from medsynth.api import Setup
     from medsynth.bundle import BundleContents, PluginVersion, write_bundle
+    from medsynth.bundle.trust import RUN, remember
     from medsynth.data.config import DataConfig
     from medsynth.data.readers import DomainInfo, preprocessing_config
     from medsynth.plugins import Registry
 
-    def make(name: str = "cyclegan", *, chain=None, eight_bit: bool = True, classifier=None, **fields) -> Path:
+    def make(
+        name: str = "cyclegan", *, chain=None, eight_bit: bool = True, classifier=None, samples: int = 0, **fields
+    ) -> Path:
         from medsynth_mobilenet_v2.network import MobileNetV2
 
         config = DataConfig(**({"size": 32} | fields))
@@ -74,10 +89,15 @@ def make_bundle(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]
         torch.manual_seed(1)
         options = spec.config(**spec.presets.get("quick", {}))
         generator = registry.create(spec, options, Setup(channels=config.channels, size=(config.size, config.size)))
+        translator = next(iter(generator.networks().values())).eval()
+        classifier = classifier or MobileNetV2(channels=config.channels)
+        drawn = _draw(tmp_path_factory.mktemp("drawn"), samples, config.size)
         contents = BundleContents(
             name="toy",
-            generator=next(iter(generator.networks().values())).eval(),
-            classifier=classifier or MobileNetV2(channels=config.channels),
+            generator=translator,
+            classifier=classifier,
+            target_samples=[_target_sample(classifier.eval(), path) for path in drawn],
+            source_samples=[_source_sample(translator, path) for path in drawn],
             source_preprocessing=chain,
             target_preprocessing=chain,
             size=(config.size, config.size),
@@ -88,6 +108,49 @@ def make_bundle(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]
             plan={"data": {"intensity": config.intensity}},
             plugins=[PluginVersion(kind="generator", name=name, distribution="medsynth-monai", version="0.1.0")],
         )
-        return write_bundle(tmp_path_factory.mktemp("made") / "toy", contents)
+        bundle = write_bundle(tmp_path_factory.mktemp("made") / "toy", contents)
+        remember(bundle, "toy", RUN)
+        return bundle
 
     return make
+
+
+def _draw(folder: Path, number: int, size: int) -> list[Path]:
+    import numpy as np
+    from PIL import Image
+
+    rng = np.random.default_rng(7)
+    paths = [folder / f"{index}.png" for index in range(number)]
+    for path in paths:
+        Image.fromarray(rng.integers(0, 256, (size, size), dtype=np.uint8)).save(path)
+    return paths
+
+
+def _target_sample(network, path: Path):
+    from medsynth.bundle import TargetSample
+
+    odds = _output(network, path)[1] - _output(network, path)[0]
+    return TargetSample(path=path, probability=float(1 / (1 + (-odds).exp())))
+
+
+def _source_sample(network, path: Path):
+    import numpy as np
+    from PIL import Image
+
+    from medsynth.bundle import SourceSample
+
+    grey = np.rint((_output(network, path)[0].clip(-1, 1).numpy() + 1) / 2 * 255)
+    buffer = io.BytesIO()
+    Image.fromarray(grey.astype(np.uint8)).save(buffer, "PNG")
+    return SourceSample(path=path, translation=buffer.getvalue())
+
+
+def _output(network, path: Path):
+    """Return what a network gives for a file, read without medsynth."""
+    import numpy as np
+    import torch
+    from PIL import Image
+
+    pixels = np.asarray(Image.open(path), dtype=np.float64)
+    with torch.no_grad():
+        return network(torch.from_numpy(pixels / 127.5 - 1).float()[None, None])[0].double()

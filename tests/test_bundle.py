@@ -24,6 +24,7 @@ from medsynth.bundle.privacy import without_locations
 from medsynth.bundle.vendoring import vendor
 from medsynth.bundle.writer import rebuilding_arguments
 from medsynth.errors import RunError
+from medsynth.synthesis import png
 
 SIZE = (24, 32)
 PLANTED = ("/home/jane.doe/clinic", "jane.doe", "ward7-host", "Patient^Mueller", "1.2.840.113619.2")
@@ -160,6 +161,11 @@ def read(path: Path) -> torch.Tensor:
     return torch.from_numpy(pixels / 255 * 2 - 1)[None, None]
 
 
+def translated(network: torch.nn.Module, path: Path) -> bytes:
+    with torch.no_grad():
+        return png(network(read(path))[0].numpy())
+
+
 @pytest.fixture(scope="module")
 def contents(networks, images):
     with torch.no_grad():
@@ -194,7 +200,7 @@ def contents(networks, images):
         plugins=[PluginVersion(kind="generator", name="toy", distribution="toy-dist", version="1.2")],
         counts={"target train positive": 24},
         target_samples=[TargetSample(path=path, probability=p) for path, p in zip(images, probabilities, strict=True)],
-        source_samples=[SourceSample(path=path) for path in images],
+        source_samples=[SourceSample(path=p, translation=translated(networks["generator"], p)) for p in images],
     )
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import medsynth
 from medsynth.api import Score
 from medsynth.bundle.contents import BundleContents
-from medsynth.bundle.metadata import INTENDED_USE, PAPER, installed, kept_scores, required_packages
+from medsynth.bundle.metadata import INTENDED_USE, PAPER, kept_scores, required_packages
+from medsynth.bundle.versions import install_command, installed
 
 _NOTICE = """\
 Licensed under the Apache License, Version 2.0 (the "License"); you may not use these files except in compliance
@@ -59,11 +60,10 @@ def model_card(contents: BundleContents) -> str:
 
 def _usage(contents: BundleContents) -> str:
     pins = {"monai": installed("monai"), "torch": installed("torch"), **required_packages()}
-    packages = " ".join(f'"{name}=={version}"' for name, version in pins.items())
     height, width = contents.size
     return f"""## Use
 
-    pip install {packages}
+    {install_command(pins)}
 
 medsynth itself is not needed. Classify a folder of images (the samples, unless told otherwise):
 

@@ -45,9 +45,15 @@ class TargetSample:
 
 @dataclass(frozen=True, kw_only=True)
 class SourceSample:
-    """A source image that may be given away (PNG; pixels are copied, name and metadata are not)."""
+    """A source image that may be given away, with what the generator makes of it.
+
+    Args:
+        path: a PNG file; its pixels are copied, its name and its metadata are not.
+        translation: an 8-bit PNG file of the translation, as medsynth computed it.
+    """
 
     path: Path
+    translation: bytes
 
 
 @dataclass(frozen=True, kw_only=True)

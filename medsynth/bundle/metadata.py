@@ -5,25 +5,17 @@ from __future__ import annotations
 import dataclasses
 import math
 import platform
-from importlib import metadata as distributions
 from typing import Any
 
 from medsynth.api import Score
 from medsynth.bundle.contents import BundleContents
 from medsynth.bundle.privacy import without_locations
+from medsynth.bundle.versions import installed
 
 SCHEMA = "https://project-monai.github.io/schema/meta_schema_20240725.json"
 PAPER = "Efficient endometrial carcinoma screening via cross-modal synthesis and gradient distillation, 2026"
 INTENDED_USE = "Research only. Not a medical device: not for diagnosis, screening or treatment of patients."
 _REQUIRED = ("pytorch-ignite", "fire", "pillow", "nibabel", "itk-io")
-
-
-def installed(distribution: str) -> str:
-    """Return the version of a distribution without a local part such as ``+cpu``; empty if it is not installed."""
-    try:
-        return distributions.version(distribution).partition("+")[0]
-    except distributions.PackageNotFoundError:
-        return ""
 
 
 def required_packages() -> dict[str, str]:

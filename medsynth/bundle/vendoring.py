@@ -72,9 +72,14 @@ def vendor(networks: Mapping[str, nn.Module]) -> Vendored:
         classes[role] = ".".join(part for part in (prefix, inner, name) if part)
     for folder in {path.rpartition("/")[0] for path in files} - {""}:
         files.setdefault(f"{folder}/__init__.py", '"""Part of the network code."""\n')
-    listing = "\0".join(f"{path}\0{text}" for path, text in sorted(files.items()))
-    package = f"medsynth_{hashlib.sha256(listing.encode()).hexdigest()[:8]}"
+    package = package_name(files)
     return Vendored(package, files, {role: f"{package}.{path}" for role, path in classes.items()})
+
+
+def package_name(files: Mapping[str, str]) -> str:
+    """Return the name of a package that holds these texts by path: equal code has equal names, other code another."""
+    listing = "\0".join(f"{path}\0{text}" for path, text in sorted(files.items()))
+    return f"medsynth_{hashlib.sha256(listing.encode()).hexdigest()[:8]}"
 
 
 def _inside(module: str, package: str) -> bool:

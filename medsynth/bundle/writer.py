@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from medsynth.bundle.card import license_text, model_card
 from medsynth.bundle.configs import LOGGING, inference_config, translate_config
 from medsynth.bundle.contents import BundleContents
+from medsynth.bundle.manifest import MANIFEST, sealed
 from medsynth.bundle.metadata import metadata, provenance
 from medsynth.bundle.vendoring import vendor
 from medsynth.errors import RunError
@@ -26,6 +27,8 @@ from medsynth.files import new_folder, sha256, write_bytes, write_json, write_te
 
 TOLERANCE = 1e-5
 """Largest difference of a reproduced probability; other processors round differently."""
+GREY_TOLERANCE = 1
+"""Largest difference of a reproduced translation in 8-bit grey levels: a tiny difference may round either way."""
 
 
 def write_bundle(folder: Path, contents: BundleContents) -> Path:
@@ -73,7 +76,7 @@ def write_bundle(folder: Path, contents: BundleContents) -> Path:
         write_text(root / "LICENSE", license_text())
         files = sorted(path for path in root.rglob("*") if path.is_file())
         hashes = {path.relative_to(root).as_posix(): sha256(path) for path in files}
-        write_json(root / "medsynth.json", provenance(contents, hashes))
+        write_text(root / MANIFEST, sealed(provenance(contents, hashes)))
     return folder
 
 
@@ -123,15 +126,24 @@ def _write_weights(path: Path, network: nn.Module) -> None:
 
 
 def _write_samples(folder: Path, contents: BundleContents) -> None:
-    expected = {}
+    probabilities, translations = {}, []
     for number, sample in enumerate(contents.target_samples, start=1):
         name = f"target-{number:02}.png"
         write_bytes(folder / "target" / name, _pixels_only(sample.path))
-        expected[name] = sample.probability
+        probabilities[name] = sample.probability
     for number, source in enumerate(contents.source_samples, start=1):
-        write_bytes(folder / "source" / f"source-{number:02}.png", _pixels_only(source.path))
-    if expected:
-        record = {"positive": contents.positive, "tolerance": TOLERANCE, "probabilities": expected}
+        name = f"source-{number:02}.png"
+        write_bytes(folder / "source" / name, _pixels_only(source.path))
+        write_bytes(folder / "translated" / name, source.translation)
+        translations.append(name)
+    if probabilities or translations:
+        record = {
+            "positive": contents.positive,
+            "tolerance": TOLERANCE,
+            "probabilities": probabilities,
+            "grey_tolerance": GREY_TOLERANCE,
+            "translations": translations,
+        }
         write_json(folder / "expected.json", record)
 
 

@@ -8,12 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from medsynth.cli.bundle_checks import distrust_command, trust_command, verify_command
+from medsynth.cli.bundle_listing import diff_command, index_command, list_command, show_command
 from medsynth.cli.shared import Json, friendly, output
 
 if TYPE_CHECKING:
     from medsynth.bundle.audit import Audit
 
-app = typer.Typer(help="Check bundles before they are run.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="List, compare, check and trust bundles.", no_args_is_help=True, rich_markup_mode=None)
+app.command("list")(list_command)
+app.command("show")(show_command)
+app.command("diff")(diff_command)
+app.command("verify")(verify_command)
 
 
 @app.command("audit")
@@ -46,3 +52,8 @@ def _show_audit(audit: Audit) -> None:
     counts = ", ".join(f"{count} {kind}" for kind, count in audit.counts.items())
     output.print(f"looked at {audit.files} files: {counts}", markup=False, highlight=False, soft_wrap=True)
     output.print(f"verdict: {audit.verdict}", markup=False, highlight=False)
+
+
+app.command("trust")(trust_command)
+app.command("distrust")(distrust_command)
+app.command("index")(index_command)

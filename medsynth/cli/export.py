@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from medsynth.cli.foreign import GIB, MINUTES, MemoryLimit, TimeLimit, Trust, guard
 from medsynth.cli.shared import Json, check_choice, friendly, output
 from medsynth.deployment import FORMATS
 
@@ -21,17 +22,22 @@ def export_command(
         list[Path] | None,
         typer.Option("--images", help="Image or folder to compare on too; repeat for more.", show_default=False),
     ] = None,
+    trust: Trust = False,
+    time_limit: TimeLimit = MINUTES,
+    memory_limit: MemoryLimit = GIB,
     as_json: Json = False,
 ) -> None:
     """Write the classifier of a bundle for another runtime into the bundle, after comparing it with PyTorch.
 
     The export and the record of the comparison go to BUNDLE/models. This executes the network code that the bundle
-    holds: use bundles from people you trust.
+    holds, if the bundle was made here, is trusted, or passes `medsynth bundle audit`.
     """
     check_choice("--format", file_format, FORMATS)
     from medsynth.deployment.classifier import load_classifier
     from medsynth.deployment.exporting import TOLERANCE, export_classifier
+    from medsynth.rebuilding import CLASSIFIER
 
+    guard(bundle, CLASSIFIER, trust=trust, minutes=time_limit, gib=memory_limit)
     classifier = load_classifier(bundle)
     parity = export_classifier(classifier, file_format, images or ())
     files = [str(classifier.bundle.root / "models" / file) for file in FORMATS[file_format]]

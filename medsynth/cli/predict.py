@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from medsynth.cli.foreign import GIB, MINUTES, MemoryLimit, TimeLimit, Trust, guard
 from medsynth.cli.shared import Json, check_choice, errors, friendly, output
 from medsynth.deployment import RUNTIMES
 
@@ -38,20 +39,25 @@ def predict_command(
     heatmaps: Annotated[
         Path | None, typer.Option(help="Folder for overlays of Grad-CAM and attention.", show_default=False)
     ] = None,
+    trust: Trust = False,
+    time_limit: TimeLimit = MINUTES,
+    memory_limit: MemoryLimit = GIB,
     as_json: Json = False,
 ) -> None:
     """Predict the probability of the positive class of images with the classifier of a bundle.
 
     With the runtime pytorch or with heatmaps this executes the network code that the bundle holds, with torchscript the
-    program in its export: use bundles from people you trust.
+    program in its export, if the bundle was made here, is trusted, or passes `medsynth bundle audit`.
     """
     check_choice("--runtime", runtime, ("auto", *RUNTIMES))
     from medsynth.deployment.classifier import load_classifier
     from medsynth.deployment.prediction import Job, predict_files
     from medsynth.deployment.runtimes import choose_runtime, load_runtime
     from medsynth.progress import watch
+    from medsynth.rebuilding import CLASSIFIER
     from medsynth.stopping import Stop, stop_on_signals
 
+    guard(bundle, CLASSIFIER, trust=trust, minutes=time_limit, gib=memory_limit)
     classifier = load_classifier(bundle)
     device = _device(device)
     chosen = choose_runtime(classifier.bundle, runtime, device)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable
 from functools import wraps
+from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
+from rich.table import Column, Table
 
 from medsynth.errors import InputError, MedsynthError
 
@@ -26,6 +28,20 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard outpu
 DataPath = Annotated[str, typer.Option("--data", help="Manifest, folder of images, or 'phantom'.", show_default=True)]
 
 
+def _bundle_at(path: Path | None) -> Path | None:
+    from medsynth.bundle.manifest import bundle_at
+
+    return None if path is None else bundle_at(path)
+
+
+def bundle_argument(metavar: str, help: str) -> Any:
+    """Declare an argument that names a bundle, or a run for the bundle in it."""
+    return typer.Argument(metavar=metavar, help=help, callback=_bundle_at, show_default=False)
+
+
+BundlePath = Annotated[Path, bundle_argument("BUNDLE", "Bundle or run: folder or zip file.")]
+
+
 def check_choice(option: str, value: str, choices: Iterable[str]) -> None:
     """Refuse a value that is not one of `choices`; an empty choice means that nothing was given.
 
@@ -34,6 +50,14 @@ def check_choice(option: str, value: str, choices: Iterable[str]) -> None:
     """
     if value not in choices:
         raise InputError(f"{option} {value!r} is unknown", hint=f"Choose one of {', '.join(filter(None, choices))}.")
+
+
+def print_table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
+    """Print a table of text that others wrote; nothing in it is markup, and nothing is cut off."""
+    table = Table(*(Column(name, overflow="fold") for name in head), box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*row)
+    output.print(table, markup=False, highlight=False)
 
 
 def friendly(command: F) -> F:

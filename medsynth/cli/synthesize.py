@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from medsynth.cli.foreign import GIB, MINUTES, MemoryLimit, TimeLimit, Trust, guard
 from medsynth.cli.shared import Json, check_choice, errors, friendly, output
 from medsynth.translation import FORMATS, SIZES
 
@@ -34,20 +35,26 @@ def synthesize_command(
     batch: Annotated[int, typer.Option(help="Images or slices translated in one step.", min=1)] = 16,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     resume: Annotated[bool, typer.Option("--resume", help="Keep what OUT already holds, translate the rest.")] = False,
+    trust: Trust = False,
+    time_limit: TimeLimit = MINUTES,
+    memory_limit: MemoryLimit = GIB,
     as_json: Json = False,
 ) -> None:
     """Translate images, volumes or DICOM series with the generator of a bundle.
 
-    This executes the network code that the bundle holds: use bundles from people you trust.
+    This executes the network code that the bundle holds, if the bundle was made here, is trusted, or passes
+    `medsynth bundle audit`.
     """
     check_choice("--size", size, SIZES)
     check_choice("--format", file_format, ("", *FORMATS))
     from medsynth.devices import resolve_device
     from medsynth.progress import watch
+    from medsynth.rebuilding import TRANSLATOR
     from medsynth.stopping import stop_on_signals
     from medsynth.translation.job import Job, synthesize_files
     from medsynth.translation.translator import load_translator
 
+    guard(bundle, TRANSLATOR, trust=trust, minutes=time_limit, gib=memory_limit)
     translator = load_translator(bundle, resolve_device(device))
     with stop_on_signals() as stop:
         job = Job(

@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from medsynth.bundle.admission import admit
+from medsynth.bundle.manifest import list_files, read_manifest
+from medsynth.bundle.trust import pass_on
 from medsynth.deployment import FORMATS
 from medsynth.errors import InputError
 from medsynth.files import sha256, write_json
@@ -28,25 +31,34 @@ def read_exports(bundle: Opened) -> dict[str, Any]:
 
 
 def record_export(bundle: Opened, name: str, facts: Mapping[str, Any]) -> None:
-    """Add or replace the record of the export in format `name`; `facts` are those of `read_exports`."""
+    """Add or replace the record of the export in format `name`; `facts` are those of `read_exports`.
+
+    The record and the export's files go into the bundle's manifest, so the bundle has another hash from now on.
+    """
+    before = bundle.digest
     write_json(bundle.root / RECORD, {"schema": 1, "exports": {**read_exports(bundle), name: dict(facts)}})
+    list_files(bundle.root, [RECORD, *(f"models/{file}" for file in FORMATS[name])])
+    pass_on(before, bundle.root)
 
 
 def exported_file(bundle: Opened, name: str) -> Path:
     """Return the file of an export to be loaded, the first of its format's files.
 
     Raises:
-        InputError: there is none, or it, the record or the bundle's weights were changed since the check.
+        InputError: the bundle is not trusted here, there is no such export, or it, the record or the bundle's weights
+            were changed since the check.
     """
+    admit(bundle.root)
     again = f"Make it with: medsynth export {bundle.root} --format {name}"
     facts = read_exports(bundle).get(name)
     if facts is None:
         raise InputError(f"bundle {bundle.root} holds no export in the format {name}", hint=again)
-    for file in FORMATS[name]:
-        path = bundle.root / "models" / file
+    listed = read_manifest(bundle.root)["files"]
+    for file in (RECORD, *(f"models/{file}" for file in FORMATS[name])):
+        path = bundle.root / file
         if not path.is_file():
             raise InputError(f"{path} is missing", hint=again)
-        if sha256(path) != facts["files"].get(file):
+        if sha256(path) != listed.get(file):
             raise InputError(f"{path} was changed after it was checked", hint=again)
     if facts["weights"] != bundle.origin["files"].get(bundle.role.weights):
         raise InputError(f"the {name} export of {bundle.root} was made of other weights", hint=again)

@@ -13,6 +13,9 @@ import torch
 from PIL import Image
 from torch import nn
 
+from medsynth.bundle.manifest import list_files
+from medsynth.bundle.trust import RUN, remember
+from medsynth.bundle.verification import verify_bundle
 from medsynth.deployment import FORMATS, RUNTIMES, exporting
 from medsynth.deployment.classifier import load_classifier
 from medsynth.deployment.exporting import compare, export_classifier
@@ -98,7 +101,8 @@ def test_the_record_holds_hashes_versions_and_the_comparison(classifier, snapsho
     parity = export_classifier(classifier, "torchscript")
     after = snapshot()
     assert set(after) - set(before) == {"models/model.ts", "models/exports.json"}
-    assert {name: after[name] for name in before} == before
+    assert {name for name in before if after[name] != before[name]} == {"medsynth.json"}
+    assert verify_bundle(classifier.bundle.root).deviations == ()
     facts = json.loads((classifier.bundle.root / "models/exports.json").read_text())["exports"]["torchscript"]
     assert facts["files"] == {"model.ts": after["models/model.ts"]}
     assert facts["weights"] == after["models/model.pt"]
@@ -125,6 +129,10 @@ def test_a_changed_missing_or_foreign_export_is_refused_with_the_command_that_me
     content = json.loads(record.read_text())
     content["exports"]["torchscript"]["weights"] = "0" * 64
     record.write_text(json.dumps(content))
+    with pytest.raises(InputError, match=r"exports\.json was changed"):
+        exported_file(bundle, "torchscript")
+    list_files(bundle.root, ["models/exports.json"])
+    remember(bundle.root, "toy", RUN)
     with pytest.raises(InputError, match="was made of other weights"):
         exported_file(bundle, "torchscript")
     record.write_text("[]")

@@ -1,0 +1,79 @@
+"""The manifest of a bundle, medsynth.json: the sha256 of every other file, and a checksum of itself."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from medsynth.errors import InputError
+from medsynth.files import json_text, sha256, write_text
+
+MANIFEST = "medsynth.json"
+_CHECKSUM = "checksum"
+
+
+def sealed(content: Mapping[str, Any]) -> str:
+    """Return the text of medsynth.json: `content` and, as its last entry, the sha256 of its text without that entry."""
+    return json_text({**content, _CHECKSUM: hashlib.sha256(json_text(content).encode()).hexdigest()})
+
+
+def is_sealed(text: bytes) -> bool:
+    """Tell whether the bytes of a medsynth.json are exactly those that `sealed` gives for their content."""
+    try:
+        content = json.loads(text)
+        del content[_CHECKSUM]
+        return sealed(content).encode() == text
+    except (ValueError, TypeError, KeyError, RecursionError):
+        return False
+
+
+def list_files(root: Path, names: Iterable[str]) -> None:
+    """Put files that were added to a bundle, or replaced, into its manifest; `names` are paths below `root`.
+
+    Raises:
+        InputError: there is no readable manifest.
+        RunError: it cannot be written.
+    """
+    content = read_manifest(root)
+    content.pop(_CHECKSUM, None)
+    added = {name: sha256(root / name) for name in names}
+    content["files"] = dict(sorted({**content["files"], **added}.items()))
+    write_text(root / MANIFEST, sealed(content))
+
+
+def read_manifest(root: Path) -> dict[str, Any]:
+    """Return the content of medsynth.json.
+
+    Raises:
+        InputError: it is missing, no JSON, or lists no files.
+    """
+    path = root / MANIFEST
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{path} cannot be read: {error}", hint="Copy the bundle again.") from error
+    if not isinstance(content, dict) or not isinstance(content.get("files"), dict):
+        raise InputError(f"{path} lists no files", hint="Copy the bundle again.")
+    return content
+
+
+def bundle_at(path: Path) -> Path:
+    """Return the bundle that `path` means: the one of the run that lies there, else `path` itself."""
+    inner = path / "bundle"
+    return inner if (inner / MANIFEST).is_file() and not (path / MANIFEST).is_file() else path
+
+
+def digest_of(root: Path) -> str:
+    """Return the sha256 of a bundle's medsynth.json, which stands for the whole bundle."""
+    return sha256(root / MANIFEST)
+
+
+def digest(stream: BinaryIO) -> str:
+    """Return the sha256 of what a stream holds."""
+    found = hashlib.sha256()
+    for part in iter(lambda: stream.read(1 << 20), b""):
+        found.update(part)
+    return found.hexdigest()

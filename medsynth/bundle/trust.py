@@ -1,0 +1,119 @@
+"""Which bundles this user trusts: one small file per manifest hash in the user's data folder."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from pathlib import Path
+
+from medsynth.bundle.manifest import digest_of
+from medsynth.errors import InputError, RunError
+from medsynth.files import write_json
+
+RUN = "run"
+"""Origin of bundles that a run of this user wrote."""
+USER = "user"
+"""Origin of bundles that the user chose to trust."""
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trusted:
+    """A trusted bundle.
+
+    Args:
+        digest: sha256 of its medsynth.json.
+        name: of the bundle, for people.
+        origin: `RUN` or `USER`.
+        since: date, in UTC.
+        before: its hash before medsynth itself last changed it, by an export; empty if it never did.
+    """
+
+    digest: str
+    name: str
+    origin: str
+    since: str
+    before: str = ""
+
+
+def data_folder() -> Path:
+    """Return the folder of medsynth's data of this user: ``MEDSYNTH_HOME``, or ``medsynth`` in XDG's data folder.
+
+    Raises:
+        RunError: neither is set and the user has no home.
+    """
+    if own := os.environ.get("MEDSYNTH_HOME"):
+        return Path(own)
+    if shared := os.environ.get("XDG_DATA_HOME"):
+        return Path(shared) / "medsynth"
+    try:
+        return Path.home() / ".local/share/medsynth"
+    except RuntimeError as error:
+        raise RunError("the user has no home folder", hint="Set MEDSYNTH_HOME to a folder of yours.") from error
+
+
+def remember(root: Path, name: str, origin: str, *, before: str = "") -> Trusted:
+    """Trust the bundle at `root` as it is now; arguments as in `Trusted`.
+
+    Raises:
+        RunError: the data folder cannot be written.
+    """
+    today = datetime.now(UTC).date().isoformat()
+    entry = Trusted(digest=digest_of(root), name=name, origin=origin, since=today, before=before)
+    try:
+        write_json(_file(entry.digest), {"schema": 1, **asdict(entry)})
+    except OSError as error:
+        raise RunError(
+            f"{data_folder()} could not be written: {error.strerror}", hint="Set MEDSYNTH_HOME to a folder of yours."
+        ) from error
+    return entry
+
+
+def find_trust(digest: str) -> Trusted | None:
+    """Return what is remembered about a manifest hash; None if it is not trusted, or what is there cannot be read."""
+    try:
+        content = json.loads(_file(digest).read_text())
+        entry = Trusted(**{field.name: str(content[field.name]) for field in fields(Trusted)})
+    except (OSError, ValueError, KeyError, TypeError, RunError):
+        return None
+    return entry if entry.digest == digest else None
+
+
+def all_trusted() -> list[Trusted]:
+    """Return all trusted bundles, the latest first."""
+    digests = [path.stem for path in (data_folder() / "trust").glob("*.json") if _DIGEST.fullmatch(path.stem)]
+    found = [entry for digest in digests if (entry := find_trust(digest)) is not None]
+    return sorted(found, key=lambda entry: (entry.since, entry.digest), reverse=True)
+
+
+def forget(wanted: str) -> Trusted:
+    """Trust a bundle no longer, nor what it was before exports; `wanted` is its hash or at least 8 first digits of it.
+
+    Raises:
+        InputError: no trusted bundle, or more than one, has a hash that begins so.
+    """
+    found = [entry for entry in all_trusted() if len(wanted) >= 8 and entry.digest.startswith(wanted)]
+    if len(found) != 1:
+        problem = f"{len(found)} trusted bundles have" if found else "no trusted bundle has"
+        raise InputError(
+            f"{problem} a hash that begins with {wanted!r}", hint="See them with: medsynth bundle trust --list"
+        )
+    entry: Trusted | None = found[0]
+    while entry is not None:
+        _file(entry.digest).unlink(missing_ok=True)
+        entry = find_trust(entry.before)
+    return found[0]
+
+
+def pass_on(before: str, root: Path) -> None:
+    """Trust the bundle at `root`, which medsynth itself just changed, as much as it was trusted with hash `before`."""
+    entry = find_trust(before)
+    if entry is not None and digest_of(root) != before:
+        remember(root, entry.name, entry.origin, before=before)
+
+
+def _file(digest: str) -> Path:
+    return data_folder() / "trust" / f"{digest}.json"
