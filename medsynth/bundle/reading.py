@@ -61,7 +61,7 @@ def files_of(bundle: Path) -> Iterator[Files]:
         listed = list(found)
         prefix = "" if bundle.is_dir() else _folder([member.path for member in listed])
         by_name = {member.path.removeprefix(prefix): member for member in listed}
-        unsafe = tuple(finding for finding in ledger.findings if finding.verdict is not Verdict.ALLOWED)
+        unsafe = tuple(finding for finding in ledger.findings if finding.verdict is Verdict.REFUSED)
         yield Files(by_name, unsafe)
 
 
