@@ -192,7 +192,7 @@ def _loss_problems(name: str, values: Sequence[float]) -> list[str]:
         flat = now < FLAT * values[0]
         return [
             f"collapse: generator: {name} fell from {values[0]:.2g} to {now:.2g}; features no longer depend on the "
-            "image. Try generator.detach_features=true or a smaller feature weight."
+            "image. Try a smaller learning rate, generator.detach_features=true or a smaller feature weight."
         ] if flat else []  # fmt: skip
     if now > EXPLODED * max(before, 0.05):
         return [
