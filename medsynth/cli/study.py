@@ -14,6 +14,7 @@ from medsynth.cli.shared import Json, Set, errors, friendly, output
 
 if TYPE_CHECKING:
     from medsynth.plugins import Registry
+    from medsynth.studies.cluster import Cluster
     from medsynth.studies.comparison import Comparison
     from medsynth.studies.config import Study
 
@@ -38,6 +39,17 @@ def study_command(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     sets: Set = None,
     workers: Annotated[int, typer.Option(min=1, help="Runs at a time, each in a process of its own.")] = 1,
+    ray: Annotated[
+        str,
+        typer.Option(
+            metavar="ADDRESS",
+            help="Do the runs as tasks of a Ray cluster instead: auto, HOST:PORT, or local.",
+        ),
+    ] = "",
+    cpus: Annotated[int, typer.Option(min=1, help="With --ray: processors per run.")] = 1,
+    gpus: Annotated[
+        float | None, typer.Option(min=0, help="With --ray: GPUs per run; default: 1 with --device cuda, else 0.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the study; default: studies/NAME-PRESET.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue a study.")] = False,
     as_json: Json = False,
@@ -62,12 +74,29 @@ def study_command(
     resolved(preset or "quick", device)
     from medsynth.devices import resolve_device
 
-    device = resolve_device(device)
+    if not ray or device == "auto":  # a cluster may have what this machine lacks
+        device = resolve_device(device)
     study = resolved(preset or ("quick" if device == "cpu" else "standard"), device)
-    _conduct(study, registry, out, workers=workers, resume=resume, as_json=as_json)
+    cluster = _cluster(ray, cpus, gpus, device) if ray else None
+    _conduct(study, registry, out, workers=workers, cluster=cluster, resume=resume, as_json=as_json)
 
 
-def _conduct(study: Study, registry: Registry, out: Path | None, *, workers: int, resume: bool, as_json: bool) -> None:
+def _cluster(address: str, cpus: int, gpus: float | None, device: str) -> Cluster:
+    from medsynth.studies.cluster import Cluster
+
+    return Cluster(address=address, cpus=cpus, gpus=float(device.startswith("cuda")) if gpus is None else gpus)
+
+
+def _conduct(
+    study: Study,
+    registry: Registry,
+    out: Path | None,
+    *,
+    workers: int,
+    cluster: Cluster | None,
+    resume: bool,
+    as_json: bool,
+) -> None:
     from medsynth.progress import watch
     from medsynth.stopping import stop_on_signals
     from medsynth.studies.conduct import check_study, conduct
@@ -79,7 +108,7 @@ def _conduct(study: Study, registry: Registry, out: Path | None, *, workers: int
     shown = watch(errors)
     shown.say(f"{study.name}: {len(study.runs())} runs, preset {study.preset}, {study.device} -> {folder}")
     with stop_on_signals() as stop:
-        comparison = conduct(study, folder, workers=workers, watch=shown, stop=stop)
+        comparison = conduct(study, folder, workers=workers, watch=shown, stop=stop, cluster=cluster)
     if as_json:
         typer.echo((folder / "study.json").read_text(encoding="utf-8"))
         return

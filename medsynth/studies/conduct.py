@@ -12,6 +12,7 @@ from medsynth.plugins import Registry
 from medsynth.preflight import check_plan, check_plugins
 from medsynth.progress import Watch
 from medsynth.stopping import Stop
+from medsynth.studies.cluster import Cluster, run_on_ray
 from medsynth.studies.comparison import Comparison, compare
 from medsynth.studies.config import Study, StudyRun
 from medsynth.studies.folder import RUNS
@@ -33,20 +34,27 @@ def check_study(study: Study, registry: Registry, folder: Path) -> None:
     check_plan(plans[0], registry, folder)
 
 
-def conduct(study: Study, folder: Path, *, workers: int, watch: Watch, stop: Stop) -> Comparison:
+def conduct(
+    study: Study, folder: Path, *, workers: int, watch: Watch, stop: Stop, cluster: Cluster | None = None
+) -> Comparison:
     """Carry out or continue all runs of a study and compare them.
 
     Args:
         study: resolved; its study.toml lies in `folder`.
         folder: of the study.
-        workers: processes at a time.
+        workers: processes at a time; on a cluster its resources decide.
         watch, stop: progress and interruption.
+        cluster: where the runs are done; None = on this machine.
 
     Raises:
+        InputError: the cluster cannot be used.
         RunError: a run failed; those that did not are compared all the same.
         Interrupted: a stop was requested; it can be continued.
     """
-    outcomes = run_all(folder, study.runs(), workers=workers, watch=watch, stop=stop)
+    if cluster is None:
+        outcomes = run_all(folder, study.runs(), workers=workers, watch=watch, stop=stop)
+    else:
+        outcomes = run_on_ray(folder, study.runs(), cluster, watch=watch, stop=stop)
     failed = [outcome for outcome in outcomes if outcome.error]
     found = {run: read_run(folder / RUNS / run.name)[0] for run in study.runs() if _finished(folder, run, failed)}
     comparison = compare(study.table, study.rows, _by_row(study, found))

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +18,7 @@ from medsynth.studies.folder import LOGS
 
 ATTEMPTS = 2
 """How often a run is started that a signal ended, e.g. because memory ran out."""
+NOT_STARTED = "not started"
 
 
 @dataclass(frozen=True)
@@ -54,32 +55,52 @@ def environment(workers: int) -> dict[str, str]:
 
 
 def _carry_out(root: Path, name: str, workers: int, watch: Watch, stop: Stop) -> Outcome:
-    log, start = root / LOGS / f"{name.replace('/', '-')}.txt", time.monotonic()
-    log.parent.mkdir(parents=True, exist_ok=True)
-    code = 0
+    start, code = time.monotonic(), 0
     for _ in range(ATTEMPTS):
         if stop.requested:
-            return Outcome(name, "not started")
-        code = _process(root, name, log, workers, watch, stop)
+            return Outcome(name, NOT_STARTED)
+        code = attempt(root, name, environment(workers), watch, stop)
         if code >= 0:
             break
         watch.say(f"{name}: its process was ended by signal {-code}")
-    if code == 0:
-        watch.say(f"{name}: finished after {time.monotonic() - start:.0f} s")
-        return Outcome(name)
-    said = [line for line in log.read_text(encoding="utf-8", errors="replace").splitlines() if line.strip()]
+    if code:
+        return Outcome(name, last_error(root, name) or f"exit code {code}")
+    watch.say(f"{name}: finished after {time.monotonic() - start:.0f} s")
+    return Outcome(name)
+
+
+def log_path(root: Path, name: str) -> Path:
+    """Return the file that holds what the processes of a run said."""
+    return root / LOGS / f"{name.replace('/', '-')}.txt"
+
+
+def last_error(root: Path, name: str) -> str:
+    """Return the last error that a run's processes told, or else the last line; empty if there is none."""
+    said = log_path(root, name).read_text(encoding="utf-8", errors="replace").splitlines()
     errors = [line.removeprefix("error: ") for line in said if line.startswith("error: ")]
-    return Outcome(name, (errors or said or [f"exit code {code}"])[-1])
+    return next(reversed(errors or list(filter(str.strip, said))), "")
 
 
-def _process(root: Path, name: str, log: Path, workers: int, watch: Watch, stop: Stop) -> int:
-    """Return the exit code; a negative one is the signal that ended the process."""
-    command = [sys.executable, "-m", "medsynth.studies.worker", str(root), name]
+def attempt(root: Path, name: str, variables: Mapping[str, str], watch: Watch, stop: Stop) -> int:
+    """Carry out or continue a run in a process of its own.
+
+    Args:
+        root: the study's folder.
+        name: of the run.
+        variables: the process's environment.
+        watch: is told each line that the process says; the run's log gets it too.
+        stop: once requested, the process is asked to save and end.
+
+    Returns:
+        Its exit code; a negative one is the signal that ended the process.
+    """
+    command, log = [sys.executable, "-m", "medsynth.studies.worker", str(root), name], log_path(root, name)
+    log.parent.mkdir(parents=True, exist_ok=True)
     with (
         log.open("a", encoding="utf-8") as kept,
         subprocess.Popen(
             command,
-            env=environment(workers),
+            env=variables,
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
