@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -18,13 +19,11 @@ from medsynth.classification import positive_share
 from medsynth.data import Data
 from medsynth.data.phantom import write_phantom
 from medsynth.data.readers import instantiate
-from medsynth.devices import Policy
 from medsynth.errors import RunError
 from medsynth.evaluation import Evaluation
 from medsynth.files import new_folder
 from medsynth.report import GalleryRow, ReportContent, write_report
 from medsynth.runs import Run, SeedRun
-from medsynth.stages import policy_of
 from medsynth.synthesis import png
 
 SAMPLES = 4
@@ -63,8 +62,8 @@ def write_run_bundle(
             plan=plan.as_dict(),
             plugins=_plugin_versions(run),
             counts={f"{group}, {split}": n for group, row in counts(data).items() for split, n in row.items()},
-            target_samples=_judged(classifier, targets, data, policy_of(plan), judged.temperature),
-            source_samples=_translated(next(iter(generator.networks().values())), sources, data, policy_of(plan)),
+            target_samples=_judged(classifier, targets, data, judged.temperature),
+            source_samples=_translated(next(iter(generator.networks().values())), sources, data),
         )
         write_bundle(folder, contents)
         _trust(run, folder, contents.name)
@@ -115,30 +114,29 @@ def _spread(names: Sequence[str]) -> list[str]:
     return [names[round(i)] for i in np.linspace(0, len(names) - 1, min(SAMPLES, len(names)))]
 
 
-def _judged(
-    network: torch.nn.Module, paths: Sequence[Path], data: Data, policy: Policy, temperature: float
-) -> list[TargetSample]:
-    logits = _outputs(network, paths, data.preprocessing["target"], policy)
+def _judged(network: torch.nn.Module, paths: Sequence[Path], data: Data, temperature: float) -> list[TargetSample]:
+    logits = _outputs(network, paths, data.preprocessing["target"])
     shares = [float(positive_share(one.double(), temperature)[0]) for one in logits]
     return [TargetSample(path=path, probability=share) for path, share in zip(paths, shares, strict=True)]
 
 
-def _translated(network: torch.nn.Module, paths: Sequence[Path], data: Data, policy: Policy) -> list[SourceSample]:
-    images = _outputs(network, paths, data.preprocessing["source"], policy)
+def _translated(network: torch.nn.Module, paths: Sequence[Path], data: Data) -> list[SourceSample]:
+    images = _outputs(network, paths, data.preprocessing["source"])
     files = [png(one[0].float().numpy()) for one in images]
     return [SourceSample(path=path, translation=file) for path, file in zip(paths, files, strict=True)]
 
 
 def _outputs(
-    network: torch.nn.Module, paths: Sequence[Path], chain: Sequence[Mapping[str, Any]], policy: Policy
+    network: torch.nn.Module, paths: Sequence[Path], chain: Sequence[Mapping[str, Any]]
 ) -> list[torch.Tensor]:
-    """Return what the network gives for each file alone, on the CPU."""
+    """Return what the network gives for each file alone, on the CPU, where anybody can reproduce it."""
+    network = copy.deepcopy(network).cpu().eval()
     transform = instantiate(chain)
     outputs = []
     for path in paths:
         image = torch.as_tensor(transform({"image": str(path)})["image"])[None]
         with torch.inference_mode():
-            outputs.append(network(image.to(policy.device)).cpu())
+            outputs.append(network(image))
     return outputs
 
 

@@ -15,6 +15,8 @@ from medsynth.bundle.versions import installed
 SCHEMA = "https://project-monai.github.io/schema/meta_schema_20240725.json"
 PAPER = "Efficient endometrial carcinoma screening via cross-modal synthesis and gradient distillation, 2026"
 INTENDED_USE = "Research only. Not a medical device: not for diagnosis, screening or treatment of patients."
+SUBJECTS = ("synthetic", "real-only", "oracle", "source", "real", "truth", "generator", "classifier", "model")
+"""Whose scores go into a bundle. Other subjects are named after values of the data: centers, devices, readers."""
 _REQUIRED = ("pytorch-ignite", "fire", "pillow", "nibabel", "itk-io")
 
 
@@ -25,8 +27,12 @@ def required_packages() -> dict[str, str]:
 
 
 def kept_scores(contents: BundleContents) -> list[Score]:
-    """Return the finite scores that do not depend on the machine's speed."""
-    return [score for score in contents.scores if not score.measured and math.isfinite(score.value)]
+    """Return the finite scores of `SUBJECTS` that do not depend on the machine's speed."""
+    return [
+        score
+        for score in contents.scores
+        if score.subject in SUBJECTS and not score.measured and math.isfinite(score.value)
+    ]
 
 
 def metadata(contents: BundleContents) -> dict[str, Any]:

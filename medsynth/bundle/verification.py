@@ -21,7 +21,10 @@ SIGNATURE = "model.sig"
 
 @dataclass(frozen=True)
 class Deviation:
-    """A file that is not as the manifest says: ``changed``, ``missing``, ``added`` or ``unsafe``, and why."""
+    """A file that is not as the manifest says: ``changed``, ``missing``, ``added`` or ``unsafe``, and why.
+
+    A signature that does not fit is ``not confirmed``.
+    """
 
     file: str
     problem: str
@@ -39,6 +42,7 @@ class Verification:
         results: number of tables and images that running the bundle left in ``eval/``; nothing reads them.
         versions: of libraries that differ, as name: (the bundle's, here; empty = not installed).
         install: the command that installs the bundle's versions of those; empty if there are none.
+        signed: whether a signature was asked for and is confirmed.
     """
 
     digest: str
@@ -47,6 +51,7 @@ class Verification:
     results: int
     versions: Mapping[str, tuple[str, str]]
     install: str
+    signed: bool = False
 
     def as_dict(self) -> dict[str, Any]:
         """Return the verification as ``--json`` prints it."""

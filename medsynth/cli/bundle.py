@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from medsynth.cli.bundle_checks import distrust_command, trust_command, verify_command
+from medsynth.cli.bundle_checks import sign_command, verify_command
 from medsynth.cli.bundle_listing import diff_command, index_command, list_command, show_command
+from medsynth.cli.bundle_trust import distrust_command, trust_command
 from medsynth.cli.shared import Json, friendly, output
 
 if TYPE_CHECKING:
@@ -56,4 +57,5 @@ def _show_audit(audit: Audit) -> None:
 
 app.command("trust")(trust_command)
 app.command("distrust")(distrust_command)
+app.command("sign")(sign_command)
 app.command("index")(index_command)

@@ -1,20 +1,22 @@
-"""``medsynth bundle verify``, ``trust`` and ``distrust``."""
+"""``medsynth bundle verify`` and ``sign``."""
 
 from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from medsynth.cli.foreign import GIB, MINUTES, MemoryLimit, TimeLimit, Trust
-from medsynth.cli.shared import BundlePath, Json, bundle_argument, errors, friendly, output, print_table
+from medsynth.cli.shared import BundlePath, Json, errors, friendly, output
 from medsynth.errors import InputError
 
 if TYPE_CHECKING:
     from medsynth.bundle.reproduction import Reproduction
+    from medsynth.bundle.signing import Signer
     from medsynth.bundle.verification import Verification
 
 
@@ -28,6 +30,13 @@ def verify_command(
     sha256: Annotated[
         str, typer.Option(metavar="HASH", help="The published hash of the manifest: fail if it has another one.")
     ] = "",
+    key: Annotated[
+        Path | None, typer.Option(metavar="PUBLIC.pem", help="Fail if it was not signed with this key.")
+    ] = None,
+    identity: Annotated[
+        str, typer.Option(metavar="EMAIL", help="Fail if it was not signed by this identity; needs --issuer.")
+    ] = "",
+    issuer: Annotated[str, typer.Option(metavar="URL", help="Identity provider that vouches for --identity.")] = "",
     trust: Trust = False,
     time_limit: TimeLimit = MINUTES,
     memory_limit: MemoryLimit = GIB,
@@ -35,23 +44,18 @@ def verify_command(
 ) -> None:
     """Compare every file of a bundle with its manifest; nothing is executed unless --reproduce is given.
 
-    Exit codes: 0 as listed, 1 a file was changed, is missing or was added, or a sample gives something else.
+    Signatures need the package model-signing; checking an --identity reaches the network, nothing else does.
+    Exit codes: 0 as listed, 1 a file was changed, is missing or was added, or a signature or sample does not fit.
     """
     from medsynth.bundle.admission import trust_bundle
-    from medsynth.bundle.verification import verify_bundle
     from medsynth.confinement import is_confined
 
-    if not is_confined():
-        if trust:
-            trust_bundle(bundle)
-        if reproduce:
-            _confine(bundle, minutes=time_limit, gib=memory_limit)
-    verification = verify_bundle(bundle, sha256=sha256)
+    verification = _verified(bundle, sha256, _signer(key, identity, issuer))
     reproduction = None
-    if reproduce and not verification.deviations:
-        from medsynth.bundle.reproduction import reproduce as run_samples
-
-        reproduction = run_samples(bundle)
+    if not verification.deviations:
+        if trust and not is_confined():
+            trust_bundle(bundle)
+        reproduction = _reproduced(bundle, minutes=time_limit, gib=memory_limit) if reproduce else None
     if as_json:
         content = verification.as_dict() | {"reproduction": None if reproduction is None else reproduction.as_dict()}
         typer.echo(json.dumps(content, indent=2))
@@ -63,12 +67,39 @@ def verify_command(
         raise typer.Exit(1)
 
 
-def _confine(bundle: Path, *, minutes: float, gib: float) -> None:
+def _signer(key: Path | None, identity: str, issuer: str) -> Signer | None:
+    from medsynth.bundle.signing import Signer
+
+    if bool(identity) != bool(issuer) or (key is not None and identity):
+        raise InputError("give either --key, or --identity with --issuer", hint="See: medsynth bundle verify --help")
+    return Signer(key=key, identity=identity, issuer=issuer) if key is not None or identity else None
+
+
+def _verified(bundle: Path, sha256: str, signer: Signer | None) -> Verification:
+    from medsynth.bundle.signing import signature_deviation
+    from medsynth.bundle.verification import verify_bundle
+
+    verification = verify_bundle(bundle, sha256=sha256)
+    if signer is None:
+        return verification
+    deviation = signature_deviation(bundle, signer)
+    if deviation is None:
+        return replace(verification, signed=True)
+    return replace(verification, deviations=(*verification.deviations, deviation))
+
+
+def _reproduced(bundle: Path, *, minutes: float, gib: float) -> Reproduction:
+    """Run the samples if this process is limited, else the same command in a limited one, and end with it."""
     from medsynth.cli.foreign import run_again
+    from medsynth.confinement import is_confined
 
     if not bundle.is_dir():
         raise InputError(f"{bundle} cannot be reproduced: it is not a folder", hint="Unpack it first.")
-    run_again(sys.argv[1:], minutes=minutes, gib=gib)
+    if not is_confined():
+        run_again(sys.argv[1:], minutes=minutes, gib=gib)
+    from medsynth.bundle.reproduction import reproduce
+
+    return reproduce(bundle)
 
 
 def _show(verification: Verification, reproduction: Reproduction | None) -> None:
@@ -79,6 +110,7 @@ def _show(verification: Verification, reproduction: Reproduction | None) -> None
     if not lines:
         left = f"; {verification.results} results in eval/" if verification.results else ""
         lines = [f"all {verification.files} files are as listed{left}", f"sha256 {verification.digest}"]
+        lines += ["the signature is confirmed"] if verification.signed else []
     if reproduction is not None:
         lines.append(
             f"{'reproduced' if reproduction.succeeded else 'NOT reproduced'}: {reproduction.probabilities} "
@@ -98,43 +130,28 @@ def _warn_versions(verification: Verification) -> None:
 
 
 @friendly
-def trust_command(
-    bundle: Annotated[Path | None, bundle_argument("BUNDLE", "Folder of a bundle or run.")] = None,
-    listing: Annotated[bool, typer.Option("--list", help="Show the trusted bundles instead.")] = False,
+def sign_command(
+    bundle: BundlePath,
+    key: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PRIVATE.pem", help="Elliptic-curve key to sign with; default: Sigstore.", show_default=False
+        ),
+    ] = None,
+    password: Annotated[
+        str, typer.Option(envvar="MEDSYNTH_KEY_PASSWORD", help="Password of the key.", show_default=False)
+    ] = "",
     as_json: Json = False,
 ) -> None:
-    """Trust a bundle of somebody else, in exactly this state, to execute its code with your rights.
+    """Sign the manifest of a bundle, and so all of it, in the format of OpenSSF model signing; writes model.sig.
 
-    What your runs write is trusted already. A changed bundle is another one: it needs trust again.
+    Needs the package model-signing. Without --key Sigstore opens a browser to ask who you are, and publishes your
+    e-mail address with the signature in a log that cannot be erased.
     """
-    from medsynth.bundle.admission import trust_bundle
-    from medsynth.bundle.trust import all_trusted
+    from medsynth.bundle.signing import sign_bundle
 
-    if (bundle is None) != listing:
-        raise InputError("give either BUNDLE or --list", hint="See: medsynth bundle trust --help")
-    entries = all_trusted() if bundle is None else [trust_bundle(bundle)]
+    path = sign_bundle(bundle, key=key, password=password)
     if as_json:
-        typer.echo(json.dumps({"schema": 1, "trusted": [vars(entry) for entry in entries]}, indent=2))
-    elif listing:
-        rows = [(entry.name, entry.origin, entry.since, entry.digest) for entry in entries]
-        print_table(("name", "trusted by", "since", "sha256"), rows)
+        typer.echo(json.dumps({"schema": 1, "signature": str(path)}, indent=2))
     else:
-        output.print(f"trusted: {entries[0].name}, sha256 {entries[0].digest}", markup=False, soft_wrap=True)
-
-
-@friendly
-def distrust_command(
-    bundle: Annotated[
-        str,
-        typer.Argument(
-            metavar="BUNDLE|SHA256", help="Folder of a bundle or run, or a bundle's hash.", show_default=False
-        ),
-    ],
-) -> None:
-    """Trust a bundle no longer."""
-    from medsynth.bundle.manifest import MANIFEST, bundle_at, digest_of
-    from medsynth.bundle.trust import forget
-
-    folder = bundle_at(Path(bundle))
-    entry = forget(digest_of(folder) if (folder / MANIFEST).is_file() else bundle)
-    output.print(f"no longer trusted: {entry.name}, sha256 {entry.digest}", markup=False, soft_wrap=True)
+        output.print(f"out  {path}", markup=False, highlight=False, soft_wrap=True)

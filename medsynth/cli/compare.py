@@ -8,14 +8,18 @@ from typing import Annotated
 
 import typer
 
-from medsynth.cli.shared import Json, errors, friendly, output
+from medsynth.cli.shared import Json, errors, friendly, output, print_table
 from medsynth.cli.study import show_comparison, show_table
+from medsynth.errors import InputError
 
 
 @friendly
 def compare_command(
     runs: Annotated[
-        list[Path], typer.Argument(metavar="RUN RUN...", help="Folders of finished runs; the first is the reference.")
+        list[Path],
+        typer.Argument(
+            metavar="RUN RUN...", help="Folders of finished runs, or bundles; the first run is the reference."
+        ),
     ],
     subject: Annotated[str, typer.Option(help="Whose scores: synthetic, real-only or oracle.")] = "synthetic",
     columns: Annotated[
@@ -24,13 +28,22 @@ def compare_command(
     out: Annotated[Path | None, typer.Option(help="Also write page, JSON, CSV, Markdown and LaTeX there.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Compare runs on the same test images, with paired tests."""
+    """Compare runs on the same test images, with paired tests; bundles by the figures that they state."""
+    from medsynth.studies.stated import names_bundle
+
+    chosen = [column.strip() for column in columns.split(",") if column.strip()]
+    if any(map(names_bundle, runs)):
+        _compare_bundles(runs, subject, chosen, out, as_json=as_json)
+    else:
+        _compare_runs(runs, subject, chosen, out, as_json=as_json)
+
+
+def _compare_runs(runs: list[Path], subject: str, columns: list[str], out: Path | None, *, as_json: bool) -> None:
     from medsynth.studies.between import compare_runs, write_runs_comparison
     from medsynth.studies.writing import PAIR_COLUMNS, pair_rows
     from medsynth.studies.writing import as_json as content
 
-    chosen = [column.strip() for column in columns.split(",") if column.strip()]
-    comparison = compare_runs(runs, subject=subject, columns=chosen)
+    comparison = compare_runs(runs, subject=subject, columns=columns)
     if as_json:
         typer.echo(json.dumps(content(comparison, {}, Path.cwd()), indent=2))
     else:
@@ -43,3 +56,17 @@ def compare_command(
                 )
     if out is not None:
         errors.print(f"report  {write_runs_comparison(comparison, out)}", highlight=False, soft_wrap=True)
+
+
+def _compare_bundles(places: list[Path], subject: str, columns: list[str], out: Path | None, *, as_json: bool) -> None:
+    from medsynth.studies.stated import as_json as content
+    from medsynth.studies.stated import as_table, compare_stated
+
+    if out is not None:
+        raise InputError("--out takes runs only", hint="Print the figures of bundles with --json.")
+    rows = compare_stated(places, subject=subject, columns=columns)
+    if as_json:
+        typer.echo(json.dumps(content(rows), indent=2))
+        return
+    print_table(*as_table(rows))
+    output.print("as the bundles state; without each patient's prediction there are no paired tests", soft_wrap=True)

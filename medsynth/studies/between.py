@@ -39,7 +39,7 @@ def compare_runs(folders: Sequence[Path], *, subject: str = "synthetic", columns
     """
     if len({folder.resolve() for folder in folders}) < 2:
         raise InputError("a comparison needs two different runs", hint="Give the folders of two or more runs.")
-    results = {label: read_run(folder) for label, folder in zip(_labels(folders), folders, strict=True)}
+    results = {label: read_run(folder) for label, folder in zip(labels(folders), folders, strict=True)}
     first, reference = next((label, found[0]) for label, found in results.items())
     for label, found in results.items():
         _refuse_other_data(first, reference, label, found[0])
@@ -78,11 +78,11 @@ def write_runs_comparison(comparison: Comparison, folder: Path) -> Path:
     return write_page(folder, comparison, facts)
 
 
-def _labels(folders: Sequence[Path]) -> list[str]:
-    """Return what tells the folders apart: their paths below the folder that holds them all."""
-    whole = [folder.resolve() for folder in folders]
+def labels(places: Sequence[Path]) -> list[str]:
+    """Return what tells places apart: their paths below the folder that holds them all."""
+    whole = [place.resolve() for place in places]
     common = Path(os.path.commonpath(whole))
-    return [folder.relative_to(common).as_posix() for folder in whole]
+    return [place.relative_to(common).as_posix() for place in whole]
 
 
 def _seed(result: RunResult) -> str:

@@ -57,6 +57,13 @@ def test_verify_finds_a_fitting_manifest_that_is_not_the_published_one(bundle):
     assert (code, text) == (1, f"medsynth.json: changed (its sha256 is {digest_of(bundle)})\n")
 
 
+def test_trust_is_given_only_after_the_hash_was_confirmed(bundle):
+    assert call("verify", bundle, "--sha256", "0" * 64, "--trust")[0] == 1
+    assert "trusted by: nobody here" in call("show", bundle)[1]
+    assert call("verify", bundle, "--sha256", digest_of(bundle), "--trust")[0] == 0
+    assert "trusted by: user" in call("show", bundle)[1]
+
+
 def test_verify_warns_about_other_versions_with_the_line_that_installs_them(bundle):
     path = bundle / "configs/metadata.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | {"monai_version": "0.9.1"}))
