@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from medsynth.cli.foreign import GIB, MINUTES, MemoryLimit, TimeLimit, Trust
-from medsynth.cli.shared import BundlePath, Json, errors, friendly, output
+from medsynth.cli.shared import BundlePath, Json, bundle_argument, errors, friendly, output
 from medsynth.errors import InputError
 
 if TYPE_CHECKING:
@@ -45,7 +45,8 @@ def verify_command(
     """Compare every file of a bundle with its manifest; nothing is executed unless --reproduce is given.
 
     Signatures need the package model-signing; checking an --identity reaches the network, nothing else does.
-    Exit codes: 0 as listed, 1 a file was changed, is missing or was added, or a signature or sample does not fit.
+    Exit codes: 0 as listed, 1 a file was changed, is missing or was added, or a signature or sample does not fit,
+    2 wrong use.
     """
     from medsynth.bundle.admission import trust_bundle
     from medsynth.confinement import is_confined
@@ -131,7 +132,7 @@ def _warn_versions(verification: Verification) -> None:
 
 @friendly
 def sign_command(
-    bundle: BundlePath,
+    bundle: Annotated[Path, bundle_argument("BUNDLE", "Folder of a bundle or run.")],
     key: Annotated[
         Path | None,
         typer.Option(

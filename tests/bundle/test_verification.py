@@ -18,7 +18,7 @@ from medsynth.errors import InputError
 
 @pytest.fixture(scope="module")
 def made(make_bundle) -> Path:
-    return make_bundle()
+    return make_bundle(samples=2)
 
 
 @pytest.fixture
@@ -42,6 +42,8 @@ def test_a_bundle_as_it_was_written_has_no_deviations(bundle):
 
 
 def test_one_flipped_bit_anywhere_is_found_and_its_file_is_named(bundle):
+    kinds = {path.suffix for path in files(bundle)}
+    assert {".json", ".conf", ".md", ".pt", ".png", ".py", ""} <= kinds
     for path in files(bundle):
         name, good = path.relative_to(bundle).as_posix(), path.read_bytes()
         for place in {0, len(good) // 3, len(good) // 2, len(good) - 1}:
