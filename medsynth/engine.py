@@ -52,4 +52,4 @@ def _one_seed(seed_run: SeedRun, data: Data) -> Result:
         return Result(scores=(), bundle="", report="")
     evaluation = evaluate(seed_run, data, generator, classifiers)
     bundle = write_run_bundle(seed_run, data, generator, classifiers, evaluation)
-    return write_run_report(seed_run, data, evaluation, bundle)
+    return write_run_report(seed_run, data, classifiers, evaluation, bundle)

@@ -22,13 +22,16 @@ from medsynth.data.readers import instantiate
 from medsynth.errors import RunError
 from medsynth.evaluation import Evaluation
 from medsynth.files import new_folder
-from medsynth.report import GalleryRow, ReportContent, write_report
+from medsynth.importance import importance_rows
+from medsynth.report import GalleryRow, ImportanceRow, ReportContent, write_report
 from medsynth.runs import Run, SeedRun
 from medsynth.synthesis import png
 
 SAMPLES = 4
 GALLERY = 8
 MAIN = "synthetic"
+_Sample = tuple[Path, int | None]
+"""An image and its label, None if unknown."""
 
 
 def write_run_bundle(
@@ -63,7 +66,7 @@ def write_run_bundle(
             plugins=_plugin_versions(run),
             counts={f"{group}, {split}": n for group, row in counts(data).items() for split, n in row.items()},
             target_samples=_judged(classifier, targets, data, judged.temperature),
-            source_samples=_translated(next(iter(generator.networks().values())), sources, data),
+            source_samples=_translated(next(iter(generator.networks().values())), [path for path, _ in sources], data),
         )
         write_bundle(folder, contents)
         _trust(run, folder, contents.name)
@@ -83,11 +86,12 @@ def _samples_folder(seed_run: SeedRun) -> Path:
     return seed_run.folder / ".samples"
 
 
-def _sample_files(seed_run: SeedRun, data: Data) -> tuple[list[Path], list[Path]]:
+def _sample_files(seed_run: SeedRun, data: Data) -> tuple[list[_Sample], list[_Sample]]:
     """Return target and source images that may be given away: the phantom's, never a patient's."""
     if data.known_truth and seed_run.run.plan.data.path == "phantom":
         held_out = [record for record in data.records if record.split == "test"]
-        root, found = data.root, {d: [r.image for r in held_out if r.domain == d] for d in ("target", "source")}
+        root = data.root
+        found = {d: [(r.image, r.label) for r in held_out if r.domain == d] for d in ("target", "source")}
     else:
         root = _samples_folder(seed_run)
         with new_folder(root) as folder:
@@ -95,11 +99,13 @@ def _sample_files(seed_run: SeedRun, data: Data) -> tuple[list[Path], list[Path]
                 folder / "phantom", source=8, negative=8, positive=8, test=2, size=seed_run.run.plan.data.size, seed=0
             )
         root, found = root / "phantom", {}
+        rows = [row.split(",") for row in (root / "manifest.csv").read_text().splitlines()[1:]]
         for domain in ("target", "source"):
-            rows = (root / "manifest.csv").read_text().splitlines()[1:]
-            found[domain] = [row.split(",")[0] for row in rows if row.split(",")[1] == domain]
+            found[domain] = [(row[0], int(row[2])) for row in rows if row[1] == domain]
     targets, sources = (
-        [root / image for image in _spread(found[domain])] if _reads_flat_files(data.preprocessing[domain]) else []
+        [(root / image, label) for image, label in _spread(found[domain])]
+        if _reads_flat_files(data.preprocessing[domain])
+        else []
         for domain in ("target", "source")
     )
     return targets, sources
@@ -110,14 +116,17 @@ def _reads_flat_files(chain: Sequence[Mapping[str, Any]]) -> bool:
     return not any(str(transform["_target_"]).endswith("SqueezeDimd") for transform in chain)
 
 
-def _spread(names: Sequence[str]) -> list[str]:
-    return [names[round(i)] for i in np.linspace(0, len(names) - 1, min(SAMPLES, len(names)))]
+def _spread(images: Sequence[tuple[str, int | None]]) -> list[tuple[str, int | None]]:
+    return [images[round(i)] for i in np.linspace(0, len(images) - 1, min(SAMPLES, len(images)))]
 
 
-def _judged(network: torch.nn.Module, paths: Sequence[Path], data: Data, temperature: float) -> list[TargetSample]:
-    logits = _outputs(network, paths, data.preprocessing["target"])
+def _judged(network: torch.nn.Module, files: Sequence[_Sample], data: Data, temperature: float) -> list[TargetSample]:
+    logits = _outputs(network, [path for path, _ in files], data.preprocessing["target"])
     shares = [float(positive_share(one.double(), temperature)[0]) for one in logits]
-    return [TargetSample(path=path, probability=share) for path, share in zip(paths, shares, strict=True)]
+    return [
+        TargetSample(path=path, probability=share, label=label)
+        for (path, label), share in zip(files, shares, strict=True)
+    ]
 
 
 def _translated(network: torch.nn.Module, paths: Sequence[Path], data: Data) -> list[SourceSample]:
@@ -126,9 +135,7 @@ def _translated(network: torch.nn.Module, paths: Sequence[Path], data: Data) -> 
     return [SourceSample(path=path, translation=file) for path, file in zip(paths, files, strict=True)]
 
 
-def _outputs(
-    network: torch.nn.Module, paths: Sequence[Path], chain: Sequence[Mapping[str, Any]]
-) -> list[torch.Tensor]:
+def _outputs(network: torch.nn.Module, paths: Sequence[Path], chain: Sequence[Mapping[str, Any]]) -> list[torch.Tensor]:
     """Return what the network gives for each file alone, on the CPU, where anybody can reproduce it."""
     network = copy.deepcopy(network).cpu().eval()
     transform = instantiate(chain)
@@ -158,7 +165,9 @@ def counts(data: Data) -> dict[str, dict[str, int]]:
     return table
 
 
-def write_run_report(seed_run: SeedRun, data: Data, evaluation: Evaluation, bundle: Path) -> Result:
+def write_run_report(
+    seed_run: SeedRun, data: Data, classifiers: Mapping[str, Classifier], evaluation: Evaluation, bundle: Path
+) -> Result:
     """Write report.html, after asking observers for further sections."""
     run, plan = seed_run.run, seed_run.run.plan
     path = seed_run.folder / "report.html"
@@ -173,6 +182,7 @@ def write_run_report(seed_run: SeedRun, data: Data, evaluation: Evaluation, bund
             measurements=evaluation.measurements,
             predictions=evaluation.predictions,
             gallery=_gallery(evaluation),
+            importance=_importance(run, classifiers, evaluation),
             curves={name: _curves(history, "losses") for name, history in histories.items()},
             validation={name: _curves(history, "validation") for name, history in histories.items()},
             counts=counts(data),
@@ -216,6 +226,16 @@ def _by_epoch(values: list[float], epochs: list[int], kind: str) -> list[float]:
         return values
     placed = dict(zip(epochs, values, strict=True))
     return [placed.get(epoch, float("nan")) for epoch in range(1, epochs[-1] + 1)]
+
+
+def _importance(run: Run, classifiers: Mapping[str, Classifier], evaluation: Evaluation) -> list[ImportanceRow]:
+    """Return importance maps; a classifier of a plugin need not have features that they could show."""
+    judged = evaluation.predictions[MAIN]
+    try:
+        return importance_rows(classifiers, evaluation.evidence.real, judged, main=MAIN)
+    except ValueError as error:
+        run.warn(f"the report has no importance maps: {error}")
+        return []
 
 
 def _gallery(evaluation: Evaluation) -> list[GalleryRow]:

@@ -17,8 +17,13 @@ from medsynth.data import Data
 from medsynth.evaluation import MEASUREMENTS, SCORES, read_scores, write_scores
 from medsynth.files import new_folder
 from medsynth.publishing import counts, observer_sections
-from medsynth.report import ReportContent, write_report
+from medsynth.report import Gain, ReportContent, gain_over_seeds, write_report
+from medsynth.report.tables import metric_label, ordered, subject_label
+from medsynth.report.verdict import BASELINE, MAIN, find
 from medsynth.runs import Run
+from medsynth.studies.pairs import Tested, compare_pairs
+from medsynth.studies.results import read_run
+from medsynth.studies.writing import PAIR_COLUMNS, pair_rows
 
 
 def summarize_seeds(run: Run, data: Data, results: Sequence[Result]) -> Result:
@@ -49,7 +54,8 @@ def summarize_seeds(run: Run, data: Data, results: Sequence[Result]) -> Result:
             counts=counts(data),
             stage_seconds={name: stage["seconds"] for name, stage in run.record["stages"].items()},
             warnings=run.warnings,
-            sections=[_seed_table(run.plan.seeds, results), *observer_sections(run, result)],
+            gain=gain(results),
+            sections=[_seed_table(run.plan.seeds, results), *compared_by_seed(run), *observer_sections(run, result)],
             positive=data.positive,
         )
         write_report(run.folder, content)
@@ -84,6 +90,34 @@ def _selection_key(folder: Path) -> tuple[float, ...]:
     return tuple(float(part) for part in history["best"]["key"])
 
 
+def gain(results: Sequence[Result]) -> Gain | None:
+    """Test over seeds what synthesis was worth."""
+    areas = [
+        [score.value for result in results if (score := find(result.scores, "roc_auc", s))] for s in (MAIN, BASELINE)
+    ]
+    return gain_over_seeds(*areas) if len(areas[0]) == len(areas[1]) == len(results) else None
+
+
+def compared_by_seed(run: Run) -> list[Section]:
+    """Return the classifier trained with synthetic images tested against the others, seed by seed."""
+    results = {str(result.plan["seeds"][0]): result for result in read_run(run.folder)}
+    files = next(iter(results.values())).folder.glob("evaluation/predictions-*.csv")
+    subjects = ordered(path.stem.removeprefix("predictions-") for path in sorted(files))
+
+    def tested(subject: str) -> Tested:
+        return subject_label(subject), subject, results
+
+    pairs = compare_pairs([(tested(MAIN), tested(other)) for other in subjects if other != MAIN])
+    if not pairs:
+        return []
+    note = (
+        "The first classifier minus the second, trained with the same seed. Holm: p-value adjusted for all rows of "
+        "the table. All rows share the test images, so they are no independent experiments."
+    )
+    table = _table("Differences seed by seed", PAIR_COLUMNS, pair_rows(tuple(pairs)))
+    return [Section(title="Classifiers compared on the same images", html=f'<p class="note">{note}</p>{table}')]
+
+
 def _seed_table(seeds: Sequence[int], results: Sequence[Result]) -> Section:
     rows = []
     for first in results[0].scores:
@@ -91,12 +125,21 @@ def _seed_table(seeds: Sequence[int], results: Sequence[Result]) -> Section:
         values = [
             next((f"{s.value:.4f}" for s in r.scores if (s.evaluator, s.name, s.subject) == key), "") for r in results
         ]
-        cells = "".join(f"<td>{escape(text)}</td>" for text in (*key, *values))
-        rows.append(f"<tr>{cells}</tr>")
-    links = "".join(f'<th scope="col"><a href="seeds/{s}/report.html">seed {s}</a></th>' for s in seeds)
-    names = "".join(f'<th scope="col">{name}</th>' for name in ("evaluator", "score", "subject"))
+        rows.append([first.evaluator, metric_label(first.name), subject_label(first.subject), *values])
+    links = [f'<a href="seeds/{seed}/report.html">seed {seed}</a>' for seed in seeds]
     return Section(
-        title="Every seed",
-        html=f"<table><caption>Scores of every seed</caption><thead><tr>{names}{links}</tr></thead>"
-        f"<tbody>{''.join(rows)}</tbody></table>",
+        title="Every seed", html=_table("Scores of every seed", ("evaluator", "score", "subject", *links), rows)
+    )
+
+
+def _table(caption: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Return a table that scrolls on its own; `heads` are HTML, cells are text."""
+    head = "".join(f'<th scope="col">{name}</th>' for name in heads)
+    body = "".join(
+        f'<tr><th scope="row">{escape(first)}</th>{"".join(f"<td>{escape(cell)}</td>" for cell in rest)}</tr>'
+        for first, *rest in rows
+    )
+    return (
+        f'<div class="scroll" tabindex="0" role="region" aria-label="{caption}"><table><caption>{caption}</caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
     )

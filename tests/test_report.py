@@ -13,18 +13,20 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from PIL import Image
+from scipy import stats
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import precision_recall_curve
 from sklearn.metrics import roc_curve as sklearn_roc_curve
 
 from medsynth.api import Predictions, Score, Section
-from medsynth.report import GalleryRow, ReportContent, verdict, write_report
+from medsynth.report import Gain, GalleryRow, ImportanceRow, ReportContent, gain_over_seeds, verdict, write_report
 from medsynth.report.bands import precision_band, reliability, roc_band
 from medsynth.report.downloads import csv_text, latex_text
-from medsynth.report.pictures import gallery, png_address
+from medsynth.report.pictures import gallery, importance, png_address
 from medsynth.report.screening import prevalence_figure, screening_table
-from medsynth.report.tables import Cell, duration, number, ordered, percent
-from medsynth.statistics import patient_draws
+from medsynth.report.tables import Cell, duration, metric_label, number, ordered, percent
+from medsynth.report.verdict import gain_on_images
+from medsynth.statistics import delong_test, patient_draws
 
 EVIL = "<script>alert('x')</script>\"'&"
 VOID = {"meta", "img", "br", "hr", "link", "input", "path", "use"}
@@ -106,6 +108,7 @@ def content() -> ReportContent:
             GalleryRow(source=image, synthetic=-image, nearest=image, truth=image, caption=EVIL),
             GalleryRow(source=image[0], synthetic=np.repeat(image, 3, axis=0)),
         ],
+        importance=[ImportanceRow(image=image, overlays={EVIL: np.repeat(image, 3, axis=0)}, caption=EVIL)],
         curves={EVIL: {"adversarial": [1.0, 0.5], EVIL: [1.0, 2.0], "empty": []}},
         validation={"classifier": {"roc_auc": [0.5, 0.9]}},
         counts={EVIL: {"train": 3}, "target": {"test": 4}},
@@ -272,6 +275,55 @@ def test_the_verdict_claims_no_more_than_the_intervals_allow(main, baseline, ton
     assert words in found.sentence
 
 
+def test_the_verdict_rests_on_the_paired_test_of_the_same_images():
+    judged = {"synthetic": predictions(2.0), "real-only": predictions(1.0)}
+    first, second = judged.values()
+    expected = delong_test(first.probabilities, second.probabilities, first.labels, first.patients)
+    gain = gain_on_images(judged)
+    assert (gain.value, gain.low, gain.high, gain.p_value) == pytest.approx(
+        (expected.difference, expected.low, expected.high, expected.p_value)
+    )
+    overlapping = [auc("synthetic", 0.93, 0.88, 0.97), auc("real-only", 0.85, 0.78, 0.92)]
+    assert gain.p_value < 0.05
+    assert verdict(overlapping, gain).tone == "better"
+    assert verdict(overlapping).tone == "uncertain"
+    assert "DeLong's test on the same images) is no chance, so synthetic" in verdict(overlapping, gain).sentence
+    assert verdict(overlapping, gain).remarks[-1].startswith("One training of each was tested")
+
+
+@pytest.mark.parametrize(
+    ("value", "p_value", "tone", "words"),
+    [
+        (0.08, 0.049, "better", "helped"),
+        (-0.08, 0.0004, "worse", "p < 0.001"),
+        (0.08, 0.05, "uncertain", "cannot be told from chance"),
+        (0.08, float("nan"), "uncertain", "cannot be told from chance"),
+    ],
+)
+def test_the_verdict_claims_no_more_than_the_test_allows(value, p_value, tone, words):
+    gain = Gain(value, value - 0.05, value + 0.05, p_value, "a test", "a caution")
+    apart = [auc("synthetic", 0.95, 0.93, 0.97), auc("real-only", 0.85, 0.78, 0.92)]
+    found = verdict(apart, gain)
+    assert found.tone == tone
+    assert words in found.sentence
+
+
+def test_one_patient_of_a_class_or_a_missing_row_allows_no_test():
+    judged = predictions(1.0)
+    lone = dataclasses.replace(judged, patients=np.where(judged.labels == 1, "p", judged.patients))
+    assert gain_on_images({"synthetic": lone, "real-only": lone}) is None
+    assert gain_on_images({"synthetic": judged}) is None
+
+
+def test_over_seeds_the_difference_is_tested_by_scipys_paired_t_test():
+    ours, theirs = [0.91, 0.94, 0.9], [0.88, 0.86, 0.87]
+    expected = stats.ttest_rel(ours, theirs)
+    gain = gain_over_seeds(ours, theirs)
+    assert (gain.p_value, gain.low, gain.high) == pytest.approx((expected.pvalue, *expected.confidence_interval(0.95)))
+    assert gain_over_seeds([0.9], [0.8]) is None
+    assert gain_over_seeds([0.9, 0.8], [0.9, 0.8]).p_value == 1.0
+
+
 @pytest.mark.parametrize(
     ("scores", "words"),
     [
@@ -393,6 +445,25 @@ def test_large_galleries_are_cut_before_the_page_grows_too_large():
     rows = gallery([GalleryRow(source=noise, synthetic=noise, nearest=noise, truth=noise)] * 12)
     assert 1 <= len(rows) < 12
     assert sum(len(image["address"]) for row in rows for image in row["images"]) < 8_000_000
+
+
+def test_large_importance_maps_are_cut_too():
+    noise = np.random.default_rng(0).uniform(-1, 1, (3, 400, 400)).astype(np.float32)
+    rows = importance([ImportanceRow(image=noise, overlays={"a": noise, "b": noise})] * 12)
+    assert [image["kind"] for image in rows[0]["images"]] == ["real test", "a", "b"]
+    assert sum(len(image["address"]) for row in rows for image in row["images"]) < 4_000_000
+
+
+def test_metrics_have_the_names_that_readers_know():
+    names = ["pr_auc", "mcc", "brier_score", "ppv_at_0.02%", "calibration_error", "mine_own"]
+    assert [metric_label(name) for name in names] == [
+        "PR AUC",
+        "MCC",
+        "Brier score",
+        "PPV at 0.02 %",
+        "calibration error",
+        "mine own",
+    ]
 
 
 @pytest.mark.parametrize(

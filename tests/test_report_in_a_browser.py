@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from medsynth.api import Predictions, Score
-from medsynth.report import GalleryRow, ReportContent, write_report
+from medsynth.report import GalleryRow, ImportanceRow, ReportContent, write_report
 from tests import browser as browsers
 
 pytestmark = pytest.mark.skipif(browsers.executable() is None, reason="no Chromium is installed")
@@ -43,6 +43,7 @@ def content() -> ReportContent:
         ],
         predictions={"synthetic": judged, "real-only": judged},
         gallery=[GalleryRow(source=images[0], synthetic=images[1], nearest=images[2], truth=images[3], caption="a")],
+        importance=[ImportanceRow(image=images[0], overlays={"Grad-CAM": np.repeat(images[1], 3, axis=0)})],
         curves={"generator": {"adversarial": [1.0, 0.5]}},
         counts={"target": {"train": 3}},
         warnings=["something"],

@@ -93,6 +93,7 @@ def test_a_third_party_evaluator_and_observer_take_part(finished: Path) -> None:
     scores = json.loads((finished / "scores.json").read_text())["scores"]
     assert any(score["name"] == "brightness_difference" for score in scores)
     assert (finished / "journal.txt").read_text().splitlines()[0] == "data finished"
+    assert "Grad-CAM, real images only" in (finished / "report.html").read_text()
     assert "scores were measured." in (finished / "report.html").read_text()
 
 
@@ -132,6 +133,16 @@ def test_the_bundle_gives_the_runs_probabilities_where_medsynth_cannot_be_import
     rows = dict(line.split(",") for line in (tmp_path / "out/predictions.csv").read_text().split())
     expected = {Path(row["image"]).name: float(row["probability"]) for row in predictions}
     assert {name: float(value) for name, value in rows.items()} == pytest.approx(expected, abs=1e-5)
+
+
+def test_the_bundle_is_as_its_manifest_lists_it_and_gives_on_its_samples_what_the_run_gave(finished: Path) -> None:
+    command = [sys.executable, "-m", "medsynth", "bundle", "verify", str(finished), "--reproduce", "--json"]
+    done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads(done.stdout)
+    assert (found["intact"], found["install"]) == (True, "")
+    assert found["reproduction"]["succeeded"]
+    assert (found["reproduction"]["probabilities"], found["reproduction"]["translations"]) == (4, 4)
 
 
 def test_a_finished_run_is_resumed_without_doing_anything_again(finished: Path, example_plugin: Path) -> None:
@@ -216,6 +227,10 @@ def test_several_seeds_share_the_split_and_report_every_value(tmp_path: Path) ->
     assert "mean of 2 seeds" in top[key]["detail"]
     assert (out / "bundle/configs/inference.json").exists()
     assert (out / "synthetic/manifest.csv").exists()
+    page = (out / "report.html").read_text()
+    assert "paired t-test over 2 seeds" in page or "equal in all 2 seeds" in page
+    differences = page.partition("<caption>Differences seed by seed</caption>")[2].partition("</table>")[0]
+    assert differences.count("<tr>") == 1 + 2 * 2 * 3  # a head, then seeds, other classifiers, scores
 
 
 # ---------------------------------------------------------------- refusals

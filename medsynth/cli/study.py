@@ -82,8 +82,9 @@ def study_command(
 
 
 def _cluster(address: str, cpus: int, gpus: float | None, device: str) -> Cluster:
-    from medsynth.studies.cluster import Cluster
+    from medsynth.studies.cluster import Cluster, import_ray
 
+    import_ray()
     return Cluster(address=address, cpus=cpus, gpus=float(device.startswith("cuda")) if gpus is None else gpus)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from medsynth.api import Predictions, Score, Section
+from medsynth.report.verdict import Gain
 
 Curves = Mapping[str, Mapping[str, Sequence[float]]]
 """By training (e.g. ``generator``) and by loss or metric: one value per epoch."""
@@ -34,6 +35,21 @@ class GalleryRow:
 
 
 @dataclass(frozen=True, kw_only=True)
+class ImportanceRow:
+    """One real test image with what the classifiers looked at; arrays are (C, H, W) in [-1, 1].
+
+    Args:
+        image: as the classifiers were given it.
+        overlays: by kind of map and classifier, the map laid over the image.
+        caption: of the row.
+    """
+
+    image: np.ndarray
+    overlays: Mapping[str, np.ndarray]
+    caption: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class ReportContent:
     """A finished run as the report shows it. Parts that are empty are left out of the page.
 
@@ -44,6 +60,8 @@ class ReportContent:
         scores, measurements: what the evaluators returned.
         predictions: by subject, ``synthetic`` being the row that the run is about.
         gallery: some translated images.
+        importance: some test images with importance maps.
+        gain: what synthesis was worth, with its test; None = tested on the images of `predictions`.
         curves: training losses.
         validation: metrics on validation images.
         counts: table of the data: a row per group, a column per split, e.g.
@@ -63,6 +81,8 @@ class ReportContent:
     measurements: Sequence[Score] = ()
     predictions: Mapping[str, Predictions] = field(default_factory=dict)
     gallery: Sequence[GalleryRow] = ()
+    importance: Sequence[ImportanceRow] = ()
+    gain: Gain | None = None
     curves: Curves = field(default_factory=dict)
     validation: Curves = field(default_factory=dict)
     counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)

@@ -1,18 +1,18 @@
-"""Images of the gallery as data addresses."""
+"""Images of the gallery and importance maps as data addresses."""
 
 from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from PIL import Image
 
-from medsynth.report.content import GalleryRow
+from medsynth.report.content import GalleryRow, ImportanceRow
 
 LARGEST_SIDE = 320
-MOST_BYTES = 8_000_000
+MOST_BYTES = {"gallery": 8_000_000, "importance": 4_000_000}
 KINDS = (
     ("source", "source"),
     ("synthetic", "synthetic"),
@@ -36,16 +36,29 @@ def png_address(image: np.ndarray) -> str:
 
 def gallery(rows: Sequence[GalleryRow]) -> list[dict[str, object]]:
     """Return for each row its caption and its images by kind; stops before the page grows too large."""
+    strips = ((row.caption, [(label, getattr(row, kind)) for kind, label in KINDS]) for row in rows)
+    return _strips(strips, MOST_BYTES["gallery"])
+
+
+def importance(rows: Sequence[ImportanceRow]) -> list[dict[str, object]]:
+    """Return the same for importance maps: the image, then every map laid over it."""
+    strips = ((row.caption, [("real test", row.image), *row.overlays.items()]) for row in rows)
+    return _strips(strips, MOST_BYTES["importance"])
+
+
+def _strips(
+    rows: Iterable[tuple[str, Sequence[tuple[str, np.ndarray | None]]]], most_bytes: int
+) -> list[dict[str, object]]:
     shown: list[dict[str, object]] = []
     total = 0
-    for row in rows:
+    for caption, arrays in rows:
         images = [
-            {"kind": label, "address": png_address(array), "alt": f"{label} image, {row.caption}".rstrip(", ")}
-            for kind, label in KINDS
-            if (array := getattr(row, kind)) is not None
+            {"kind": kind, "address": png_address(array), "alt": f"{kind} image, {caption}".rstrip(", ")}
+            for kind, array in arrays
+            if array is not None
         ]
         total += sum(len(image["address"]) for image in images)
-        if total > MOST_BYTES and shown:
+        if total > most_bytes and shown:
             break
-        shown.append({"caption": row.caption, "images": images})
+        shown.append({"caption": caption, "images": images})
     return shown

@@ -24,7 +24,15 @@ OF_IMAGES = {"fid", "kid", "memorized"}
 METRICS = {
     "roc_auc": "AUC", "accuracy": "accuracy", "sensitivity": "sensitivity", "specificity": "specificity",
     "precision": "precision", "f1": "F1", "fid": "FID", "kid": "KID", "mifid": "MIFID",
-    "fid_infinity": "FID∞", "macs": "MACs",
+    "fid_infinity": "FID∞", "macs": "MACs", "pr_auc": "PR AUC", "mcc": "MCC", "brier_score": "Brier score",
+    "positive_likelihood_ratio": "LR+", "negative_likelihood_ratio": "LR-", "ppv": "PPV", "npv": "NPV",
+    "screen_positive": "called positive", "number_needed": "NNS", "false_per_true": "false per true alarm",
+    "ssim": "SSIM", "ms_ssim": "MS-SSIM", "psnr": "PSNR", "cohen_kappa": "Cohen's kappa",
+    "fleiss_kappa": "Fleiss' kappa",
+    "edge_agreement": "edge agreement with the source", "edge_agreement_true": "edge agreement with the truth",
+    "mutual_information": "mutual information with the source",
+    "mutual_information_true": "mutual information with the truth", "dice_cavity": "Dice, cavity",
+    "dice_junction": "Dice, junction", "dice_myometrium": "Dice, myometrium",
 }  # fmt: skip
 _ORDER = list(SUBJECTS)
 
@@ -36,7 +44,9 @@ def subject_label(subject: str) -> str:
 
 def metric_label(name: str) -> str:
     """Return a score's or loss's name as readers should see it."""
-    return METRICS.get(name, name.replace("_", " "))
+    measure, at, prevalence = name.partition("_at_")
+    label = METRICS.get(measure, measure.replace("_", " "))
+    return f"{label} at {prevalence.replace('%', ' %')}" if at else label
 
 
 def ordered(subjects: Iterable[str]) -> list[str]:

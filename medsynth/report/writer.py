@@ -19,10 +19,10 @@ from medsynth.report.classifier_figures import bootstrap_figure, calibration_fig
 from medsynth.report.content import Curves, ReportContent
 from medsynth.report.downloads import count_download, score_download
 from medsynth.report.figures import curves_figure, interval_figure
-from medsynth.report.pictures import gallery
+from medsynth.report.pictures import gallery, importance
 from medsynth.report.screening import prevalence_figure, screening_table
 from medsynth.report.svg import standalone
-from medsynth.report.verdict import MAIN, find, verdict
+from medsynth.report.verdict import MAIN, find, gain_on_images, verdict
 
 PAPER = "Efficient endometrial carcinoma screening via cross-modal synthesis and gradient distillation, 2026."
 _SPECIAL = ("image-quality", "diagnostic", "screening", "efficiency")
@@ -84,13 +84,14 @@ def _values(content: ReportContent) -> dict[str, Any]:
     script = (resources.files("medsynth") / "report/compare.js").read_text(encoding="utf-8")
     return {
         "content": content,
-        "verdict": verdict(content.scores),
+        "verdict": verdict(content.scores, content.gain or gain_on_images(content.predictions)),
         "headline": _headline(content),
         "asked": _asked(content.plan),
         "plan": tables.flat(content.plan),
         "run": tables.flat(content.run),
         "splits": splits,
         "gallery": gallery(content.gallery),
+        "importance": importance(content.importance),
         "quality": found.get("image-quality"),
         "diagnostic": found.get("diagnostic"),
         "cost": found.get("efficiency"),

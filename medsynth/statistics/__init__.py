@@ -45,6 +45,7 @@ from medsynth.statistics.neighbors import Nearness, distance_ratio, nearest, nea
 from medsynth.statistics.paired import (
     Difference,
     McNemar,
+    area_difference,
     bootstrap_p_value,
     differences,
     holm,
@@ -89,6 +90,7 @@ __all__ = [
     "RocCurve",
     "Screening",
     "area_covariance",
+    "area_difference",
     "average_precision",
     "bca_interval",
     "bootstrap_diagnostic",

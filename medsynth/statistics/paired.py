@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 from scipy.stats import binomtest
 
 from medsynth.statistics.bootstrap import Bootstrap, bootstrap_diagnostic
+from medsynth.statistics.delong import delong_test
 from medsynth.statistics.diagnostic import METRICS, Floats
 from medsynth.statistics.intervals import IntervalKind
 from medsynth.statistics.weightings import FURTHER_METRICS
@@ -107,6 +108,24 @@ def differences(
         name: Difference(value, *bootstrap.interval(name, confidence, kind), bootstrap_p_value(bootstrap.values[name]))
         for name, value in bootstrap.estimates.items()
     }
+
+
+def area_difference(first: ArrayLike, second: ArrayLike, labels: ArrayLike, patients: ArrayLike) -> Difference | None:
+    """Return the first model's AUC minus the second's by `delong_test`, with images summed by patient.
+
+    Args:
+        first, second: (N,) probabilities of the positive class of either model.
+        labels: (N,) 1 positive, 0 negative.
+        patients: (N,) names.
+
+    Returns:
+        None where a class has fewer than two patients, so that the test does not exist.
+    """
+    names, truth = np.asarray(patients), np.asarray(labels)
+    if min(len(set(names[truth == label])) for label in (0, 1)) < 2:
+        return None
+    test = delong_test(first, second, labels, patients)
+    return Difference(test.difference, test.low, test.high, test.p_value)
 
 
 def bootstrap_p_value(values: ArrayLike) -> float:

@@ -83,15 +83,25 @@ def run_on_ray(root: Path, runs: Sequence[StudyRun], cluster: Cluster, *, watch:
     return [outcomes[run.name] for run in runs]
 
 
-@contextmanager
-def _connected(cluster: Cluster, watch: Watch) -> Iterator[Any]:
-    """Yield Ray while this process is connected to the cluster."""
+def import_ray() -> Any:
+    """Return Ray.
+
+    Raises:
+        InputError: it is not installed.
+    """
     try:
         import ray
     except ImportError:
         raise InputError(
             "--ray needs Ray, which is not installed", hint='Install it with: pip install "medsynth-monai[ray]"'
         ) from None
+    return ray
+
+
+@contextmanager
+def _connected(cluster: Cluster, watch: Watch) -> Iterator[Any]:
+    """Yield Ray while this process is connected to the cluster."""
+    ray = import_ray()
     # Ray would open a port for its dashboard, and report its use to its makers.
     own: dict[str, Any] = {"include_dashboard": False} if cluster.address == "local" else {}
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")

@@ -13,7 +13,7 @@ from medsynth.statistics import bootstrap_diagnostic
 from medsynth.statistics.diagnostic import Floats
 from medsynth.statistics.screening import LIKELIHOODS, likelihood_ratios, score_name, screening_at
 from medsynth.studies.config import Row, Table
-from medsynth.studies.pairs import Pair, compare_pairs
+from medsynth.studies.pairs import Pair, Tested, compare_pairs
 from medsynth.studies.results import RunResult, differing
 
 SHARES = ("ppv", "npv", "screen_positive")
@@ -118,11 +118,12 @@ def compare(table: Table, rows: Sequence[Row], results: Mapping[str, Mapping[str
         return Comparison(columns=table.columns, rows=tuple(shown), reference=reference.row.label, pairs=())
     # Rows that differ in budget only are tested too, and marked; without equal test images no test exists.
     others = [row for row in shown if row.results and row.row.label != reference.row.label]
-    pairs = compare_pairs(
-        (reference.row.label, reference.row.subject, reference.results),
-        [(row.row.label, row.row.subject, row.results) for row in others],
-    )
+    pairs = compare_pairs([(_tested(row), _tested(reference)) for row in others])
     return Comparison(columns=table.columns, rows=tuple(shown), reference=reference.row.label, pairs=tuple(pairs))
+
+
+def _tested(row: ComparedRow) -> Tested:
+    return row.row.label, row.row.subject, row.results
 
 
 def _obstacles(reference: ComparedRow, row: ComparedRow) -> tuple[str, ...]:

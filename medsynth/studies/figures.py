@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import numpy as np
 from matplotlib.axes import Axes
 
+from medsynth.api import Score
 from medsynth.report.classifier_figures import MARKERS, histogram
 from medsynth.report.svg import DASHES, GRID, INK, MUTED, SERIES, literal, new_figure, plain, to_svg
 from medsynth.report.tables import metric_label
@@ -33,7 +34,11 @@ def comparison_figures(comparison: Comparison, *, draw_bootstrap: bool) -> Figur
         figures["roc"] = roc_figure(judged), "Mean ROC curve over seeds. Band: one standard deviation to either side."
     costs = [row for row in judged if not math.isnan(_cost(row))]
     if len({_cost(row) for row in costs}) > 1:
-        figures["cost"] = cost_figure(costs), "AUC against multiply-accumulates of one image, mean over seeds."
+        caption = (
+            "AUC against the cost of one image. Bars: 95 % of resamples of test patients for one seed, one standard "
+            "deviation for several. Rows of equal cost stand beside each other."
+        )
+        figures["cost"] = cost_figure(costs), caption
     if judged and draw_bootstrap:
         caption = f"{RESAMPLES:,} resamples of the test patients, run by run: median, quartiles and central 95 %."
         figures["boxes"] = bootstrap_boxes(judged), caption
@@ -95,31 +100,54 @@ def roc_figure(rows: list[ComparedRow]) -> str:
     return _done(axes, "roc", "Mean ROC curves over seeds")
 
 
-def _cost(row: ComparedRow) -> float:
-    found = [result.scores.get(("efficiency", "macs", "classifier")) for result in row.results.values()]
+def _cost(row: ComparedRow, name: str = "macs") -> float:
+    found = [result.scores.get(("efficiency", name, "classifier")) for result in row.results.values()]
     return float(np.mean([score.value for score in found if score])) if any(found) else math.nan
 
 
 def cost_figure(rows: list[ComparedRow]) -> str:
-    """Return AUC against multiply-accumulates."""
-    axes = new_figure(6.4, 3.8).add_subplot()
-    plain(axes)
-    for index, row in enumerate(rows):
-        found = [result.scores.get(("diagnostic", "roc_auc", row.row.subject)) for result in row.results.values()]
-        areas = [score.value for score in found if score is not None]
-        if areas:
-            axes.plot(
-                _cost(row) / 1e6,
-                float(np.mean(areas)),
-                MARKERS[index % len(MARKERS)],
-                color=SERIES[index % len(SERIES)],
-                markersize=8,
-                label=_label(row.row.label),
-            )
-    axes.set(xlabel="million multiply-accumulates", ylabel="AUC", xscale="log")
-    axes.margins(0.15)
+    """Return AUC with its interval against multiply-accumulates, and against latency where it was measured.
+
+    The interval is that of resampling test patients for one seed, the standard deviation for several.
+    """
+    costs = {"macs": ("million multiply-accumulates", 1e-6), "latency": ("latency, ms", 1.0)}
+    shown = {name: how for name, how in costs.items() if any(math.isfinite(_cost(row, name)) for row in rows)}
+    figure = new_figure(3.2 * len(shown) + 3.2, 3.8)
+    for index, (name, (label, scale)) in enumerate(shown.items()):
+        axes = figure.add_subplot(1, len(shown), index + 1)
+        plain(axes)
+        _cost_panel(axes, [(row, scale * _cost(row, name)) for row in rows])
+        axes.set(xlabel=label, ylabel="" if index else "AUC", xscale="log")
+        axes.margins(0.15)
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=8.5, labelcolor=INK)
-    return _done(axes, "cost", "AUC against cost")
+    return to_svg(figure, "cost", "AUC against cost; the tables have the values")
+
+
+def _cost_panel(axes: Axes, rows: list[tuple[ComparedRow, float]]) -> None:
+    """Draw one point per row; rows of one cost beside each other."""
+    taken: dict[float, int] = {}
+    for index, (row, cost) in enumerate(rows):
+        found = [result.scores.get(("diagnostic", "roc_auc", row.row.subject)) for result in row.results.values()]
+        areas = [score for score in found if score is not None]
+        if not areas or not math.isfinite(cost):
+            continue
+        mean = float(np.mean([score.value for score in areas]))
+        place = cost * 1.03 ** taken.setdefault(cost, 0)
+        taken[cost] += 1
+        color = SERIES[index % len(SERIES)]
+        axes.plot([place, place], cost_interval(areas), color=color, linewidth=1.6, alpha=0.6)
+        marker = MARKERS[index % len(MARKERS)]
+        axes.plot(place, mean, marker, color=color, markersize=8, label=_label(row.row.label))
+
+
+def cost_interval(areas: list[Score]) -> tuple[float, float]:
+    """Return the interval of one AUC, or mean less and plus standard deviation of several."""
+    mean = float(np.mean([score.value for score in areas]))
+    if len(areas) > 1:
+        spread = float(np.std([score.value for score in areas], ddof=1))
+        return mean - spread, mean + spread
+    low, high = areas[0].low, areas[0].high
+    return (mean, mean) if low is None or high is None else (low, high)
 
 
 def bootstrap_boxes(rows: list[ComparedRow]) -> str:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from medsynth.api import Predictions
-from medsynth.statistics import Difference, delong_test, differences, holm, mcnemar_test, paired_bootstrap
+from medsynth.statistics import Difference, area_difference, differences, holm, mcnemar_test, paired_bootstrap
 from medsynth.studies.results import RunResult
 
 METRICS = ("roc_auc", "sensitivity", "specificity")
@@ -41,9 +41,9 @@ class Pair:
     adjusted: float = np.nan
 
 
-def compare_pairs(reference: Tested, others: Sequence[Tested]) -> list[Pair]:
-    """Test every row against the reference wherever both have predictions of the same images for the same seed."""
-    found = [pair for other in others for pair in _against(reference, other)]
+def compare_pairs(couples: Sequence[tuple[Tested, Tested]]) -> list[Pair]:
+    """Test the first of each couple against the second wherever both judged the same images with the same seed."""
+    found = [pair for row, reference in couples for pair in _against(reference, row)]
     adjusted = holm([pair.p_value for pair in found]).tolist() if found else []
     return [replace(pair, adjusted=value) for pair, value in zip(found, adjusted, strict=True)]
 
@@ -85,9 +85,9 @@ def _tests(first: Predictions, second: Predictions, seed: int) -> dict[str, tupl
         )
     )
     found = {name: (resampled[name], "patient-level bootstrap", resampled[name].p_value) for name in METRICS}
-    if min(len(set(first.patients[first.labels == label])) for label in (0, 1)) > 1:
-        area = delong_test(first.probabilities, second.probabilities, first.labels, first.patients)
-        found["roc_auc"] = (Difference(area.difference, area.low, area.high, area.p_value), "DeLong", area.p_value)
+    area = area_difference(first.probabilities, second.probabilities, first.labels, first.patients)
+    if area:
+        found["roc_auc"] = (area, "DeLong", area.p_value)
     if len(set(first.patients)) == len(first.patients):
         for name, label in (("sensitivity", 1), ("specificity", 0)):
             rows = first.labels == label

@@ -17,8 +17,8 @@ from medsynth.report.tables import metric_label, subject_label
 from medsynth.statistics import (
     DecisionCurve,
     Difference,
+    area_difference,
     decision_curve,
-    delong_test,
     differences,
     holm,
     paired_bootstrap,
@@ -105,10 +105,9 @@ def _compared(one: Judged, two: Judged, seed: int) -> dict[str, Difference]:
         seed=seed,
     )
     found = {name: row for name, row in differences(resampled).items() if name in COMPARED}
-    carriers = [len(set(one.patients[one.labels == label])) for label in (0, 1)]
-    if min(carriers) > 1:
-        test = delong_test(one.probabilities, two.probabilities, one.labels, one.patients)
-        found["roc_auc"] = Difference(test.difference, test.low, test.high, test.p_value)
+    area = area_difference(one.probabilities, two.probabilities, one.labels, one.patients)
+    if area:
+        found["roc_auc"] = area
     return {name: found[name] for name in COMPARED}
 
 
