@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -48,8 +49,9 @@ class Reproduction:
         return self.difference <= self.tolerance and self.grey_difference <= self.grey_tolerance
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the reproduction as ``--json`` prints it."""
-        return {"succeeded": self.succeeded, **asdict(self)}
+        """Return the reproduction as ``--json`` prints it; a difference that is no number is None."""
+        finite = {"difference": self.difference if math.isfinite(self.difference) else None}
+        return {"succeeded": self.succeeded, **asdict(self), **finite}
 
 
 def reproduce(bundle: Path) -> Reproduction:

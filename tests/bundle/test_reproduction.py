@@ -81,7 +81,9 @@ def test_outputs_that_are_no_numbers_are_not_reproduced(bundle):
     weights[name][:] = float("nan")
     torch.save(weights, bundle / "models/model.pt")
     accept(bundle, "models/model.pt")
-    assert not reproduce(bundle).succeeded
+    found = reproduce(bundle)
+    assert not found.succeeded
+    assert json.loads(json.dumps(found.as_dict(), allow_nan=False))["difference"] is None
 
 
 def test_a_translation_of_another_size_is_refused(bundle):
