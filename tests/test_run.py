@@ -93,6 +93,7 @@ def test_a_third_party_evaluator_and_observer_take_part(finished: Path) -> None:
     scores = json.loads((finished / "scores.json").read_text())["scores"]
     assert any(score["name"] == "brightness_difference" for score in scores)
     assert (finished / "journal.txt").read_text().splitlines()[0] == "data finished"
+    assert "Grad-CAM, real images only" in (finished / "report.html").read_text()
     assert "scores were measured." in (finished / "report.html").read_text()
 
 
@@ -226,6 +227,10 @@ def test_several_seeds_share_the_split_and_report_every_value(tmp_path: Path) ->
     assert "mean of 2 seeds" in top[key]["detail"]
     assert (out / "bundle/configs/inference.json").exists()
     assert (out / "synthetic/manifest.csv").exists()
+    page = (out / "report.html").read_text()
+    assert "paired t-test over 2 seeds" in page or "equal in all 2 seeds" in page
+    differences = page.partition("<caption>Differences seed by seed</caption>")[2].partition("</table>")[0]
+    assert differences.count("<tr>") == 1 + 2 * 2 * 3  # a head, then seeds, other classifiers, scores
 
 
 # ---------------------------------------------------------------- refusals
