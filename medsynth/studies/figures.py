@@ -29,7 +29,7 @@ def comparison_figures(comparison: Comparison, *, draw_bootstrap: bool) -> Figur
             scores_figure(comparison),
             "Every seed's score, its mean, and the paper's as hollow diamonds.",
         )
-    judged = [row for row in comparison.rows if any(r.predictions(row.row.subject) for r in row.results.values())]
+    judged = _judged(comparison)
     if judged:
         figures["roc"] = roc_figure(judged), "Mean ROC curve over seeds. Band: one standard deviation to either side."
     costs = [row for row in judged if not math.isnan(_cost(row))]
@@ -43,6 +43,16 @@ def comparison_figures(comparison: Comparison, *, draw_bootstrap: bool) -> Figur
         caption = f"{RESAMPLES:,} resamples of the test patients, run by run: median, quartiles and central 95 %."
         figures["boxes"] = bootstrap_boxes(judged), caption
     return figures
+
+
+def _judged(comparison: Comparison) -> list[ComparedRow]:
+    """Return the rows with predictions; of those that show the same ones, at other prevalences, the first."""
+    found: dict[tuple[str, ...], ComparedRow] = {}
+    for row in comparison.rows:
+        if any(result.predictions(row.row.subject) for result in row.results.values()):
+            same = (row.row.subject, *(str(result.folder) for result in row.results.values()))
+            found.setdefault(same, row)
+    return list(found.values())
 
 
 def scores_figure(comparison: Comparison) -> str:

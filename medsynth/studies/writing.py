@@ -153,6 +153,8 @@ def cell_text(cell: Cell) -> str:
 
 
 def _text(cell: Cell, value: float) -> str:
+    if not cell.unit and 10 <= abs(value) < 100:
+        return f"{value:.2f}"  # FID, likelihood ratios and persons to screen, as papers print them
     return percent(value) if cell.percent else number(value, cell.unit)
 
 

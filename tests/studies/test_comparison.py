@@ -122,7 +122,7 @@ def test_screening_of_given_rates_equals_the_formulas() -> None:
     assert values["npv"] == pytest.approx(sp * (1 - prevalence) / (1 - positive))
     assert values["number_needed"] == pytest.approx(1 / (se * prevalence))
     text = printed(found)[1][1]
-    assert text[1::2] == ["35.8", "77.97 %", "99.95 %", "11.48 %", "11.2"]
+    assert text[1::2] == ["35.79", "77.97 %", "99.95 %", "11.48 %", "11.17"]
     assert text[2::2] == ["35.79", "78.00 %", "99.95 %", "11.48 %", "11"]
 
 

@@ -44,6 +44,15 @@ def test_cost_is_drawn_where_rows_differ_in_it_and_latency_where_it_was_measured
     assert "cost" not in comparison_figures(alike, draw_bootstrap=False)
 
 
+def test_rows_of_the_same_predictions_share_one_curve(write_run) -> None:
+    result = {"1": write_run("a")}
+    rows = [Row(label=f"at {share} %", prevalence=share / 100) for share in (1, 9)]
+    rows.append(Row(label="other", subject="real-only"))
+    compared = compare(Table(columns=(AUC,)), rows, {row.label: result for row in rows})
+    curves = comparison_figures(compared, draw_bootstrap=False)["roc"][0]
+    assert [f">{row.label}<" in curves for row in rows] == [True, False, True]
+
+
 def test_without_measured_latency_only_multiply_accumulates_are_drawn(write_run) -> None:
     rows = compare(
         Table(columns=(AUC,)), [Row(label="a")], {"a": {"1": write_run("a", scores=cost(1e6, 2.0)[:1])}}
