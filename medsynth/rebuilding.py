@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import re
+import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
     from torch import nn
 
 METADATA = "configs/metadata.json"
+PROGRAM = "torch.jit.load"
+"""What loads the network of a bundle in portable form."""
 _PACKAGE = re.compile(r"medsynth_[0-9a-f]{8}")
 _KINDS = {"PILReader": "raster", "NibabelReader": "nifti", "ITKReader": "dicom"}
 
@@ -91,7 +94,7 @@ class Opened:
             return _data_config(chain, str(self.origin.get("plan", {}).get("data", {}).get("intensity", "auto")))
 
     def network(self) -> nn.Module:
-        """Rebuild the network on the CPU in evaluation mode. This executes the Python files of the bundle.
+        """Rebuild the network on the CPU in evaluation mode. This executes the bundle's Python files or program.
 
         Raises:
             InputError: the bundle is not trusted here or damaged, or its network cannot be built here.
@@ -103,9 +106,21 @@ class Opened:
         with self._explained():
             definition = dict(self._config()["network_def"])
             target = definition.pop("_target_")
+            if target == PROGRAM:
+                return self._program()
             self._check_package(target.partition(".")[0])
             refuse_evaluated(definition, f"{self.role.config}, network_def")
             return _network(self.root, target, definition, self.role.weights).eval()
+
+    def _program(self) -> nn.Module:
+        import torch
+
+        file = Path(self.role.weights).with_suffix(".ts").as_posix()
+        self._check([self.role.config, file])
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*torch.jit.*", category=DeprecationWarning)
+            network: nn.Module = torch.jit.load(self.root / file, map_location="cpu").eval()  # type: ignore[no-untyped-call]
+        return network
 
     def _config(self) -> Any:
         return read_json(self.root / self.role.config)

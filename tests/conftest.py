@@ -96,7 +96,7 @@ def make_bundle(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]
             name="toy",
             generator=translator,
             classifier=classifier,
-            target_samples=[_target_sample(classifier.eval(), path) for path in drawn],
+            target_samples=[_target_sample(classifier.eval(), path, label % 2) for label, path in enumerate(drawn)],
             source_samples=[_source_sample(translator, path) for path in drawn],
             source_preprocessing=chain,
             target_preprocessing=chain,
@@ -126,11 +126,11 @@ def _draw(folder: Path, number: int, size: int) -> list[Path]:
     return paths
 
 
-def _target_sample(network, path: Path):
+def _target_sample(network, path: Path, label: int):
     from medsynth.bundle import TargetSample
 
     odds = _output(network, path)[1] - _output(network, path)[0]
-    return TargetSample(path=path, probability=float(1 / (1 + (-odds).exp())))
+    return TargetSample(path=path, probability=float(1 / (1 + (-odds).exp())), label=label)
 
 
 def _source_sample(network, path: Path):

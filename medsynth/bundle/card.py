@@ -72,6 +72,11 @@ medsynth itself is not needed. Classify a folder of images (the samples, unless 
 writes `BUNDLE/eval/predictions.csv`: one line per image, its name and its probability of {contents.positive}. A
 probability of at least {contents.threshold:.6g} is called positive; this threshold was chosen on validation images.
 
+    python -m monai.bundle run --config_file BUNDLE/configs/evaluate.json --bundle_root BUNDLE --dataset_dir FOLDER
+
+classifies labeled images, those of {contents.positive} in `FOLDER/1`, all others in `FOLDER/0`, and writes
+`BUNDLE/eval/metrics.csv`: ROC AUC, and sensitivity, specificity and accuracy at the threshold.
+
     python -m monai.bundle run --config_file BUNDLE/configs/translate.json --bundle_root BUNDLE --dataset_dir FOLDER
 
 writes translated source images as PNG files into `BUNDLE/eval/translated`. Images are brought to {height} x {width}
@@ -106,7 +111,10 @@ def _value(score: Score) -> str:
 def _training(contents: BundleContents) -> str:
     counts = [f"| {what} | {count} |" for what, count in contents.counts.items()]
     table = "\n".join(["| images | number |", "| --- | --- |", *counts]) if counts else "No counts were given."
-    return f"## Training data\n\nSplit by patient.\n\n{table}"
+    start = (
+        f"Training started from the bundle `{contents.parent}` (sha256 of its manifest). " if contents.parent else ""
+    )
+    return f"## Training data\n\n{start}Split by patient.\n\n{table}"
 
 
 def _limits(contents: BundleContents) -> str:

@@ -37,10 +37,12 @@ class TargetSample:
     Args:
         path: a PNG file; its pixels are copied, its name and its metadata are not.
         probability: of the positive class, as medsynth computed it.
+        label: 1 for the positive class, 0 for the other, None if unknown.
     """
 
     path: Path
     probability: float
+    label: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,6 +78,7 @@ class BundleContents:
         plan: the resolved plan; values that look like paths or identify people are left out.
         plugins: names and versions.
         split_hash: of the run's split.
+        parent: sha256 of the manifest of the bundle whose weights training started from; empty if from none.
         counts: images used, e.g. ``{"target train positive": 24}``; numbers only.
         target_samples, source_samples: images that may be given away (phantom, or released by the user).
     """
@@ -93,6 +96,7 @@ class BundleContents:
     temperature: float = 1.0
     negative: str = "negative"
     version: str = "0.1.0"
+    parent: str = ""
     scores: Sequence[Score] = ()
     plan: Mapping[str, Any] = field(default_factory=dict)
     plugins: Sequence[PluginVersion] = ()

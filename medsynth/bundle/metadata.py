@@ -42,7 +42,7 @@ def metadata(contents: BundleContents) -> dict[str, Any]:
     return {
         "schema": SCHEMA,
         "version": contents.version,
-        "changelog": {contents.version: "exported by medsynth"},
+        "changelog": {contents.version: _change(contents)},
         "monai_version": installed("monai"),
         "pytorch_version": installed("torch"),
         "numpy_version": installed("numpy"),
@@ -100,11 +100,18 @@ def provenance(contents: BundleContents, hashes: dict[str, str]) -> dict[str, An
         "plugins": [dataclasses.asdict(plugin) for plugin in contents.plugins],
         "plan": without_locations(contents.plan),
         "split": contents.split_hash,
+        **({"parent": contents.parent} if contents.parent else {}),
         "positive": contents.positive,
         "threshold": contents.threshold,
         "temperature": contents.temperature,
         "files": hashes,
     }
+
+
+def _change(contents: BundleContents) -> str:
+    if not contents.parent:
+        return "exported by medsynth"
+    return f"trained by medsynth from the weights of the bundle whose medsynth.json has the sha256 {contents.parent}"
 
 
 def _tensor(contents: BundleContents, kind: str, channels: dict[str, str]) -> dict[str, Any]:

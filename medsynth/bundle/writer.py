@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from medsynth.bundle.card import license_text, model_card
 from medsynth.bundle.configs import LOGGING, inference_config, translate_config
 from medsynth.bundle.contents import BundleContents
+from medsynth.bundle.evaluating import LABELED, evaluate_config
 from medsynth.bundle.manifest import MANIFEST, sealed
 from medsynth.bundle.metadata import metadata, provenance
 from medsynth.bundle.vendoring import vendor
@@ -54,15 +55,14 @@ def write_bundle(folder: Path, contents: BundleContents) -> Path:
     with new_folder(folder) as root:
         for path, text in code.files.items():
             write_text(root / code.package / path, text)
-        write_json(
-            root / "configs/inference.json",
-            inference_config(
-                code.targets["classifier"],
-                arguments["classifier"],
-                contents.target_preprocessing,
-                temperature=contents.temperature,
-            ),
+        classify = inference_config(
+            code.targets["classifier"],
+            arguments["classifier"],
+            contents.target_preprocessing,
+            temperature=contents.temperature,
         )
+        write_json(root / "configs/inference.json", classify)
+        write_json(root / "configs/evaluate.json", evaluate_config(classify, threshold=contents.threshold))
         write_json(
             root / "configs/translate.json",
             translate_config(code.targets["generator"], arguments["generator"], contents.source_preprocessing),
@@ -130,6 +130,8 @@ def _write_samples(folder: Path, contents: BundleContents) -> None:
     for number, sample in enumerate(contents.target_samples, start=1):
         name = f"target-{number:02}.png"
         write_bytes(folder / "target" / name, _pixels_only(sample.path))
+        if sample.label is not None:
+            write_bytes(folder.parent / LABELED / str(sample.label) / name, _pixels_only(sample.path))
         probabilities[name] = sample.probability
     for number, source in enumerate(contents.source_samples, start=1):
         name = f"source-{number:02}.png"

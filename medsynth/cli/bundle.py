@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from medsynth.cli.bundle_checks import sign_command, verify_command
+from medsynth.cli.bundle_export import export_command
 from medsynth.cli.bundle_listing import diff_command, index_command, list_command, show_command
 from medsynth.cli.bundle_trust import distrust_command, trust_command
 from medsynth.cli.shared import Json, friendly, output
@@ -55,6 +56,7 @@ def _show_audit(audit: Audit) -> None:
     output.print(f"verdict: {audit.verdict}", markup=False, highlight=False)
 
 
+app.command("export")(export_command)
 app.command("trust")(trust_command)
 app.command("distrust")(distrust_command)
 app.command("sign")(sign_command)

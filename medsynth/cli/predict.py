@@ -95,7 +95,11 @@ def _painter(classifier: Classifier, folder: Path | None) -> Painter | None:
     if folder is None:
         return None
     from medsynth.deployment.heatmaps import make_painter
+    from medsynth.errors import InputError
 
+    if classifier.bundle.origin.get("form") == "portable":
+        hint = "Use the bundle in source form that it was made of."
+        raise InputError(f"--heatmaps need network code, and {classifier.bundle.root} is portable", hint=hint)
     return make_painter(classifier.bundle.network(), folder)
 
 

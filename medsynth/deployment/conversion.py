@@ -32,10 +32,21 @@ def require_packages(name: str) -> None:
     Raises:
         InputError: naming them and the command that installs them.
     """
-    absent = [package for package in _NEEDED[name] if importlib.util.find_spec(package) is None]
+    absent = absent_packages(name)
     if absent:
         hint = 'Install them with: pip install "medsynth-monai[deploy]"'
         raise InputError(f"--format {name} needs packages that are not installed: {', '.join(absent)}", hint=hint)
+
+
+def absent_packages(name: str) -> list[str]:
+    """Return the packages that a format needs and that are not installed."""
+    return [package for package in _NEEDED[name] if importlib.util.find_spec(package) is None]
+
+
+def trace(network: nn.Module, shape: tuple[int, int, int], path: Path) -> None:
+    """Write a network as a TorchScript program that keeps the names of its weights; arguments as in `convert`."""
+    with _quiet(), torch.no_grad():
+        _save(torch.jit.trace(network, _example(shape), check_trace=False), path)  # type: ignore[no-untyped-call]
 
 
 def convert(network: nn.Module, shape: tuple[int, int, int], name: str, path: Path) -> None:
@@ -47,8 +58,7 @@ def convert(network: nn.Module, shape: tuple[int, int, int], name: str, path: Pa
         name: of the format.
         path: the first of the format's files; others lie beside it.
     """
-    # two images, because an exporter takes a size of one for a constant
-    example = torch.rand(2, *shape) * 2.0 - 1.0
+    example = _example(shape)
     with _quiet():
         if name == "torchscript":
             _write_torchscript(network, example, path)
@@ -58,11 +68,20 @@ def convert(network: nn.Module, shape: tuple[int, int, int], name: str, path: Pa
             _write_openvino(network, example, path)
 
 
+def _example(shape: tuple[int, int, int]) -> Tensor:
+    # two images, because an exporter takes a size of one for a constant
+    return torch.rand(2, *shape) * 2.0 - 1.0
+
+
 def _write_torchscript(network: nn.Module, example: Tensor, path: Path) -> None:
     with torch.no_grad():
         traced: Any = torch.jit.trace(network, example, check_trace=False)  # type: ignore[no-untyped-call]
         # frozen, batch norms are folded into convolutions
         traced = torch.jit.freeze(traced)
+    _save(traced, path)
+
+
+def _save(traced: Any, path: Path) -> None:
     buffer = io.BytesIO()
     torch.jit.save(traced, buffer)
     # what is left out says in which files of this machine each operation was written

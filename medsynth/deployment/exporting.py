@@ -59,30 +59,43 @@ def export_classifier(classifier: Classifier, name: str, given: Sequence[Path] =
         RunError: the network cannot be exported, the export differs by more than `TOLERANCE`, or the disk is full.
             The bundle stays as it was.
     """
+    bundle = classifier.bundle
+    with tempfile.TemporaryDirectory() as folder:
+        facts, parity = write_checked(classifier, name, Path(folder), given)
+        for file in FORMATS[name]:
+            write_bytes(bundle.root / "models" / file, (Path(folder) / file).read_bytes())
+    record_export(bundle, name, facts)
+    return parity
+
+
+def write_checked(
+    classifier: Classifier, name: str, folder: Path, given: Sequence[Path] = ()
+) -> tuple[dict[str, Any], Parity]:
+    """Write the bundle's classifier in the format `name` into `folder`, and compare; see `export_classifier`.
+
+    Returns:
+        What the bundle's record of exports says about it, and how it compares.
+    """
     require_packages(name)
     bundle, config = classifier.bundle, classifier.config
     samples = bundle.root / _SAMPLES
     images = [_read(classifier, [samples] if samples.is_dir() else []), _read(classifier, given), _noise(classifier)]
     network = bundle.network()
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / FORMATS[name][0]
-        try:
-            convert(network, (config.channels, config.size, config.size), name, path)
-            runtime = load_file(next(r for r in RUNTIMES if RUNTIMES[r] == name), path)
-        except Exception as error:  # exporters raise many types
-            lines = str(error).strip().splitlines()
-            raise RunError(f"the classifier cannot be exported to {name}: {lines[0] if lines else error!r}") from error
-        difference = compare(classifier, torch_runtime(network, "cpu"), runtime, np.concatenate(images))
-        parity = Parity(difference=difference, samples=len(images[0]), given=len(images[1]), seeded=len(images[2]))
-        if not difference <= TOLERANCE:
-            raise RunError(
-                f"the {name} export differs from PyTorch by {difference:.3g} in probability, more than {TOLERANCE:g}",
-                hint="Nothing was written. Use another format.",
-            )
-        for file in FORMATS[name]:
-            write_bytes(bundle.root / "models" / file, (Path(folder) / file).read_bytes())
-    record_export(bundle, name, _facts(classifier, name, parity))
-    return parity
+    path = folder / FORMATS[name][0]
+    try:
+        convert(network, (config.channels, config.size, config.size), name, path)
+        runtime = load_file(next(r for r in RUNTIMES if RUNTIMES[r] == name), path)
+    except Exception as error:  # exporters raise many types
+        lines = str(error).strip().splitlines()
+        raise RunError(f"the classifier cannot be exported to {name}: {lines[0] if lines else error!r}") from error
+    difference = compare(classifier, torch_runtime(network, "cpu"), runtime, np.concatenate(images))
+    parity = Parity(difference=difference, samples=len(images[0]), given=len(images[1]), seeded=len(images[2]))
+    if not difference <= TOLERANCE:
+        raise RunError(
+            f"the {name} export differs from PyTorch by {difference:.3g} in probability, more than {TOLERANCE:g}",
+            hint="Nothing was written. Use another format.",
+        )
+    return _facts(classifier, name, parity, folder), parity
 
 
 def compare(classifier: Classifier, expected: Runtime, found: Runtime, images: np.ndarray) -> float:
@@ -116,11 +129,11 @@ def _noise(classifier: Classifier) -> np.ndarray:
     return noise * np.float32(2.0) - np.float32(1.0)
 
 
-def _facts(classifier: Classifier, name: str, parity: Parity) -> dict[str, Any]:
+def _facts(classifier: Classifier, name: str, parity: Parity, folder: Path) -> dict[str, Any]:
     bundle, config = classifier.bundle, classifier.config
     packages = {"torchscript": (), "onnx": ("onnx", "onnxscript", "onnxruntime"), "openvino": ("openvino",)}[name]
     return {
-        "files": {file: sha256(bundle.root / "models" / file) for file in FORMATS[name]},
+        "files": {file: sha256(folder / file) for file in FORMATS[name]},
         "weights": bundle.origin["files"][bundle.role.weights],
         "input": ["batch", config.channels, config.size, config.size],
         "parity": {
