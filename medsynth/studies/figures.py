@@ -7,6 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import LogLocator, NullLocator
 
 from medsynth.api import Score
 from medsynth.report.classifier_figures import MARKERS, histogram
@@ -126,8 +127,13 @@ def cost_figure(rows: list[ComparedRow]) -> str:
     for index, (name, (label, scale)) in enumerate(shown.items()):
         axes = figure.add_subplot(1, len(shown), index + 1)
         plain(axes)
-        _cost_panel(axes, [(row, scale * _cost(row, name)) for row in rows])
         axes.set(xlabel=label, ylabel="" if index else "AUC", xscale="log")
+        places = [scale * _cost(row, name) for row in rows]
+        _cost_panel(axes, list(zip(rows, places, strict=True)))
+        wide = np.nanmax(places) > 10 * np.nanmin(places)
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 3) if wide else (1, 2, 3, 5, 7)))
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_locator(NullLocator())
         axes.margins(0.15)
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=8.5, labelcolor=INK)
     return to_svg(figure, "cost", "AUC against cost; the tables have the values")
