@@ -25,6 +25,7 @@ class LSNetConfig(SupervisedConfig):
     simulator: str = option(
         "symmetric", "map of the gradient simulator: Y Y^T or Y Z^T", choices=("symmetric", "asymmetric")
     )
+    places: bool = option(False, "let the simulator learn where in an image the important keys lie (3,072 weights)")
     sign: str = option("abs", "which teacher gradients count as important", choices=("abs", "signed", "negated"))
     teacher_gradient: str = option(
         "loss", "gradient of the cross-entropy, or of the logit margin at a second pass", choices=("loss", "margin")
@@ -39,7 +40,9 @@ class LSNetConfig(SupervisedConfig):
     hand_over_start: float = option(0.3, "share of pre-training with the teacher's keys only", low=0.0, high=1.0)
     hand_over_end: float = option(0.7, "share of pre-training after which only simulated keys count", low=0.0, high=1.0)
     smoothing: bool = option(True, "smooth the teacher's maps with a running mean")
-    row_loss: str = option("kl", "distance of simulated and teacher's rows", choices=("kl", "mse"))
+    row_loss: str = option(
+        "kl", "distance of rows, or likelihood of the teacher's top keys", choices=("kl", "mse", "keys")
+    )
     feature_weight: float = option(1.0, "weight of the 128-number gradient features in the simulation loss", low=0.0)
     distillation: str = option("cosine", "of pooled features (cosine) or of logits (kl)", choices=("cosine", "kl"))
     simulation_weight: float = option(1.0, "weight of the simulation loss", low=0.0)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from medsynth.networks.attention import POSITIONS, split_heads
 
 SUBSET_SHARE, SUBSET_TOKENS = 4, 256
+PLACES, PLACE_GAIN, CONTENT_GAIN = 8, 32.0, 0.25
 
 
 def normalize(maps: Tensor) -> Tensor:
@@ -70,6 +71,18 @@ def _gather(tokens: Tensor, indices: Tensor) -> Tensor:
     first = torch.arange(sequences, device=tokens.device).mul(count).view(*tokens.shape[:3], 1, 1)
     rows = tokens.reshape(-1, tokens.shape[-1])
     return rows.index_select(0, (indices + first).flatten()).view(*indices.shape, tokens.shape[-1])
+
+
+def largest(left: Tensor, right: Tensor, count: int) -> Tensor:
+    """Return where the `count` largest values of each row of left @ right.mT are, (B, P, h, N, K).
+
+    Keys are searched in descending order of length, as long ones make large products: the selection stays the same,
+    but a runtime that keeps the best keys seen so far (ONNX Runtime) then replaces few of them.
+    """
+    order = right.square().sum(dim=-1).argsort(dim=-1, descending=True)
+    ordered = right.gather(-2, order.unsqueeze(-1).expand(right.shape))
+    places = (left @ ordered.mT).topk(count, sorted=False).indices
+    return order.gather(-1, places.flatten(-2)).view(places.shape)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -135,10 +148,10 @@ class Rule:
             columns = right @ left.mean(dim=-2).unsqueeze(-1)
             wanted = None if target is None else target.mean(dim=-2).unsqueeze(-1)
             return blend(columns, wanted, weight).squeeze(-1).topk(count, sorted=False).indices
+        if not self.fusion and (target is None or weight <= 0.0):
+            return largest(left, right, count)
         if target is None or weight < 1.0:
-            simulated = left @ right.mT
-            needs_values = self.fusion or (target is not None and weight > 0.0)
-            target = blend(F.selu(simulated) if needs_values else simulated, target, weight)
+            target = blend(F.selu(left @ right.mT), target, weight)
         return self.score(target).topk(count, sorted=False).indices
 
 
@@ -149,17 +162,25 @@ class Simulator(nn.Module):
     shared by the heads, turns it into factors Y whose self-correlation SELU(Y Y^T) is the map. The asymmetric form
     replaces the second factor by another 1x1 convolution of Y: SELU(Y Z^T / sqrt(E)).
 
+    With a prior on places, every position and head adds a number for the key's place in the image, which convolutions
+    cannot know: SELU(Y Z^T / (4 sqrt(E)) + b). It is learned on an 8x8 grid and resized to the token grid, so that it
+    fits any image size, and rides on the factors as one more column.
+
     Args:
         dim: width of a token, a multiple of `heads`.
         heads: number of heads.
         asymmetric: use the asymmetric form.
+        places: add the prior on places; E of the factors is then one larger.
     """
 
-    def __init__(self, dim: int, heads: int, *, asymmetric: bool) -> None:
+    def __init__(self, dim: int, heads: int, *, asymmetric: bool, places: bool = False) -> None:
         super().__init__()
         width = POSITIONS * dim // heads
         self.heads = heads
-        self.scale = (dim // heads) ** -0.5 if asymmetric else 1.0
+        self.scale = (dim // heads) ** -0.5 if asymmetric or places else 1.0
+        if places:
+            self.scale *= CONTENT_GAIN
+        self.places = nn.Parameter(torch.zeros(heads, POSITIONS, PLACES, PLACES)) if places else None
         self.layers = nn.Sequential(
             nn.Conv2d(width, width, 3, padding=1, groups=width), nn.Conv2d(width, width, 1), nn.BatchNorm2d(width)
         )
@@ -171,14 +192,21 @@ class Simulator(nn.Module):
         batch, positions, heads, _, width = split.shape
         image = split.permute(0, 2, 1, 4, 3).reshape(batch * heads, positions * width, *grid)
         first = self.layers(image)
-        second = first if self.second is None else self.second(first) * self.scale
+        second = first if self.second is None else self.second(first)
 
         def factors(image: Tensor) -> Tensor:
             split = image.reshape(batch, heads, positions, width, -1)
             return split.permute(0, 2, 1, 4, 3)
 
         left = factors(first)
-        return left, left if self.second is None else factors(second)
+        right = left if self.second is None else factors(second)
+        if self.scale != 1.0:
+            right = right * self.scale
+        if self.places is None:
+            return left, right
+        resized = F.interpolate(self.places, size=grid, mode="bilinear").flatten(2).transpose(0, 1)
+        prior = (PLACE_GAIN * resized).unsqueeze(-1).expand(*right.shape[:-1], 1)
+        return torch.cat([left, torch.ones_like(prior)], dim=-1), torch.cat([right, prior.to(right.dtype)], dim=-1)
 
 
 def simulated_map(left: Tensor, right: Tensor) -> Tensor:

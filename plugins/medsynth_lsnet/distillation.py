@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from .attention import normalize
+from .attention import Rule, normalize
 
 FLOOR = 0.1
 """Smallest weight of the simulation and distillation losses."""
@@ -62,6 +62,22 @@ def row_divergence(simulated: Tensor, target: Tensor) -> Tensor:
     return F.kl_div(log_simulated, log_target, reduction="batchmean", log_target=True)
 
 
+def key_likelihood(scores: Tensor, target: Tensor, count: int, *, probabilities: bool) -> Tensor:
+    """Mean negative log-likelihood of the `count` keys of each query with the largest target.
+
+    Each row of the scores is read as the log-odds of drawing one key; it is smallest where the rows' mass lies evenly
+    on the target's largest keys. Unlike a distance of maps it leaves the order of all other keys free.
+
+    Args:
+        scores: (..., N, N), not normalized, so that rows may become as sharp as needed.
+        target: (..., N, N).
+        count: K.
+        probabilities: `scores` are probabilities already.
+    """
+    log_shares = scores.clamp_min(1e-12).log() if probabilities else scores.log_softmax(dim=-1)
+    return -log_shares.gather(-1, target.topk(count, sorted=False).indices).mean()
+
+
 def overlap(simulated: Tensor, target: Tensor, count: int) -> Tensor:
     """Share of the `count` keys of each query with the largest values that two maps agree on, in [0, 1]."""
     wanted = torch.zeros_like(target, dtype=torch.bool)
@@ -107,8 +123,9 @@ class Distiller(nn.Module):
         widths: pooled features of the student and of the teacher.
         sign: of the teacher's gradient: ``abs``, ``signed`` or ``negated``.
         smoothing: average the target with a running mean over images.
-        row_loss: ``kl`` or ``mse``.
+        row_loss: ``kl``, ``mse`` or ``keys`` (see `key_likelihood`).
         feature_weight: of the 128-number gradient features in the simulation loss.
+        rule: of the student, which says what keys are ranked by and how many count.
     """
 
     def __init__(
@@ -122,8 +139,10 @@ class Distiller(nn.Module):
         smoothing: bool,
         row_loss: str,
         feature_weight: float,
+        rule: Rule,
     ) -> None:
         super().__init__()
+        self.rule = rule
         self.sign, self.smoothing, self.row_loss, self.feature_weight = sign, smoothing, row_loss, feature_weight
         self.gradient_features = GradientFeatures(positions * heads)
         self.project = nn.Linear(widths[0], PROJECTION)
@@ -164,14 +183,19 @@ class Distiller(nn.Module):
         losses = []
         for maps, target in zip(simulated, targets, strict=True):
             if target.shape[-1] > 1:
-                maps = normalize(maps)
-                rows = F.mse_loss(maps, target) if self.row_loss == "mse" else row_divergence(maps, target)
-                losses.append(rows + self.feature_weight * self._feature_loss(maps, target))
+                losses.append(self._row_loss(maps, target))
+                if self.feature_weight:
+                    losses[-1] = losses[-1] + self.feature_weight * self._feature_loss(normalize(maps), target)
         return torch.stack(losses).mean()
 
+    def _row_loss(self, maps: Tensor, target: Tensor) -> Tensor:
+        if self.row_loss == "keys":
+            count, rule = self.rule.compared(target.shape[-1]), self.rule
+            return key_likelihood(rule.score(maps), rule.score(target), count, probabilities=rule.fusion)
+        distance = F.mse_loss if self.row_loss == "mse" else row_divergence
+        return distance(normalize(maps), target)
+
     def _feature_loss(self, maps: Tensor, target: Tensor) -> Tensor:
-        if not self.feature_weight:
-            return maps.new_zeros(())
         wanted = self.gradient_features(target)
         return F.smooth_l1_loss(self.gradient_features(maps), wanted, reduction="sum") / len(maps)
 

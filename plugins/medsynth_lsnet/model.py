@@ -59,6 +59,7 @@ class LSNetClassifier:
             **shared,
             width=config.student_width,
             asymmetric=config.simulator == "asymmetric",
+            places=config.places,
             attention=config.attention,
             sparsity=config.sparsity,
             min_keys=config.min_keys,
@@ -76,6 +77,7 @@ class LSNetClassifier:
             smoothing=config.smoothing,
             row_loss=config.row_loss,
             feature_weight=config.feature_weight,
+            rule=self.student.rule,
         ).to(setup.device)
         self.recipe = Recipe(config, self.student, head="classify.")
         self._teacher_optimizer = self._adamw({"teacher": self.teacher}, 1.0)

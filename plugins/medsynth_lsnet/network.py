@@ -58,12 +58,12 @@ class StudentBlock(PatchBlock):
         dim: width of a token.
         depth: number of layers.
         heads: number of heads.
-        asymmetric: form of the simulator.
+        asymmetric, places: form of the simulator.
     """
 
-    def __init__(self, channels: int, dim: int, *, depth: int, heads: int, asymmetric: bool) -> None:
+    def __init__(self, channels: int, dim: int, *, depth: int, heads: int, asymmetric: bool, places: bool) -> None:
         super().__init__(channels, dim)
-        self.simulator = Simulator(dim, heads, asymmetric=asymmetric)
+        self.simulator = Simulator(dim, heads, asymmetric=asymmetric, places=places)
         self.layers = nn.ModuleList(StudentLayer(dim, heads) for _ in range(depth))
 
     def forward(
@@ -97,7 +97,7 @@ class LSNet(Trunk):
         classes: number of classes.
         width: multiplies all channel counts.
         heads: attention heads of every block.
-        asymmetric: form of the simulator (see `Simulator`).
+        asymmetric, places: form of the simulators (see `Simulator`); places adds 3,072 weights with 4 heads.
         attention, sparsity, min_keys, fusion, fusion_share, temperature: see `Rule`. They change no weight, so
             that the same weights run with any of them; `rule` may be replaced at any time.
     """
@@ -110,11 +110,12 @@ class LSNet(Trunk):
         width: float = 1.0,
         heads: int = 4,
         asymmetric: bool = False,
+        places: bool = False,
         **rule: Any,
     ) -> None:
         sizes = STUDENT.scaled(width)
         blocks: list[PatchBlock] = [
-            StudentBlock(c, d, depth=n, heads=heads, asymmetric=asymmetric)
+            StudentBlock(c, d, depth=n, heads=heads, asymmetric=asymmetric, places=places)
             for c, d, n in zip(sizes.blocks, sizes.dims, sizes.depths, strict=True)
         ]
         super().__init__(sizes, blocks, channels=channels, classes=classes)
@@ -125,6 +126,7 @@ class LSNet(Trunk):
             "width": width,
             "heads": heads,
             "asymmetric": asymmetric,
+            "places": places,
             **rule,
         }
         initialize(self, linear_std=0.02)

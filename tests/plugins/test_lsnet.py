@@ -11,12 +11,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 from medsynth_lsnet import LSNetConfig, medsynth_classifier
-from medsynth_lsnet.attention import Rule, Simulator, attend, fuse, normalize, simulated_map
+from medsynth_lsnet.attention import Rule, Simulator, attend, fuse, largest, normalize, simulated_map
 from medsynth_lsnet.distillation import (
     Distiller,
     GradientFeatures,
     distillation_weight,
     guidance,
+    key_likelihood,
     logit_divergence,
     overlap,
     recency,
@@ -343,6 +344,27 @@ def test_row_divergence_is_the_mean_kullback_leibler_divergence_of_rows():
     assert row_divergence(target, target).item() == pytest.approx(0.0, abs=1e-6)
 
 
+@pytest.mark.parametrize("probabilities", [False, True])
+def test_key_likelihood_is_the_mean_surprise_at_the_teachers_largest_keys(probabilities):
+    scores, target = seeded(2, 2, 4, 2, 5, 5)
+    rows = scores.softmax(-1)
+    surprises = [
+        -math.log(float(row[key]))
+        for row, wanted in zip(rows.reshape(-1, 5), target.reshape(-1, 5), strict=True)
+        for key in sorted(range(5), key=lambda key, wanted=wanted: -float(wanted[key]))[:2]
+    ]
+    found = key_likelihood(rows if probabilities else scores, target, 2, probabilities=probabilities)
+    assert found.item() == pytest.approx(sum(surprises) / len(surprises), rel=1e-5)
+
+
+def test_key_likelihood_rewards_the_wanted_keys_whatever_the_order_among_them():
+    target = torch.tensor([[4.0, 3.0, 0.0, 1.0]])
+    right, swapped, wrong = torch.tensor([[[9.0, 9, 0, 0]], [[9.0, 9, 0, 0]], [[0, 0, 9.0, 9]]])
+    assert key_likelihood(right, target, 2, probabilities=False) < 0.7
+    assert key_likelihood(swapped, target[:, [1, 0, 2, 3]], 2, probabilities=False) < 0.7
+    assert key_likelihood(wrong, target, 2, probabilities=False) > 9
+
+
 def test_logit_divergence_is_scaled_by_the_squared_temperature():
     student, teacher = seeded(2, 3, 2)
     p, q = (teacher / 3).softmax(1), (student / 3).softmax(1)
@@ -406,6 +428,56 @@ def test_the_simulator_learns_from_the_simulation_loss_only():
     assert reached <= {id(parameter) for parameter in simulators}
 
 
+@pytest.mark.parametrize("asymmetric", [False, True])
+def test_a_prior_on_places_adds_to_each_key_what_the_image_position_and_head_say(asymmetric):
+    torch.manual_seed(0)
+    simulator = Simulator(6, 2, asymmetric=asymmetric, places=True).eval()
+    plain = Simulator(6, 2, asymmetric=asymmetric).eval()
+    plain.load_state_dict({name: value for name, value in simulator.state_dict().items() if name != "places"})
+    torch.nn.init.normal_(simulator.places)
+    tokens = torch.randn(3, 4, 64, 6)
+    with torch.no_grad():
+        left, right = simulator(tokens, (8, 8))
+        first, second = plain(tokens, (8, 8))
+        # asymmetric factors are divided by the root of the head's width anyway
+        content = 0.25 * (first @ second.mT) / (1.0 if asymmetric else 3**0.5)
+        for position in range(4):
+            for head in range(2):
+                added = 32 * simulator.places[head, position].reshape(1, 1, 64)
+                found = (left @ right.mT)[:, position, head]
+                torch.testing.assert_close(found, content[:, position, head] + added, atol=1e-4, rtol=1e-4)
+
+
+def test_a_prior_on_places_costs_3072_weights_and_fits_any_size():
+    assert count(LSNet(channels=3, places=True)) == 381_776 + 3 * 4 * 4 * 64
+    network = LSNet(channels=1, width=0.5, places=True).eval()
+    for size in (32, 96):
+        assert network(torch.rand(1, 1, size, size)).shape == (1, 2)
+
+
+def test_a_simulator_with_places_learns_in_a_few_steps_which_places_matter():
+    torch.manual_seed(0)
+    simulator, important = Simulator(8, 2, asymmetric=False, places=True), torch.randperm(64)[:4]
+    target = torch.zeros(4, 4, 2, 64, 64)
+    target[..., important] = 1.0
+    optimizer = torch.optim.Adam(simulator.parameters(), lr=1e-3)
+    for _ in range(40):
+        maps = simulated_map(*simulator(torch.randn(4, 4, 64, 8), (8, 8)))
+        optimizer.zero_grad()
+        key_likelihood(maps, target, 4, probabilities=False).backward()
+        optimizer.step()
+    simulator.eval()
+    # chance is 4 / 64
+    assert overlap(simulated_map(*simulator(torch.randn(4, 4, 64, 8), (8, 8))), target, 4) > 0.5
+
+
+def test_the_largest_products_are_found_whatever_order_the_keys_are_searched_in():
+    left, right = seeded(2, 2, 4, 3, 20, 5)
+    expected = (left @ right.mT).argsort(dim=-1, descending=True)[..., :6]
+    found = largest(left, right, 6)
+    assert torch.equal(found.sort(dim=-1).values, expected.sort(dim=-1).values)
+
+
 # ---------------------------------------------------------------- training
 
 
@@ -414,6 +486,8 @@ def test_the_simulator_learns_from_the_simulation_loss_only():
     [
         {},
         {"simulator": "asymmetric", "row_loss": "mse", "smoothing": False, "feature_weight": 0.0},
+        {"places": True, "row_loss": "keys"},
+        {"sign": "signed", "row_loss": "keys"},
         {"sign": "signed", "teacher_gradient": "margin", "distillation": "kl"},
         {"sign": "negated", "fusion": "released", "attention": "dense"},
     ],
