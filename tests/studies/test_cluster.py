@@ -16,7 +16,7 @@ import pytest
 from typer.testing import CliRunner
 
 from medsynth.cli import app
-from tests.studies.test_study import SETTINGS, environment
+from tests.studies.test_study import SETTINGS, environment, working_processes
 
 LIMIT = 900
 """Seconds after which a hanging cluster is given up."""
@@ -39,19 +39,6 @@ def study(file: Path, out: Path, *arguments: str) -> Iterator[subprocess.Popen[s
 
 def parent(process: int) -> int:
     return int(Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[1])
-
-
-def working_processes(folder: Path) -> list[int]:
-    """Return the processes that carry out a run of the study in `folder`."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = path.read_bytes().split(b"\0")
-        except OSError:
-            continue  # it ended meanwhile
-        if b"medsynth.studies.worker" in words and str(folder).encode() in words:
-            found.append(int(path.parent.name))
-    return found
 
 
 @pytest.mark.skipif(not importlib.util.find_spec("ray"), reason="the extra ray is not installed")
@@ -88,3 +75,4 @@ def test_without_the_extra_the_command_says_how_to_install_it(tmp_path: Path, mo
     done = CliRunner().invoke(app, ["study", str(file), "--ray", "local", "--out", str(tmp_path / "out")])
     assert done.exit_code == 2
     assert 'pip install "medsynth-monai[ray]"' in done.stderr
+    assert not (tmp_path / "out").exists()

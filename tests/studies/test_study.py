@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -36,9 +37,38 @@ def environment() -> dict[str, str]:
     return {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
 
 
+def working_processes(folder: Path) -> list[int]:
+    """Return the processes that carry out a run of the study in `folder`; none where there is no /proc."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().split(b"\0")
+        except OSError:
+            continue  # it ended meanwhile
+        if b"medsynth.studies.worker" in words and str(folder).encode() in words:
+            found.append(int(path.parent.name))
+    return found
+
+
+def kill_when(path: Path, command: list[str], out: Path) -> None:
+    """Start a study and kill it with all its processes as soon as `path` exists."""
+    with subprocess.Popen(command, env=environment(), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as first:
+        while not path.exists():
+            assert first.poll() is None, "the study ended before it could be killed"
+            time.sleep(0.005)
+        for process in [first.pid, *working_processes(out)]:
+            os.kill(process, signal.SIGKILL)
+
+
+def written(run: Path) -> dict[str, int]:
+    """Return when each file of the finished stages of a run was written, by path."""
+    files = [*(run / "data").glob("pixels-*.npy"), *run.glob("generator/networks.pt"), *run.glob("synthetic/*.npy")]
+    return {str(path): path.stat().st_mtime_ns for path in files}
+
+
 @pytest.fixture(scope="module")
 def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A grid of 2 x 2 whose first process was killed while it trained the first generator."""
+    """A grid of 2 x 2 that was killed while it trained the first generator, and again during the first classifier."""
     folder = tmp_path_factory.mktemp("studies")
     (folder / "tiny.toml").write_text(
         f"title = 'Tiny'\ngenerators = {list(GENERATORS)}\nclassifiers = {list(CLASSIFIERS)}\nseeds = [3]\n"
@@ -51,19 +81,19 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = folder / "out"
     command = [sys.executable, "-m", "medsynth", "study", str(folder / "tiny.toml"), "--preset", "quick"]
     command += ["--device", "cpu", "--out", str(out)]
-    first = subprocess.Popen(command, env=environment(), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
     run = out / "runs/cyclegan--mobilenet-v2/3"
-    while not (run / "generator/checkpoint.pt").exists():
-        assert first.poll() is None, "the study ended before it could be killed"
-        time.sleep(0.005)
-    first.kill()
-    first.wait()
-    pixels = next((run / "data").glob("pixels-*.npy")).stat().st_mtime_ns
+    kill_when(run / "generator/checkpoint.pt", command, out)
+    data = written(run)
+    kill_when(run / "classifier/synthetic/checkpoint.pt", [*command, "--resume"], out)
+    stages = written(run)
+    assert (len(data), len(stages)) == (1, 3)
     done = subprocess.run(
         [*command, "--resume", "--workers", "2"], env=environment(), capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert next((run / "data").glob("pixels-*.npy")).stat().st_mtime_ns == pixels
+    # A stage that was finished before a kill was never done again.
+    assert written(run) == stages
+    assert stages.items() >= data.items()
     return out
 
 
