@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from medsynth.bundle.manifest import digest_of, list_files
 from medsynth.cli import app
+from medsynth.cli.shared import output
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 
@@ -24,7 +25,7 @@ def made(make_bundle) -> Path:
 def bundle(made, tmp_path, monkeypatch) -> Path:
     """The copy of a bundle at a user's who has not met it yet, in the folder that a run would have."""
     monkeypatch.setenv("MEDSYNTH_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(output, "_width", 400)  # so that no row is wrapped
     return Path(shutil.copytree(made, tmp_path / "run/bundle"))
 
 
