@@ -1,5 +1,7 @@
 """What the runs of a study share: a stage of equal plan and inputs is done once and hard-linked into each run.
 
+Finished stages of other studies can be taken in the same way.
+
 There is no second copy: an index names, by the stage's key, the run that finished it, or else the one that worked on
 it last. Whoever needs the stage holds its lock, takes that run's files and continues from there, so that nothing is
 lost of a stage within which a run was killed, whichever run comes next.
@@ -12,7 +14,7 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
@@ -20,6 +22,7 @@ from typing import IO, Any
 from medsynth.files import new_folder, write_json
 from medsynth.stopping import Stop
 
+INDEX = "shared"
 WITHOUT_EFFECT = ("workers", "tensorboard", "mlflow", "checkpoint_minutes", "threshold")
 """Fields of data and training that change nothing of what is prepared, trained or translated."""
 PATIENCE = 0.2
@@ -53,24 +56,30 @@ class Sharing:
     """The index of a study.
 
     Args:
-        folder: of the index.
-        root: all runs lie in it.
+        root: of the study; all runs lie in it, and the index in its folder ``shared``.
+        others: roots of further studies, whose finished stages are taken, too.
     """
 
-    def __init__(self, folder: Path, root: Path) -> None:
-        self.folder, self.root = folder, root.resolve()
+    def __init__(self, root: Path, others: Sequence[Path] = ()) -> None:
+        self.root, self.others = root.resolve(), others
 
     @contextmanager
     def part(self, key: str, own: Path, stop: Stop) -> Iterator[str]:
         """Take the files that `key` names into `own`, then hold the key's lock while the block completes them.
 
         Yields:
-            Folder they came from, relative to the root; empty if there was none.
+            Folder they came from, relative to the root, behind the name of another study; empty if there was none.
         """
-        path, name = self.folder / f"{key}.json", own.resolve().relative_to(self.root).as_posix()
-        self.folder.mkdir(parents=True, exist_ok=True)
+        path, name = _entry(self.root, key), own.resolve().relative_to(self.root).as_posix()
+        path.parent.mkdir(parents=True, exist_ok=True)
         with _waiting_lock(path.with_suffix(".lock"), stop):
             entry = _read(path)
+            if not entry["finished"] and (done := self._done_elsewhere(key)):
+                study, origin = done
+                link_folder(study / origin, own)
+                write_json(path, {"folder": name, "finished": True})
+                yield f"{study.name}/{origin}"
+                return
             others = entry["folder"] not in ("", name) and (self.root / entry["folder"]).is_dir()
             origin = entry["folder"] if others else ""
             if origin:
@@ -81,6 +90,18 @@ class Sharing:
             write_json(path, {"folder": name, "finished": False})
             yield origin
             write_json(path, {"folder": name, "finished": True})
+
+    def _done_elsewhere(self, key: str) -> tuple[Path, str] | None:
+        """Return another study that finished the part, and the folder in it that holds the files."""
+        for study in self.others:
+            entry = _read(_entry(study, key))
+            if entry["finished"] and (study / entry["folder"]).is_dir():
+                return study, entry["folder"]
+        return None
+
+
+def _entry(study: Path, key: str) -> Path:
+    return study / INDEX / f"{key}.json"
 
 
 def _read(path: Path) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from pathlib import Path
 from typing import Any
@@ -73,7 +74,7 @@ def test_a_classifier_with_synthetic_images_depends_on_both_plugins() -> None:
 def make(root: Path, run: str, fail: bool = False) -> str:
     """Do what a run does with a stage of two files; return where its files came from."""
     folder = root / run / "generator"
-    with Sharing(root / "shared", root).part("k", folder, Stop()) as origin:
+    with Sharing(root).part("k", folder, Stop()) as origin:
         folder.mkdir(parents=True, exist_ok=True)
         if not (folder / "one").exists():
             (folder / "one").write_text(run)
@@ -108,7 +109,7 @@ def test_a_stage_whose_run_was_removed_is_made_again(tmp_path: Path) -> None:
 
 
 def test_waiting_for_another_run_ends_when_a_stop_is_requested(tmp_path: Path) -> None:
-    sharing, stop = Sharing(tmp_path / "shared", tmp_path), Stop()
+    sharing, stop = Sharing(tmp_path), Stop()
     stop.requested = True
     with (
         sharing.part("k", tmp_path / "a", Stop()),
@@ -141,3 +142,30 @@ def test_files_are_copied_where_links_are_impossible(tmp_path: Path, monkeypatch
     link_folder(tmp_path / "from", tmp_path / "to")
     assert (tmp_path / "to/kept").read_text() == "x"
     assert (tmp_path / "to/kept").stat().st_ino != (tmp_path / "from/kept").stat().st_ino
+
+
+def other_study(tmp_path: Path, fail: bool = False) -> Path:
+    """Return the folder of a study that did, or began, the stage."""
+    other = tmp_path / "other"
+    with contextlib.suppress(RuntimeError):
+        make(other, "runs/a", fail=fail)
+    return other
+
+
+def test_a_stage_that_another_study_finished_is_linked(tmp_path: Path) -> None:
+    other, own = other_study(tmp_path), tmp_path / "mine/runs/b/generator"
+    with Sharing(tmp_path / "mine", [other]).part("k", own, Stop()) as origin:
+        assert (own / "two").read_text() == "runs/a"
+    assert origin == "other/runs/a/generator"
+    with Sharing(tmp_path / "mine").part("k", tmp_path / "mine/runs/c/generator", Stop()) as again:
+        assert again == "runs/b/generator"
+
+
+@pytest.mark.parametrize("state", ["begun", "removed", "never"])
+def test_what_another_study_has_not_finished_is_left_alone(state: str, tmp_path: Path) -> None:
+    other = other_study(tmp_path, fail=state == "begun") if state != "never" else tmp_path / "other"
+    if state == "removed":
+        (other / "runs/a").rename(tmp_path / "elsewhere")
+    own = tmp_path / "mine/runs/b/generator"
+    with Sharing(tmp_path / "mine", [other]).part("k", own, Stop()) as origin:
+        assert (origin, own.exists()) == ("", False)

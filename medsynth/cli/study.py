@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -50,6 +51,10 @@ def study_command(
     gpus: Annotated[
         float | None, typer.Option(min=0, help="With --ray: GPUs per run; default: 1 with --device cuda, else 0.")
     ] = None,
+    reuse: Annotated[
+        list[Path] | None,
+        typer.Option(metavar="STUDY", help="Folder of another study, whose equal finished stages are taken; repeat."),
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for the study; default: studies/NAME-PRESET.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Continue a study.")] = False,
     as_json: Json = False,
@@ -60,6 +65,7 @@ def study_command(
     """
     from medsynth.plugins import Registry
     from medsynth.studies.config import load_study
+    from medsynth.studies.folder import find_studies
 
     registry = Registry()
 
@@ -77,6 +83,7 @@ def study_command(
     if not ray or device == "auto":  # a cluster may have what this machine lacks
         device = resolve_device(device)
     study = resolved(preset or ("quick" if device == "cpu" else "standard"), device)
+    study = replace(study, reuse=find_studies(reuse or ()))
     cluster = _cluster(ray, cpus, gpus, device) if ray else None
     _conduct(study, registry, out, workers=workers, cluster=cluster, resume=resume, as_json=as_json)
 

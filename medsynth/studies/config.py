@@ -99,6 +99,7 @@ class Study:
         ablations: settings by name; one of no name and no settings where the study has none.
         table, rows: what is compared; without rows every combination with synthetic images gets one, and below
             them each classifier on real images only, and with true counterparts.
+        reuse: folders of other studies, whose finished stages are taken.
     """
 
     name: str
@@ -108,6 +109,7 @@ class Study:
     ablations: Mapping[str, tuple[str, ...]]
     table: Table
     rows: tuple[Row, ...]
+    reuse: tuple[Path, ...] = ()
 
     def runs(self) -> list[StudyRun]:
         """Return all runs; those that share a generator or a seed do not follow each other, to be done side by side."""
@@ -141,7 +143,12 @@ class Study:
             **as_dict(self.grid),
             "ablations": {name: list(settings) for name, settings in self.ablations.items()},
             "comparison": {**as_dict(self.table), "rows": [as_dict(row) for row in self.rows]},
-            "resolved": {"name": self.name, "preset": self.preset, "device": self.device},
+            "resolved": {
+                "name": self.name,
+                "preset": self.preset,
+                "device": self.device,
+                "reuse": [str(folder) for folder in self.reuse],
+            },
         }
 
 
@@ -177,7 +184,9 @@ def load_study(
 def read_resolved(path: Path) -> Study:
     """Read the study.toml of a study's folder."""
     content = tomllib.loads(path.read_text(encoding="utf-8"))
-    return _resolve([content], **content.pop("resolved"))
+    resolved = content.pop("resolved")
+    reuse = tuple(map(Path, resolved.pop("reuse", ())))
+    return replace(_resolve([content], **resolved), reuse=reuse)
 
 
 def _read(name: str) -> dict[str, Any]:

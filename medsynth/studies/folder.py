@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from medsynth.errors import InputError
@@ -10,7 +11,7 @@ from medsynth.plugins import Registry
 from medsynth.runs import PLAN
 from medsynth.studies.config import Study
 
-STUDY, RUNS, INDEX, LOGS = "study.toml", "runs", "shared", "logs"
+STUDY, RUNS, LOGS = "study.toml", "runs", "logs"
 
 
 def write_study(study: Study, folder: Path) -> None:
@@ -52,3 +53,15 @@ def _refuse_changed(study: Study, registry: Registry, folder: Path) -> None:
                 f"{path.parent} holds a run of another plan than the study now asks for",
                 hint="Choose another --out, or remove that run.",
             )
+
+
+def find_studies(folders: Sequence[Path]) -> tuple[Path, ...]:
+    """Return the folders of other studies, absolute.
+
+    Raises:
+        InputError: one holds no study.
+    """
+    for folder in folders:
+        if not (folder / STUDY).is_file():
+            raise InputError(f"--reuse {folder}: there is no study ({STUDY} is missing)", hint="Name a study's folder.")
+    return tuple(folder.resolve() for folder in folders)

@@ -18,7 +18,7 @@ from medsynth.progress import Lines
 from medsynth.sharing import Sharing
 from medsynth.stopping import GRACE, stop_on_signals, stop_when_input_ends
 from medsynth.studies.config import read_resolved
-from medsynth.studies.folder import INDEX, RUNS, STUDY
+from medsynth.studies.folder import RUNS, STUDY
 
 
 def work(root: Path, name: str) -> None:
@@ -35,7 +35,7 @@ def work(root: Path, name: str) -> None:
         until = time.monotonic() + GRACE  # as long as an old process may take to save
         while True:
             try:
-                run(plan, registry, folder, watch=lines, stop=stop, sharing=Sharing(root / INDEX, root))
+                run(plan, registry, folder, watch=lines, stop=stop, sharing=Sharing(root, study.reuse))
                 return
             except InputError as error:
                 if "in use by another" not in error.message or time.monotonic() > until:

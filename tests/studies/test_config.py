@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from medsynth.errors import InputError
 from medsynth.plugins import Registry
 from medsynth.studies.comparison import address
 from medsynth.studies.config import Study, load_study, read_resolved, ready_studies
-from medsynth.studies.folder import STUDY, choose_folder, write_study
+from medsynth.studies.folder import STUDY, choose_folder, find_studies, write_study
 
 
 def load(tmp_path: Path, text: str, **more: object) -> Study:
@@ -114,3 +115,13 @@ def test_a_study_may_grow_but_a_runs_plan_must_not_change(tmp_path: Path) -> Non
     assert choose_folder(load(tmp_path, GRID + "seeds = [1, 2]"), registry, out, resume=True) == out
     with pytest.raises(InputError, match="holds a run of another plan"):
         choose_folder(load(tmp_path, GRID + "seeds = [1]\nsettings = ['data.size=32']"), registry, out, resume=True)
+
+
+def test_studies_to_reuse_survive_the_file_and_must_exist(tmp_path: Path) -> None:
+    study = load(tmp_path, GRID)
+    write_study(study, tmp_path / "first")
+    second = replace(study, reuse=find_studies([tmp_path / "first"]))
+    write_study(second, tmp_path / "second")
+    assert read_resolved(tmp_path / "second" / STUDY) == second
+    with pytest.raises(InputError, match=r"--reuse .*elsewhere: there is no study"):
+        find_studies([tmp_path / "elsewhere"])
