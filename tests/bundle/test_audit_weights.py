@@ -4,6 +4,7 @@ import io
 import json
 import pickle
 import struct
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -95,6 +96,35 @@ def test_a_whole_module_in_a_pickle_needs_trust(tmp_path):
         _verdicts(audit, "models/model.pt") == {Verdict.TRUST, Verdict.REFUSED} or audit.verdict is not Verdict.ALLOWED
     )
     assert any("Linear" in finding.what for finding in audit.objections)
+
+
+def _old_tar(content):
+    """Return an archive as tar wrote it before it had a signature; ``torch.load`` opens such files."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as archive:
+        entry = tarfile.TarInfo("pickle")
+        entry.size = len(content)
+        archive.addfile(entry, io.BytesIO(content))
+    data = bytearray(buffer.getvalue())
+    data[257:265] = bytes(8)
+    data[148:156] = b" " * 8
+    data[148:156] = b"%06o\0 " % sum(data[:512])
+    return bytes(data)
+
+
+def test_the_bare_weights_of_an_openvino_model_are_allowed(tmp_path):
+    weights = np.random.default_rng(0).standard_normal(500).astype(np.float32)
+    for name, content in {"zeros": bytes(400), "numbers": weights.tobytes()}.items():
+        audit = audit_bundle(write(tmp_path / name, {**files(), "models/model.bin": content}))
+        assert audit.objections == []
+
+
+def test_other_files_of_that_name_are_not(audited, canary):
+    hostile = _old_tar(_hostile(canary))
+    assert tarfile.is_tarfile(io.BytesIO(hostile))
+    for content in (hostile, b"cos\nsystem\n(S'touch x'\ntR\xff"):
+        assert _verdicts(audited({**files(), "models/model.bin": content}), "models/model.bin") == {Verdict.REFUSED}
+    assert _verdicts(audited({**files(), "models/model.pt": bytes(400)}), "models/model.pt") == {Verdict.REFUSED}
 
 
 PICKLES = {

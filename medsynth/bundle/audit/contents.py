@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import posixpath
 import re
+import tarfile
 import zipfile
 import zlib
 from dataclasses import dataclass, field
@@ -55,7 +56,7 @@ class Contents:
         if kind is Kind.ARCHIVE:
             self._archive(member, stream, page, depth)
         elif kind is Kind.PICKLE:
-            audit_pickle(stream, page)
+            audit_pickle(stream, page, raw=content is None and _may_be_raw(member.path, stream))
         elif kind is Kind.NPY:
             audit_npy(stream, page)
         elif kind is Kind.SAFETENSORS:
@@ -136,6 +137,13 @@ def _ends_as_zip(stream: BinaryIO, size: int) -> bool:
     tail = stream.read(66_000)
     stream.seek(0)
     return b"PK\x05\x06" in tail and zipfile.is_zipfile(io.BytesIO(tail) if size <= 66_000 else stream)
+
+
+def _may_be_raw(path: str, stream: BinaryIO) -> bool:
+    """Return whether a file may be the bare weights of an OpenVINO model; torch reads any tar archive as its own."""
+    raw = path.lower().endswith(".bin") and not tarfile.is_tarfile(stream)
+    stream.seek(0)
+    return raw
 
 
 def _is_tar(path: str) -> bool:

@@ -32,7 +32,7 @@ _KEEPS = frozenset({"MEMOIZE", "PUT", "BINPUT", "LONG_BINPUT"})
 _FETCHES = frozenset({"GET", "BINGET", "LONG_BINGET"})
 
 
-def audit_pickle(stream: BinaryIO, page: Page) -> None:
+def audit_pickle(stream: BinaryIO, page: Page, *, raw: bool = False) -> None:
     """Write a finding about each object that unpickling would import.
 
     Old files of ``torch.save`` are several pickles in a row, followed by raw values; all pickles are looked at.
@@ -40,6 +40,7 @@ def audit_pickle(stream: BinaryIO, page: Page) -> None:
     Args:
         stream: at the beginning of a pickle.
         page: of the file.
+        raw: it may be no pickle but bare numbers, which break off as a pickle before they name anything.
     """
     data = stream.read(LIMITS.pickle)
     pickles = io.BytesIO(data)
@@ -51,6 +52,9 @@ def audit_pickle(stream: BinaryIO, page: Page) -> None:
                 names[name] = None
                 position = end
         except Exception as error:  # pickletools raises whatever a broken stream makes it meet
+            if raw and not names:
+                page.allow("weights", "bare numbers")
+                return
             if count < _TORCH_PICKLES and (not count or data[position : position + 1] == b"\x80"):
                 page.refuse("pickle", page.file, f"is broken or too long: {type(error).__name__}: {str(error)[:80]}")
             break
