@@ -353,7 +353,7 @@ class Generator(Protocol):
 
 
 class Classifier(Protocol):
-    """Learns to tell the classes of target images apart."""
+    """Learns to tell the classes of target images apart. One that can judge itself may be `Inspectable`, too."""
 
     def phases(self) -> Sequence[Phase]:
         """Return the training loops in order: pre-training (``mixed``), then fine-tuning (``real``)."""
@@ -362,6 +362,38 @@ class Classifier(Protocol):
         """Return all networks by name. The first maps (B, C, H, W) to (B, classes) logits and is exported.
 
         It carries ``arguments`` as a generator's does. Class 1 is the positive class.
+        """
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Inspection:
+    """What a classifier finds out about its own working on held-out images: a table of the report.
+
+    Args:
+        title: of the table.
+        note: what the columns mean, in plain text.
+        rows: by row the value of each column; all rows have the same columns. Without rows nothing is shown.
+        logged: columns that are also drawn over the epochs.
+    """
+
+    title: str
+    note: str
+    rows: Mapping[str, Mapping[str, float]]
+    logged: Sequence[str] = ()
+
+
+@runtime_checkable
+class Inspectable(Protocol):
+    """A classifier that can say on held-out images whether it works as its method promises."""
+
+    def inspect(self, images: Tensor, labels: Tensor) -> Inspection:
+        """Look at the networks as they are, without changing a weight; may put them into evaluation mode.
+
+        Called after epochs with some validation images, and for the report with some test images.
+
+        Args:
+            images: (N, C, H, W) in [-1, 1], N up to 64, on the networks' device.
+            labels: (N,) int64.
         """
 
 

@@ -23,8 +23,10 @@ from medsynth.errors import RunError
 from medsynth.evaluation import Evaluation
 from medsynth.files import new_folder
 from medsynth.importance import importance_rows
+from medsynth.inspection import inspect
 from medsynth.report import GalleryRow, ImportanceRow, ReportContent, write_report
 from medsynth.runs import Run, SeedRun
+from medsynth.stages import policy_of
 from medsynth.synthesis import png
 
 SAMPLES = 4
@@ -183,6 +185,7 @@ def write_run_report(
             predictions=evaluation.predictions,
             gallery=_gallery(evaluation),
             importance=_importance(run, classifiers, evaluation),
+            inspection=inspect(classifiers[MAIN], data.images.select(domain="target", split="test"), policy_of(plan)),
             curves={name: _curves(history, "losses") for name, history in histories.items()},
             validation={name: _curves(history, "validation") for name, history in histories.items()},
             counts=counts(data),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, cast
@@ -17,6 +17,7 @@ from medsynth.data.images import Images, Record
 from medsynth.data.loaders import UnpairedLoader
 from medsynth.devices import Policy, make_policy
 from medsynth.distribution import leader_first, processes, rank, share_of, wait_for_all
+from medsynth.inspection import figures, inspect
 from medsynth.monitoring import Key, Monitor, problems_of
 from medsynth.plan import Plan
 from medsynth.progress import Task
@@ -232,6 +233,7 @@ def train_row(seed_run: SeedRun, data: Data, name: str, row: Row) -> Classifier:
             classifier,
             loader,
             validate=lambda _: validate(network, validation, policy),
+            observe=lambda: figures(inspect(classifier, validation, policy)),
         )
     return classifier
 
@@ -244,6 +246,7 @@ def _train(
     loader: Callable[[Phase], Any],
     *,
     validate: Callable[[int], Any],
+    observe: Callable[[], Mapping[str, float]] | None = None,
     validate_epochs: int = 1,
     generator_config: GeneratorConfig | None = None,
 ) -> dict[str, Any]:
@@ -259,6 +262,7 @@ def _train(
             policy=policy_of(run.plan),
             training=run.plan.training,
             validate=validate,
+            observe=observe,
             validate_epochs=validate_epochs,
             accumulate=options.accumulate if options else 1,
             ema_decay=options.ema_decay if options else 0.0,

@@ -69,7 +69,8 @@ class Job:
         training: the plan's core settings.
         validate: called in the last phase with the number of the epoch that ended; returns an ordered key (larger is
             better) that chooses the weights to keep, and values for the history. Without it the last weights are kept.
-        validate_epochs: epochs between two calls; the last epoch always gets one.
+        observe: called after epochs of every phase; returns further values for the history, which choose nothing.
+        validate_epochs: epochs between two calls of either; the last epoch always gets one.
         accumulate: parts of a batch whose gradients are averaged for one step.
         ema_decay: of the averaged weights that are validated and kept; 0 = the trained weights.
         checkpointing: recompute what blocks marked ``recomputable`` hold, in the backward pass.
@@ -86,6 +87,7 @@ class Job:
     policy: Policy
     training: TrainingConfig
     validate: Callable[[int], tuple[Key, dict[str, float]]] | None = None
+    observe: Callable[[], Mapping[str, float]] | None = None
     validate_epochs: int = 1
     accumulate: int = 1
     ema_decay: float = 0.0
@@ -269,16 +271,20 @@ class _Loop:
             self.sums = dict(zip(self.sums, means, strict=True))
 
     def _validate(self, epoch: int, record: dict[str, Any]) -> None:
-        job = self.job
-        last = job.phases[-1].epochs
-        due = epoch % job.validate_epochs == 0 or epoch == last
-        if job.validate is None or self.phase_index != len(job.phases) - 1 or not (due and self.writes):
+        job, final = self.job, self.phase_index == len(self.job.phases) - 1
+        due = epoch % job.validate_epochs == 0 or epoch == job.phases[self.phase_index].epochs
+        validate = job.validate if final else None
+        if not (due and self.writes and (validate or job.observe)):
             return
+        values: dict[str, float] = {}
         with self.averages.shown() if self.averages is not None else nullcontext():
-            key, values = job.validate(epoch)
-            if not self.best or key > tuple(self.best["key"]):
-                self.best = {"key": list(key), "epoch": epoch, "networks": self._weights()}
-        record["validated"].append(epoch)
+            if validate is not None:
+                key, values = validate(epoch)
+                if not self.best or key > tuple(self.best["key"]):
+                    self.best = {"key": list(key), "epoch": epoch, "networks": self._weights()}
+            values = {**values, **(job.observe() if job.observe is not None else {})}
+        if values:
+            record["validated"].append(epoch)
         for name, number in values.items():
             record["validation"].setdefault(name, []).append(number)
 

@@ -18,7 +18,7 @@ from sklearn.calibration import calibration_curve
 from sklearn.metrics import precision_recall_curve
 from sklearn.metrics import roc_curve as sklearn_roc_curve
 
-from medsynth.api import Predictions, Score, Section
+from medsynth.api import Inspection, Predictions, Score, Section
 from medsynth.report import Gain, GalleryRow, ImportanceRow, ReportContent, gain_over_seeds, verdict, write_report
 from medsynth.report.bands import precision_band, reliability, roc_band
 from medsynth.report.downloads import csv_text, latex_text
@@ -109,6 +109,11 @@ def content() -> ReportContent:
             GalleryRow(source=image[0], synthetic=np.repeat(image, 3, axis=0)),
         ],
         importance=[ImportanceRow(image=image, overlays={EVIL: np.repeat(image, 3, axis=0)}, caption=EVIL)],
+        inspection=Inspection(
+            title=f"Does it look? {EVIL}",
+            note=EVIL,
+            rows={"block A": {"tokens": 64.0, EVIL: 0.2012345}, EVIL: {"tokens": 16.0, EVIL: 0.25}},
+        ),
         curves={EVIL: {"adversarial": [1.0, 0.5], EVIL: [1.0, 2.0], "empty": []}},
         validation={"classifier": {"roc_auc": [0.5, 0.9]}},
         counts={EVIL: {"train": 3}, "target": {"test": 4}},
@@ -214,6 +219,14 @@ def test_tables_are_downloaded_as_latex(page):
         r"with synthetic images & 0.930 (0.880 to 0.970) & 0.995 (0.970 to 1.000) & 0.972 (0.950 to 0.990) & 60 \\"
         in table
     )
+
+
+def test_what_a_classifier_found_out_about_itself_is_a_table(text, page):
+    assert "<h3>Does it look? &lt;script&gt;" in text
+    assert '<tr><th scope="row">block A</th><td>64</td><td>0.201</td></tr>' in text
+    rows = list(csv.reader(io.StringIO(downloads(page)["inspection.csv"])))
+    assert rows[:2] == [["part", "tokens", EVIL], ["block A", "64.0", "0.2012345"]]
+    assert r"block A & 64 & 0.201 \\" in downloads(page)["inspection.tex"]
 
 
 def test_a_spreadsheet_takes_no_cell_for_a_formula():

@@ -144,6 +144,26 @@ def test_the_epoch_with_the_largest_key_is_kept(tmp_path: Path) -> None:
     assert torch.equal(model.net.weight, kept[1])
 
 
+def test_a_model_is_observed_in_every_phase_which_chooses_nothing(tmp_path: Path) -> None:
+    counts = iter(range(9))
+    history = train(
+        Model().job(
+            tmp_path,
+            validate=lambda epoch: ((-float(epoch),), {"auc": 0.5}),
+            observe=lambda: {"overlap": float(next(counts))},
+        )
+    )
+    first, second = history["phases"]
+    assert (first["validated"], first["validation"]) == ([1, 2], {"overlap": [0.0, 1.0]})
+    assert (second["validated"], second["validation"]) == ([1, 2], {"auc": [0.5, 0.5], "overlap": [2.0, 3.0]})
+    assert history["best"]["epoch"] == 1
+
+
+def test_a_model_is_observed_as_often_as_validated_and_after_the_last_epoch_of_a_phase(tmp_path: Path) -> None:
+    history = train(Model().job(tmp_path, observe=lambda: {"overlap": 0.25}, validate_epochs=7))
+    assert [phase["validated"] for phase in history["phases"]] == [[2], [2]]
+
+
 def test_the_history_holds_the_mean_loss_of_each_epoch(tmp_path: Path) -> None:
     train(Model().job(tmp_path))
     history = json.loads((tmp_path / HISTORY).read_text())

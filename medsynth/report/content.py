@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from medsynth.api import Predictions, Score, Section
+from medsynth.api import Inspection, Predictions, Score, Section
 from medsynth.report.verdict import Gain
 
 Curves = Mapping[str, Mapping[str, Sequence[float]]]
@@ -61,6 +61,7 @@ class ReportContent:
         predictions: by subject, ``synthetic`` being the row that the run is about.
         gallery: some translated images.
         importance: some test images with importance maps.
+        inspection: what the main classifier found out about its own working on test images.
         gain: what synthesis was worth, with its test; None = tested on the images of `predictions`.
         curves: training losses.
         validation: metrics on validation images.
@@ -82,6 +83,7 @@ class ReportContent:
     predictions: Mapping[str, Predictions] = field(default_factory=dict)
     gallery: Sequence[GalleryRow] = ()
     importance: Sequence[ImportanceRow] = ()
+    inspection: Inspection | None = None
     gain: Gain | None = None
     curves: Curves = field(default_factory=dict)
     validation: Curves = field(default_factory=dict)

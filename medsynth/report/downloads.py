@@ -10,8 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from medsynth.api import Score
-from medsynth.report.tables import ScoreTable
+from medsynth.api import Inspection, Score
+from medsynth.report.tables import ScoreTable, number
 
 _SPECIAL = {
     "\\": r"\textbackslash{}", "&": r"\&", "%": r"\%", "$": r"\$", "#": r"\#", "_": r"\_", "{": r"\{", "}": r"\}",
@@ -68,6 +68,16 @@ def count_download(counts: Mapping[str, Mapping[str, int]], splits: Sequence[str
     rows = [[group, *(row.get(split, 0) for split in splits)] for group, row in counts.items()]
     head = ["group", *splits]
     return Download("images", csv_text(head, rows), latex_text(head, rows))
+
+
+def inspection_download(found: Inspection) -> Download:
+    """Return what a classifier found out about itself: all digits as CSV, as printed in LaTeX."""
+    head = ["part", *next(iter(found.rows.values()))]
+    digits, printed = (
+        [[row, *(show(value) for value in values.values())] for row, values in found.rows.items()]
+        for show in (_digits, number)
+    )
+    return Download("inspection", csv_text(head, digits), latex_text(head, printed))
 
 
 def csv_text(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

@@ -17,7 +17,7 @@ from medsynth.files import new_folder, write_text
 from medsynth.report import tables
 from medsynth.report.classifier_figures import bootstrap_figure, calibration_figure, precision_figure, roc_figure
 from medsynth.report.content import Curves, ReportContent
-from medsynth.report.downloads import count_download, score_download
+from medsynth.report.downloads import count_download, inspection_download, score_download
 from medsynth.report.figures import curves_figure, interval_figure
 from medsynth.report.pictures import gallery, importance
 from medsynth.report.screening import prevalence_figure, screening_table
@@ -108,6 +108,7 @@ def _values(content: ReportContent) -> dict[str, Any]:
         | {name: figure for name, (_, figure) in (curves | validation).items()},
         "files": {name: score_download(table, everything) for name, table in found.items()}
         | ({"screening": screening.download} if screening else {})
+        | ({"inspection": inspection_download(content.inspection)} if content.inspection else {})
         | {"images": count_download(content.counts, splits)},
         "script": Markup(script),
         # The page forbids all other scripts, so that nothing a user wrote can become one.

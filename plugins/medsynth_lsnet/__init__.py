@@ -20,6 +20,11 @@ class LSNetConfig(SupervisedConfig):
         "keys a query sees: its own selection, all, or a quarter chosen once per head (256 tokens or more)",
         choices=("sparse", "dense", "subset"),
     )
+    selection: str = option(
+        "simulator",
+        "what chooses the keys: the simulator, or as controls the student's own scores or a random choice",
+        choices=("simulator", "scores", "random"),
+    )
     sparsity: int = option(25, "sparse attention sees one in this many keys", low=1)
     min_keys: int = option(4, "sparse attention sees at least this many keys", low=1)
     simulator: str = option(

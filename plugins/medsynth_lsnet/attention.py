@@ -10,12 +10,10 @@ from dataclasses import dataclass, replace
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor, nn
-
-from medsynth.networks.attention import POSITIONS, split_heads
+from torch import Tensor
 
 SUBSET_SHARE, SUBSET_TOKENS = 4, 256
-PLACES, PLACE_GAIN, CONTENT_GAIN = 8, 32.0, 0.25
+PRIME, FIRST = 2**31 - 1, 1_234_577
 
 
 def normalize(maps: Tensor) -> Tensor:
@@ -85,11 +83,24 @@ def largest(left: Tensor, right: Tensor, count: int) -> Tensor:
     return order.gather(-1, places.flatten(-2)).view(places.shape)
 
 
+def arbitrary(like: Tensor) -> Tensor:
+    """Return a map (B, P, h, N, N) for tokens `like` (B, P, h, N, E) whose largest keys are as good as random.
+
+    They are cubes modulo a prime, the same for every image, process and device, so that the control can be exported.
+    """
+    batch, positions, heads, tokens, _ = like.shape
+    steps = torch.arange(positions * heads * tokens * tokens, device=like.device) + FIRST
+    values = (steps * steps % PRIME * steps % PRIME).float().view(1, positions, heads, tokens, tokens)
+    return values.expand(batch, -1, -1, -1, -1)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Rule:
     """How many and which keys are selected.
 
     Args:
+        selection: what chooses the keys: the ``simulator``, or as a control the first layer's own ``scores`` or a
+            ``random`` choice, the same for every image; controls take no keys from a teacher.
         attention: ``sparse`` selects keys for each query; ``subset`` a quarter of the keys once per head, where there
             are 256 tokens or more; ``dense`` none.
         sparsity: a query sees N // sparsity keys, at least `min_keys`, at most N.
@@ -99,6 +110,7 @@ class Rule:
         temperature: of both softmaxes.
     """
 
+    selection: str = "simulator"
     attention: str = "sparse"
     sparsity: int = 25
     min_keys: int = 4
@@ -153,62 +165,3 @@ class Rule:
         if target is None or weight < 1.0:
             target = blend(F.selu(left @ right.mT), target, weight)
         return self.score(target).topk(count, sorted=False).indices
-
-
-class Simulator(nn.Module):
-    """Predicts the teacher's attention gradient from the tokens that enter a block.
-
-    The P positions of one head form the channels of an image on the token grid; a depthwise-separable convolution,
-    shared by the heads, turns it into factors Y whose self-correlation SELU(Y Y^T) is the map. The asymmetric form
-    replaces the second factor by another 1x1 convolution of Y: SELU(Y Z^T / sqrt(E)).
-
-    With a prior on places, every position and head adds a number for the key's place in the image, which convolutions
-    cannot know: SELU(Y Z^T / (4 sqrt(E)) + b). It is learned on an 8x8 grid and resized to the token grid, so that it
-    fits any image size, and rides on the factors as one more column.
-
-    Args:
-        dim: width of a token, a multiple of `heads`.
-        heads: number of heads.
-        asymmetric: use the asymmetric form.
-        places: add the prior on places; E of the factors is then one larger.
-    """
-
-    def __init__(self, dim: int, heads: int, *, asymmetric: bool, places: bool = False) -> None:
-        super().__init__()
-        width = POSITIONS * dim // heads
-        self.heads = heads
-        self.scale = (dim // heads) ** -0.5 if asymmetric or places else 1.0
-        if places:
-            self.scale *= CONTENT_GAIN
-        self.places = nn.Parameter(torch.zeros(heads, POSITIONS, PLACES, PLACES)) if places else None
-        self.layers = nn.Sequential(
-            nn.Conv2d(width, width, 3, padding=1, groups=width), nn.Conv2d(width, width, 1), nn.BatchNorm2d(width)
-        )
-        self.second = nn.Conv2d(width, width, 1) if asymmetric else None
-
-    def forward(self, tokens: Tensor, grid: tuple[int, int]) -> tuple[Tensor, Tensor]:
-        """Map (B, P, N, D) tokens to the two factors (B, P, h, N, E) of the map."""
-        (split,) = split_heads(tokens, self.heads, parts=1)
-        batch, positions, heads, _, width = split.shape
-        image = split.permute(0, 2, 1, 4, 3).reshape(batch * heads, positions * width, *grid)
-        first = self.layers(image)
-        second = first if self.second is None else self.second(first)
-
-        def factors(image: Tensor) -> Tensor:
-            split = image.reshape(batch, heads, positions, width, -1)
-            return split.permute(0, 2, 1, 4, 3)
-
-        left = factors(first)
-        right = left if self.second is None else factors(second)
-        if self.scale != 1.0:
-            right = right * self.scale
-        if self.places is None:
-            return left, right
-        resized = F.interpolate(self.places, size=grid, mode="bilinear").flatten(2).transpose(0, 1)
-        prior = (PLACE_GAIN * resized).unsqueeze(-1).expand(*right.shape[:-1], 1)
-        return torch.cat([left, torch.ones_like(prior)], dim=-1), torch.cat([right, prior.to(right.dtype)], dim=-1)
-
-
-def simulated_map(left: Tensor, right: Tensor) -> Tensor:
-    """Return the simulator's map (B, P, h, N, N) from its factors."""
-    return F.selu(left @ right.mT)

@@ -1,11 +1,10 @@
-"""What the teacher hands to the student: gradient maps, pooled features, and when.
+"""What the teacher hands to the student: gradient maps and pooled features.
 
 Letters in shapes: B batch, P pixel positions in a patch, h heads, N tokens. A map is (B, P, h, N, N).
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import torch
@@ -13,47 +12,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from .attention import Rule, normalize
+from .schedule import recency
 
-FLOOR = 0.1
-"""Smallest weight of the simulation and distillation losses."""
 PRIOR_MOMENTUM = 0.9
 FEATURES, PROJECTION = 128, 128
-
-
-def guidance(progress: float, start: float, end: float) -> float:
-    """Weight of the teacher's map in key selection: 1 before `start`, then a cosine to 0 at `end`.
-
-    Example:
-        >>> [round(guidance(p, 0.3, 0.7), 3) for p in (0.0, 0.3, 0.5, 0.7, 1.0)]
-        [1.0, 1.0, 0.5, 0.0, 0.0]
-    """
-    if progress < start:
-        return 1.0
-    if progress >= end:
-        return 0.0
-    return 0.5 * (1.0 + math.cos(math.pi * (progress - start) / (end - start)))
-
-
-def simulation_weight(progress: float, end: float) -> float:
-    """Weight of the simulation loss: 1 until the hand-over's `end`, then linear to 0.1 at progress 1.
-
-    Example:
-        >>> [round(simulation_weight(p, 0.7), 3) for p in (0.0, 0.7, 0.85, 1.0)]
-        [1.0, 1.0, 0.55, 0.1]
-    """
-    if progress <= end or end >= 1.0:
-        return 1.0
-    return 1.0 - (1.0 - FLOOR) * (progress - end) / (1.0 - end)
-
-
-def distillation_weight(guidance: float) -> float:
-    """Weight of the distillation loss: that of the guidance, at least 0.1."""
-    return max(guidance, FLOOR)
-
-
-def recency(progress: float) -> float:
-    """Share of the current gradient in the smoothed target, from 0.5 at the start to 0.9 at the end."""
-    return 0.5 + 0.4 * progress
 
 
 def row_divergence(simulated: Tensor, target: Tensor) -> Tensor:
@@ -76,13 +38,6 @@ def key_likelihood(scores: Tensor, target: Tensor, count: int, *, probabilities:
     """
     log_shares = scores.clamp_min(1e-12).log() if probabilities else scores.log_softmax(dim=-1)
     return -log_shares.gather(-1, target.topk(count, sorted=False).indices).mean()
-
-
-def overlap(simulated: Tensor, target: Tensor, count: int) -> Tensor:
-    """Share of the `count` keys of each query with the largest values that two maps agree on, in [0, 1]."""
-    wanted = torch.zeros_like(target, dtype=torch.bool)
-    wanted.scatter_(-1, target.topk(count, sorted=False).indices, True)
-    return wanted.gather(-1, simulated.topk(count, sorted=False).indices).float().mean()
 
 
 class GradientFeatures(nn.Module):
@@ -160,7 +115,7 @@ class Distiller(nn.Module):
         Maps of different images cannot be averaged one by one; the running mean over images is a prior for each
         position, head and pair of tokens.
         """
-        maps = [normalize(self._signed(gradient)) for gradient in gradients]
+        maps = [normalize(self.signed(gradient)) for gradient in gradients]
         if not self.smoothing:
             return maps
         share, smoothed = recency(progress), []
@@ -173,7 +128,8 @@ class Distiller(nn.Module):
         seen.fill_(1.0)
         return smoothed
 
-    def _signed(self, gradient: Tensor) -> Tensor:
+    def signed(self, gradient: Tensor) -> Tensor:
+        """Return the gradient with the chosen sign: the larger, the more important."""
         if self.sign == "abs":
             return gradient.abs()
         return -gradient if self.sign == "negated" else gradient

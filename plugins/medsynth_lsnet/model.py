@@ -3,32 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal, cast
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from medsynth.api import Phase, Setup, progress, warmup_then_cosine
+from medsynth.api import Inspection, Phase, Setup, Stateful, Step, progress, warmup_then_cosine
 from medsynth.errors import InputError
 from medsynth.networks.attention import POSITIONS
 from medsynth.supervised.recipe import Recipe
 
 from . import LSNetConfig
-from .distillation import (
-    Distiller,
-    distillation_weight,
-    guidance,
-    logit_divergence,
-    overlap,
-    simulation_weight,
-)
+from .agreement import agreement, overlap, summary
+from .distillation import Distiller, logit_divergence
 from .network import LSNet
-from .teacher import Teacher
-from .trunk import Outcome
+from .optimization import adamw, update
+from .schedule import distillation_weight, guidance, simulation_weight
+from .teacher import Teacher, shortfall
+from .trunk import Outcome, tokens_at
 
 if TYPE_CHECKING:
     from ignite.engine import Engine
+
+
+INSPECTED = 8
+"""Images that are compared at a time: their maps are large."""
 
 
 class LSNetClassifier:
@@ -60,6 +59,7 @@ class LSNetClassifier:
             width=config.student_width,
             asymmetric=config.simulator == "asymmetric",
             places=config.places,
+            selection=config.selection,
             attention=config.attention,
             sparsity=config.sparsity,
             min_keys=config.min_keys,
@@ -71,7 +71,7 @@ class LSNetClassifier:
         self.distiller = Distiller(
             heads=config.heads,
             positions=POSITIONS,
-            tokens=[_tokens(setup.size, halvings) for halvings in (3, 4, 5)],
+            tokens=[tokens_at(setup.size, halvings) for halvings in (3, 4, 5)],
             widths=(self.student.classify.in_features, self.teacher.classify.in_features),
             sign=config.sign,
             smoothing=config.smoothing,
@@ -80,9 +80,9 @@ class LSNetClassifier:
             rule=self.student.rule,
         ).to(setup.device)
         self.recipe = Recipe(config, self.student, head="classify.")
-        self._teacher_optimizer = self._adamw({"teacher": self.teacher}, 1.0)
-        self._student_optimizer = self._adamw({"student": self.student, "distiller": self.distiller}, 1.0)
-        self._finetune_optimizer = self._adamw({"student": self.student}, config.finetune_factor)
+        self._teacher_optimizer = adamw(config, {"teacher": self.teacher}, 1.0)
+        self._student_optimizer = adamw(config, {"student": self.student, "distiller": self.distiller}, 1.0)
+        self._finetune_optimizer = adamw(config, {"student": self.student}, config.finetune_factor)
 
     def networks(self) -> Mapping[str, nn.Module]:
         """Return the deployed student first, with averaged weights if asked for, then the teacher."""
@@ -91,29 +91,52 @@ class LSNetClassifier:
     def phases(self) -> Sequence[Phase]:
         """Return pre-training and fine-tuning; a phase without epochs is left out."""
         config = self.config
-        pretrain = Phase(
-            name="pretrain",
-            data="mixed",
-            epochs=config.pretrain_epochs,
-            epoch_steps=config.epoch_steps,
-            batch_size=config.batch_size,
-            step=self._pretrain_step,
-            state={"student": self.student, "teacher": self.teacher, "distiller": self.distiller, **self.recipe.state},
-            optimizers={"student": self._student_optimizer, "teacher": self._teacher_optimizer},
-            schedule=warmup_then_cosine(config.warmup_share),
+        student: dict[str, Stateful] = {"student": self.student, **self.recipe.state}
+        taught: dict[str, Stateful] = {**student, "teacher": self.teacher, "distiller": self.distiller}
+        both = {"student": self._student_optimizer, "teacher": self._teacher_optimizer}
+        alone = {"student": self._finetune_optimizer}
+        phases = [
+            self._phase("pretrain", "mixed", config.pretrain_epochs, self._pretrain_step, taught, both),
+            self._phase("finetune", "real", config.finetune_epochs, self._finetune_step, student, alone),
+        ]
+        return [phase for phase in phases if phase.epochs]
+
+    def _phase(
+        self,
+        name: str,
+        data: Literal["mixed", "real"],
+        epochs: int,
+        step: Step,
+        state: Mapping[str, Stateful],
+        optimizers: Mapping[str, torch.optim.Optimizer],
+    ) -> Phase:
+        return Phase(
+            name=name,
+            data=data,
+            epochs=epochs,
+            epoch_steps=self.config.epoch_steps,
+            batch_size=self.config.batch_size,
+            step=step,
+            state=state,
+            optimizers=optimizers,
+            schedule=warmup_then_cosine(self.config.warmup_share),
         )
-        finetune = Phase(
-            name="finetune",
-            data="real",
-            epochs=config.finetune_epochs,
-            epoch_steps=config.epoch_steps,
-            batch_size=config.batch_size,
-            step=self._finetune_step,
-            state={"student": self.student, **self.recipe.state},
-            optimizers={"student": self._finetune_optimizer},
-            schedule=warmup_then_cosine(config.warmup_share),
-        )
-        return [phase for phase in (pretrain, finetune) if phase.epochs]
+
+    def inspect(self, images: Tensor, labels: Tensor) -> Inspection:
+        """Compare the simulators with the teacher as it is, in evaluation mode, whose gradients are not smoothed."""
+        student, rule = cast(LSNet, self.recipe.exported.eval()), self.student.rule
+        # A teacher that never learned says nothing.
+        starts = range(0, len(images), INSPECTED) if self.config.pretrain_epochs else ()
+        parts = [(images[start : start + INSPECTED], labels[start : start + INSPECTED]) for start in starts]
+        found = [agreement(student, rule, part, self.importance(part, known)) for part, known in parts]
+        return summary(found, [len(part) for part, _ in parts])
+
+    def importance(self, images: Tensor, labels: Tensor) -> list[Tensor]:
+        """Return what matters to the teacher in each block, (B, P, h, N, N), up to a factor; see `LSNetConfig.sign`."""
+        outcome = self.teacher.eval().observed(images)
+        margin = self.config.teacher_gradient == "margin"
+        loss = (shortfall if margin else self.recipe.classification)(outcome.logits, labels)
+        return [self.distiller.signed(gradient) for gradient in torch.autograd.grad(loss, outcome.maps)]
 
     # -------------------------------------------------------- steps
 
@@ -130,7 +153,7 @@ class LSNetClassifier:
         simulation_share = config.simulation_weight * simulation_weight(share, config.hand_over_end)
         distillation_share = config.distillation_weight * distillation_weight(weight)
         total = classification + simulation_share * simulation + distillation_share * distillation
-        _update(self._student_optimizer, total)
+        update(self._student_optimizer, total)
         self.recipe.stepped()
         return {
             "classification": classification.detach(),
@@ -146,12 +169,12 @@ class LSNetClassifier:
         outcome = self.teacher.observed(images)
         loss = self.recipe.classification(outcome.logits, labels)
         if self.config.teacher_gradient == "margin":
-            gradients = list(torch.autograd.grad(_shortfall(outcome.logits, labels), outcome.maps, retain_graph=True))
-            _update(self._teacher_optimizer, loss)
+            gradients = list(torch.autograd.grad(shortfall(outcome.logits, labels), outcome.maps, retain_graph=True))
+            update(self._teacher_optimizer, loss)
         else:
             for scores in outcome.maps:
                 scores.retain_grad()
-            _update(self._teacher_optimizer, loss)
+            update(self._teacher_optimizer, loss)
             gradients = [len(labels) * scores.grad for scores in outcome.maps if scores.grad is not None]
         return outcome, loss.detach(), gradients
 
@@ -171,38 +194,6 @@ class LSNetClassifier:
     def _finetune_step(self, engine: Engine, batch: Mapping[str, Tensor]) -> Mapping[str, Any]:
         del engine
         classification = self.recipe.classification(self.student(self.recipe.images(batch)), batch["label"])
-        _update(self._finetune_optimizer, classification)
+        update(self._finetune_optimizer, classification)
         self.recipe.stepped()
         return {"classification": classification.detach()}
-
-    def _adamw(self, modules: Mapping[str, nn.Module], factor: float) -> torch.optim.AdamW:
-        """Build an optimizer with a group for each module, for the simulators, and for norms and biases of each."""
-        groups: dict[str, dict[str, Any]] = {}
-        for module_name, module in modules.items():
-            for name, parameter in module.named_parameters():
-                if parameter.requires_grad:
-                    part = "simulator" if ".simulator." in name else module_name
-                    decay = self.config.weight_decay if parameter.dim() > 1 else 0.0
-                    key = part if decay else f"{part} without decay"
-                    group = groups.setdefault(key, {"name": key, "weight_decay": decay, "params": []})
-                    group["params"].append(parameter)
-        return torch.optim.AdamW(list(groups.values()), lr=self.config.learning_rate * factor, fused=True)
-
-
-def _update(optimizer: torch.optim.Optimizer, loss: Tensor) -> None:
-    optimizer.zero_grad()
-    torch.autograd.backward(loss)
-    optimizer.step()
-
-
-def _shortfall(logits: Tensor, labels: Tensor) -> Tensor:
-    """Sum over images of the best other class's logit minus the true one's; unlike the loss it never flattens."""
-    true = F.one_hot(labels, logits.shape[1]).bool()
-    return (logits.masked_fill(true, -torch.inf).amax(dim=1) - logits[true]).sum()
-
-
-def _tokens(size: tuple[int, int], halvings: int) -> int:
-    """Return the number of 2x2 patches of an image after `halvings` of its sides, each rounded up."""
-    step: int = 2 ** (halvings + 1)
-    rows, columns = (-(-side // step) for side in size)
-    return rows * columns

@@ -14,8 +14,9 @@ from torch import Tensor, nn
 from medsynth.networks.attention import merge_heads, received_attention, split_heads
 from medsynth.networks.mobile import initialize
 
-from .attention import Rule, Simulator, attend, simulated_map
-from .trunk import Outcome, PatchBlock, Sizes, Trunk
+from .attention import Rule, arbitrary, attend
+from .simulator import Simulator, simulated_map
+from .trunk import Outcome, PatchBlock, Sizes, Trunk, inputs_of
 
 STUDENT = Sizes(stem=(16, 16, 24), blocks=(32, 48, 64), dims=(40, 48, 56), depths=(2, 4, 3), expansion=2, head=128)
 
@@ -79,14 +80,24 @@ class StudentBlock(PatchBlock):
         """
         tokens, grid = self.tokens(entry)
         indices, simulated = None, None
+        choosing, control = rule.keys(tokens.shape[2]) < tokens.shape[2], rule.selection != "simulator"
         # The simulator observes the tokens without shaping them: its loss would hold back the classification.
-        if target is not None or rule.keys(tokens.shape[2]) < tokens.shape[2]:
+        if target is not None or (choosing and not control):
             left, right = self.simulator(tokens.detach(), grid)
             indices = rule.select(left, right, target, weight)
             simulated = None if target is None else simulated_map(left, right)
+        if choosing and control:
+            queries, keys = self.first_scores(tokens)
+            indices = rule.select(queries, keys, arbitrary(queries) if rule.selection == "random" else None, 1.0)
         for layer in self.layers:
             tokens = layer(tokens, grid, indices)
         return self.features(tokens, grid, entry), simulated
+
+    def first_scores(self, tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the first layer's queries and keys (B, P, h, N, E) for (B, P, N, D) tokens that enter it."""
+        layer: Any = self.layers[0]
+        queries, keys, _ = split_heads(layer.qkv(layer.norm(tokens)), layer.heads)
+        return queries, keys
 
 
 class LSNet(Trunk):
@@ -98,8 +109,8 @@ class LSNet(Trunk):
         width: multiplies all channel counts.
         heads: attention heads of every block.
         asymmetric, places: form of the simulators (see `Simulator`); places adds 3,072 weights with 4 heads.
-        attention, sparsity, min_keys, fusion, fusion_share, temperature: see `Rule`. They change no weight, so
-            that the same weights run with any of them; `rule` may be replaced at any time.
+        selection, attention, sparsity, min_keys, fusion, fusion_share, temperature: see `Rule`. They change no
+            weight, so that the same weights run with any of them; `rule` may be replaced at any time.
     """
 
     def __init__(
@@ -143,14 +154,9 @@ class LSNet(Trunk):
 
         For heatmaps; `images` as in `forward`.
         """
-        seen: list[tuple[Tensor, tuple[int, int], Tensor | None]] = []
         layers: list[Any] = [block.layers[-1] for block in self.blocks]  # type: ignore[index]
-        hooks = [layer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs)) for layer in layers]
-        try:
+        with inputs_of(layers) as seen:
             self(images)
-        finally:
-            for hook in hooks:
-                hook.remove()
         maps = {}
         for number, (layer, (tokens, grid, indices)) in enumerate(zip(layers, seen, strict=True), start=1):
             queries, keys, _ = split_heads(layer.qkv(layer.norm(tokens)), layer.heads)

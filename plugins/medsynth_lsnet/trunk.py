@@ -6,8 +6,10 @@ N patches, h heads.
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -121,3 +123,22 @@ class Trunk(nn.Module):
         """Return logits (B, classes) and pooled features (B, head)."""
         pooled = self.last(features).mean(dim=(2, 3))
         return self.classify(pooled), pooled
+
+
+def tokens_at(size: tuple[int, int], halvings: int) -> int:
+    """Return the number of 2x2 patches of an image after `halvings` of its sides, each rounded up."""
+    step: int = 2 ** (halvings + 1)
+    rows, columns = (-(-side // step) for side in size)
+    return rows * columns
+
+
+@contextmanager
+def inputs_of(layers: Iterable[nn.Module]) -> Iterator[list[Any]]:
+    """Collect the arguments that layers are called with while the block runs, in the order of the calls."""
+    seen: list[Any] = []
+    hooks = [layer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs)) for layer in layers]
+    try:
+        yield seen
+    finally:
+        for hook in hooks:
+            hook.remove()

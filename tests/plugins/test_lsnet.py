@@ -11,21 +11,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 from medsynth_lsnet import LSNetConfig, medsynth_classifier
-from medsynth_lsnet.attention import Rule, Simulator, attend, fuse, largest, normalize, simulated_map
-from medsynth_lsnet.distillation import (
-    Distiller,
-    GradientFeatures,
-    distillation_weight,
-    guidance,
-    key_likelihood,
-    logit_divergence,
-    overlap,
-    recency,
-    row_divergence,
-    simulation_weight,
-)
+from medsynth_lsnet.agreement import overlap
+from medsynth_lsnet.attention import Rule, attend, fuse, largest, normalize
+from medsynth_lsnet.distillation import Distiller, GradientFeatures, key_likelihood, logit_divergence, row_divergence
 from medsynth_lsnet.model import LSNetClassifier
 from medsynth_lsnet.network import LSNet, StudentLayer
+from medsynth_lsnet.schedule import distillation_weight, guidance, recency, simulation_weight
+from medsynth_lsnet.simulator import Simulator, simulated_map
 from medsynth_lsnet.teacher import Teacher, TeacherLayer
 
 from medsynth.api import Setup
