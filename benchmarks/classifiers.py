@@ -121,6 +121,7 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seconds", type=float, default=10.0, help="of measuring each figure")
+    parser.add_argument("--subjects", nargs="*", choices=tuple(SUBJECTS), default=tuple(SUBJECTS))
     arguments = parser.parse_args()
     columns = list(itertools.product(RUNTIMES, THREADS))
     heads = [f"{runtime} {threads}, ms (MiB)" for runtime, threads in columns]
@@ -131,7 +132,7 @@ def main() -> None:
         tempfile.TemporaryDirectory() as folder,
         ProcessPoolExecutor(1, mp_context=spawn, max_tasks_per_child=1) as alone,
     ):
-        for subject in SUBJECTS:
+        for subject in arguments.subjects:
             path = Path(folder) / f"{subject}.onnx"
             weights, macs, thop = alone.submit(export, subject, path).result()
             cells = [alone.submit(measure, subject, *column, path, arguments.seconds).result() for column in columns]
