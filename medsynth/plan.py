@@ -8,13 +8,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from medsynth.api import ClassifierConfig, EvaluatorConfig, GeneratorConfig, option
 from medsynth.config import as_dict, nearest, resolve
 from medsynth.data.config import DataConfig
 from medsynth.errors import InputError
 from medsynth.plugins import Registry
+
+if TYPE_CHECKING:
+    from medsynth.finetuning import Parent
 
 SECTIONS = ("data", "training", "generator", "classifier", "evaluators")
 DEFAULT_EVALUATORS = ("image-quality", "structure", "diagnostic", "screening", "efficiency")
@@ -55,6 +58,7 @@ class Plan:
         device: cpu, cuda or mps.
         data, training: core settings.
         generator, classifier, evaluators: plugin names with their configs.
+        parent: sha256 of the manifest of the bundle whose weights it starts from; empty for new weights.
     """
 
     preset: str
@@ -67,6 +71,7 @@ class Plan:
     classifier: str
     classifier_config: ClassifierConfig
     evaluators: Mapping[str, EvaluatorConfig]
+    parent: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Return the plan as it is written to plan.toml."""
@@ -75,6 +80,7 @@ class Plan:
             "preset": self.preset,
             "seeds": list(self.seeds),
             "device": self.device,
+            **({"parent": self.parent} if self.parent else {}),
             "data": as_dict(self.data),
             "training": as_dict(self.training),
             "generator": {"name": self.generator, **as_dict(self.generator_config)},
@@ -141,13 +147,14 @@ def make_plan(
     device: str,
     data: str = "phantom",
     overrides: Sequence[str] = (),
+    parent: Parent | None = None,
 ) -> Plan:
-    """Resolve a plan: defaults, then the core's preset, then the plugin's preset, then overrides.
+    """Resolve a plan: defaults, the core's preset, the plugin's preset, the parent's values, then overrides.
 
     Raises:
         InputError: for any unknown name or unusable value; PluginError for a plugin that cannot be loaded.
     """
-    values = load_preset(preset)
+    values, inherited = load_preset(preset), parent.values if parent else {}
     given = parse_overrides(overrides)
     unknown = [s for s in given if s.startswith("evaluators") and s.removeprefix("evaluators.") not in evaluators]
     if unknown:
@@ -158,7 +165,12 @@ def make_plan(
 
     def config(kind: str, name: str, section: str) -> Any:
         spec = registry.load(kind, name)
-        layers = [values.get(section, {}), spec.presets.get(preset, {}), given.get(section, {})]
+        layers = [
+            values.get(section, {}),
+            spec.presets.get(preset, {}),
+            inherited.get(section, {}),
+            given.get(section, {}),
+        ]
         return resolve(spec.config, layers, where=section)
 
     if not seeds or len(set(seeds)) != len(seeds) or min(seeds) < 0:
@@ -167,13 +179,18 @@ def make_plan(
         preset=preset,
         seeds=tuple(seeds),
         device=device,
-        data=resolve(DataConfig, [values.get("data", {}), {"path": data}, given.get("data", {})], where="data"),
+        data=resolve(
+            DataConfig,
+            [values.get("data", {}), inherited.get("data", {}), {"path": data}, given.get("data", {})],
+            where="data",
+        ),
         training=resolve(TrainingConfig, [values.get("training", {}), given.get("training", {})], where="training"),
         generator=generator,
         generator_config=config("generator", generator, "generator"),
         classifier=classifier,
         classifier_config=config("classifier", classifier, "classifier"),
         evaluators={name: config("evaluator", name, f"evaluators.{name}") for name in dict.fromkeys(evaluators)},
+        parent=parent.digest if parent else "",
     )
 
 
@@ -205,4 +222,5 @@ def read_plan(path: Path, registry: Registry) -> Plan:
             name: resolve(registry.load("evaluator", name).config, [values], where=f"evaluators.{name}")
             for name, values in content["evaluators"].items()
         },
+        parent=content.get("parent", ""),
     )

@@ -63,6 +63,7 @@ def write_run_bundle(
             threshold=judged.threshold,
             temperature=judged.temperature,
             split_hash=data.split_hash,
+            parent=plan.parent,
             scores=evaluation.scores,
             plan=plan.as_dict(),
             plugins=_plugin_versions(run),

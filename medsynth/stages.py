@@ -17,6 +17,7 @@ from medsynth.data.images import Images, Record
 from medsynth.data.loaders import UnpairedLoader
 from medsynth.devices import Policy, make_policy
 from medsynth.distribution import leader_first, processes, rank, share_of, wait_for_all
+from medsynth.finetuning import start_from
 from medsynth.inspection import figures, inspect
 from medsynth.monitoring import Key, Monitor, problems_of
 from medsynth.plan import Plan
@@ -46,14 +47,17 @@ def prepare_data(run: Run) -> Data:
 
 
 def build(run: Run, kind: str, seed: int, *, name: str = "") -> Any:
-    """Create the plan's generator or classifier with freshly seeded weights."""
+    """Create the plan's generator or classifier with freshly seeded weights, or with those of its parent."""
     plan = run.plan
     plugin, config = (
         (plan.generator, plan.generator_config) if kind == "generator" else (plan.classifier, plan.classifier_config)
     )
     seed_everything(seed, kind, name, "weights")
     spec = run.registry.load(kind, plugin)
-    return run.registry.create(spec, config, make_setup(plan))
+    model = run.registry.create(spec, config, make_setup(plan))
+    if plan.parent:
+        start_from(run.folder, kind, model)
+    return model
 
 
 def make_setup(plan: Plan) -> Setup:

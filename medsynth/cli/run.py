@@ -21,8 +21,12 @@ HEADLINES = {
 }
 """Scores in the table at the end, by evaluator; the report has all of them."""
 
+PLUGINS = {"generator": "sg-cyclegan", "classifier": "lsnet"}
+"""What a run uses where nothing else is asked for."""
+
 if TYPE_CHECKING:
     from medsynth.api import Result, Score
+    from medsynth.finetuning import Parent
     from medsynth.plan import Plan
     from medsynth.plugins import Registry
 
@@ -53,16 +57,31 @@ PresetName = Annotated[
 @friendly
 def run_command(
     generator: Annotated[
-        str, typer.Option(help="Generator plugin.", autocompletion=_complete("generator"))
-    ] = "sg-cyclegan",
+        str,
+        typer.Option(
+            help="Generator plugin.", autocompletion=_complete("generator"), show_default=PLUGINS["generator"]
+        ),
+    ] = "",
     classifier: Annotated[
-        str, typer.Option(help="Classifier plugin.", autocompletion=_complete("classifier"))
-    ] = "lsnet",
+        str,
+        typer.Option(
+            help="Classifier plugin.", autocompletion=_complete("classifier"), show_default=PLUGINS["classifier"]
+        ),
+    ] = "",
     data: DataPath = "phantom",
     evaluators: Annotated[str, typer.Option(help="Evaluator plugins, separated by commas.")] = ",".join(
         DEFAULT_EVALUATORS
     ),
     preset: PresetName = "",
+    start: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="BUNDLE",
+            help="Start from plugins, plan and weights of a bundle in source form.",
+            show_default=False,
+        ),
+    ] = None,
     seeds: Annotated[str, typer.Option(help="Training seeds, separated by commas.")] = "42",
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     sets: Set = None,
@@ -76,15 +95,18 @@ def run_command(
 
     Several processes or GPUs: torchrun --nproc-per-node 2 -m medsynth run ...
     """
+    from medsynth.finetuning import read_parent
     from medsynth.plan import make_plan, presets
     from medsynth.plugins import Registry
     from medsynth.progress import Silent, watch
     from medsynth.runs import choose_folder
 
     registry = Registry()
+    parent = read_parent(start) if start is not None else None
     names = {
-        "generator": generator,
-        "classifier": classifier,
+        "generator": _plugin("generator", generator, parent),
+        "classifier": _plugin("classifier", classifier, parent),
+        "parent": parent,
         "evaluators": [name.strip() for name in evaluators.split(",") if name.strip()],
         "seeds": parse_seeds(seeds),
         "data": data,
@@ -105,13 +127,23 @@ def run_command(
 
     with joined(device):
         folder = choose_folder(plan, out, resume=resume)
-        result = _carry_out(plan, registry, folder, watch(errors) if leads() else Silent())
+        result = _carry_out(plan, registry, folder, watch(errors) if leads() else Silent(), parent)
         if leads():
             _show(result, folder, as_json)
 
 
-def _carry_out(plan: Plan, registry: Registry, folder: Path, shown: Any) -> Result:
+def _plugin(kind: str, asked: str, parent: Parent | None) -> str:
+    """Return the plugin that was asked for, else the parent's or the default one."""
+    own: str = getattr(parent, kind) if parent else PLUGINS[kind]
+    if parent and asked not in ("", own):
+        raise InputError(f"--{kind} {asked}: the bundle of --from holds weights of {own}", hint=f"Leave out --{kind}.")
+    return asked or own
+
+
+def _carry_out(plan: Plan, registry: Registry, folder: Path, shown: Any, parent: Parent | None) -> Result:
+    from medsynth.distribution import leads, wait_for_all
     from medsynth.engine import run
+    from medsynth.finetuning import take_weights
     from medsynth.preflight import check_plan
     from medsynth.stopping import stop_on_signals
 
@@ -119,6 +151,9 @@ def _carry_out(plan: Plan, registry: Registry, folder: Path, shown: Any) -> Resu
         f"{plan.generator} + {plan.classifier} on {plan.data.path}, preset {plan.preset}, {plan.device} -> {folder}"
     )
     check_plan(plan, registry, folder)
+    if parent is not None and leads():
+        take_weights(parent, folder)
+    wait_for_all()
     with stop_on_signals() as stop:
         return run(plan, registry, folder, watch=shown, stop=stop)
 
