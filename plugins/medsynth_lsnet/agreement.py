@@ -21,7 +21,8 @@ TITLE = "Does the simulator look where the teacher does?"
 NOTE = (
     "Overlap: share of each query's keys that the simulator and the gradient of the teacher's loss both rank highest, "
     "on images that neither learned from. Chance: the overlap of random keys. Own scores: that of the student's "
-    "attention scores before the softmax. Rank correlation: Spearman's, over all keys of a query, mean of the queries."
+    "attention scores before the softmax. Rank correlation: Spearman's, over all keys of a query, mean of the queries. "
+    "Where the teacher's own AUC is near 0.5, what matters to it means little."
 )
 LOGGED = ("overlap", "own scores", "rank correlation")
 
@@ -88,13 +89,17 @@ def _maps(student: LSNet, images: Tensor, importance: list[Tensor]) -> tuple[lis
     return simulated, [queries @ keys.mT for queries, keys in factors]
 
 
-def summary(parts: Sequence[dict[str, dict[str, float]]], sizes: Sequence[int]) -> Inspection:
-    """Average what `agreement` found in parts of the images, weighted by their `sizes`."""
+def summary(parts: Sequence[tuple[int, dict[str, dict[str, float]]]], *, teacher_auc: float) -> Inspection:
+    """Average what `agreement` found in parts of the images, given with the number of images of each.
+
+    Args:
+        parts: no parts make no rows.
+        teacher_auc: of the teacher on all images.
+    """
+    total = sum(size for size, _ in parts)
     rows = {
-        block: {
-            column: sum(size * part[block][column] for part, size in zip(parts, sizes, strict=True)) / sum(sizes)
-            for column in columns
-        }
-        for block, columns in (parts[0] if parts else {}).items()
+        block: {column: sum(size * found[block][column] for size, found in parts) / total for column in columns}
+        | {"teacher's AUC": teacher_auc}
+        for block, columns in (parts[0][1] if parts else {}).items()
     }
     return Inspection(title=TITLE, note=NOTE, rows=rows, logged=LOGGED)

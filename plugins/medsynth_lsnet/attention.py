@@ -79,7 +79,7 @@ def largest(left: Tensor, right: Tensor, count: int) -> Tensor:
     """
     order = right.square().sum(dim=-1).argsort(dim=-1, descending=True)
     ordered = right.gather(-2, order.unsqueeze(-1).expand(right.shape))
-    places = (left @ ordered.mT).topk(count, sorted=False).indices
+    places = (left @ ordered.transpose(-2, -1)).topk(count, sorted=False).indices
     return order.gather(-1, places.flatten(-2)).view(places.shape)
 
 
@@ -163,5 +163,5 @@ class Rule:
         if not self.fusion and (target is None or weight <= 0.0):
             return largest(left, right, count)
         if target is None or weight < 1.0:
-            target = blend(F.selu(left @ right.mT), target, weight)
+            target = blend(F.selu(left @ right.transpose(-2, -1)), target, weight)
         return self.score(target).topk(count, sorted=False).indices

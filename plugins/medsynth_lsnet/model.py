@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 from torch import Tensor, nn
 
-from medsynth.api import Inspection, Phase, Setup, Stateful, Step, progress, warmup_then_cosine
+from medsynth.api import Inspection, Phase, Setup, Stateful, progress, warmup_then_cosine
 from medsynth.errors import InputError
 from medsynth.networks.attention import POSITIONS
+from medsynth.statistics import roc_auc
 from medsynth.supervised.recipe import Recipe
 
 from . import LSNetConfig
@@ -92,51 +94,49 @@ class LSNetClassifier:
         """Return pre-training and fine-tuning; a phase without epochs is left out."""
         config = self.config
         student: dict[str, Stateful] = {"student": self.student, **self.recipe.state}
-        taught: dict[str, Stateful] = {**student, "teacher": self.teacher, "distiller": self.distiller}
-        both = {"student": self._student_optimizer, "teacher": self._teacher_optimizer}
-        alone = {"student": self._finetune_optimizer}
-        phases = [
-            self._phase("pretrain", "mixed", config.pretrain_epochs, self._pretrain_step, taught, both),
-            self._phase("finetune", "real", config.finetune_epochs, self._finetune_step, student, alone),
-        ]
-        return [phase for phase in phases if phase.epochs]
-
-    def _phase(
-        self,
-        name: str,
-        data: Literal["mixed", "real"],
-        epochs: int,
-        step: Step,
-        state: Mapping[str, Stateful],
-        optimizers: Mapping[str, torch.optim.Optimizer],
-    ) -> Phase:
-        return Phase(
-            name=name,
-            data=data,
-            epochs=epochs,
-            epoch_steps=self.config.epoch_steps,
-            batch_size=self.config.batch_size,
-            step=step,
-            state=state,
-            optimizers=optimizers,
-            schedule=warmup_then_cosine(self.config.warmup_share),
+        shared: dict[str, Any] = {
+            "epoch_steps": config.epoch_steps,
+            "batch_size": config.batch_size,
+            "schedule": warmup_then_cosine(config.warmup_share),
+        }
+        pretrain = Phase(
+            name="pretrain",
+            data="mixed",
+            epochs=config.pretrain_epochs,
+            step=self._pretrain_step,
+            state={**student, "teacher": self.teacher, "distiller": self.distiller},
+            optimizers={"student": self._student_optimizer, "teacher": self._teacher_optimizer},
+            **shared,
         )
+        finetune = Phase(
+            name="finetune",
+            data="real",
+            epochs=config.finetune_epochs,
+            step=self._finetune_step,
+            state=student,
+            optimizers={"student": self._finetune_optimizer},
+            **shared,
+        )
+        return [phase for phase in (pretrain, finetune) if phase.epochs]
 
     def inspect(self, images: Tensor, labels: Tensor) -> Inspection:
-        """Compare the simulators with the teacher as it is, in evaluation mode, whose gradients are not smoothed."""
+        """Compare the simulators with the teacher as it is, in evaluation mode."""
         student, rule = cast(LSNet, self.recipe.exported.eval()), self.student.rule
+        parts, shares = [], []
         # A teacher that never learned says nothing.
-        starts = range(0, len(images), INSPECTED) if self.config.pretrain_epochs else ()
-        parts = [(images[start : start + INSPECTED], labels[start : start + INSPECTED]) for start in starts]
-        found = [agreement(student, rule, part, self.importance(part, known)) for part, known in parts]
-        return summary(found, [len(part) for part, _ in parts])
+        for start in range(0, len(images), INSPECTED) if self.config.pretrain_epochs else ():
+            part, known = (values[start : start + INSPECTED] for values in (images, labels))
+            outcome = self.teacher.eval().observed(part)
+            parts.append((len(part), agreement(student, rule, part, self._importance(outcome, known))))
+            shares.append(outcome.logits.detach().double().softmax(dim=1)[:, 1])
+        found = roc_auc(torch.cat(shares).cpu().numpy(), labels.cpu().numpy()) if shares else math.nan
+        return summary(parts, teacher_auc=found)
 
-    def importance(self, images: Tensor, labels: Tensor) -> list[Tensor]:
-        """Return what matters to the teacher in each block, (B, P, h, N, N), up to a factor; see `LSNetConfig.sign`."""
-        outcome = self.teacher.eval().observed(images)
+    def _importance(self, teacher: Outcome, labels: Tensor) -> list[Tensor]:
+        """Return what matters to the teacher in each block, (B, P, h, N, N), up to a factor; not smoothed."""
         margin = self.config.teacher_gradient == "margin"
-        loss = (shortfall if margin else self.recipe.classification)(outcome.logits, labels)
-        return [self.distiller.signed(gradient) for gradient in torch.autograd.grad(loss, outcome.maps)]
+        loss = (shortfall if margin else self.recipe.classification)(teacher.logits, labels)
+        return [self.distiller.signed(gradient) for gradient in torch.autograd.grad(loss, teacher.maps)]
 
     # -------------------------------------------------------- steps
 

@@ -70,4 +70,4 @@ class Simulator(nn.Module):
 
 def simulated_map(left: Tensor, right: Tensor) -> Tensor:
     """Return the simulator's map (B, P, h, N, N) from its factors."""
-    return F.selu(left @ right.mT)
+    return F.selu(left @ right.transpose(-2, -1))
