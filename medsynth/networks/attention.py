@@ -68,7 +68,7 @@ def received_attention(queries: Tensor, keys: Tensor, indices: Tensor | None = N
         indices: of the keys that are seen: None for all, (B, P, h, K) for the same for all queries of a head,
             (B, P, h, N, K) for those of each query.
     """
-    scores = queries @ keys.mT * queries.shape[-1] ** -0.5
+    scores = queries @ keys.transpose(-2, -1) * queries.shape[-1] ** -0.5
     if indices is not None:
         seen = indices if indices.dim() == 5 else indices.unsqueeze(-2).expand(*scores.shape[:-1], -1)
         hidden = torch.ones_like(scores, dtype=torch.bool).scatter(-1, seen, False)

@@ -78,7 +78,9 @@ def commands(bundle: Path, elsewhere: Path, form: str) -> list[list[str]]:
     source += ["--config_file", str(configs / "inference.json"), "--input_shape", "[1,1,32,32]"]
     found.append(["ckpt_export", *source, "--filepath", str(elsewhere / "exported.ts"), "--use_trace", "True"])
     if HAS_ONNX:
-        found.append(["onnx_export", *source, "--filepath", str(elsewhere / "exported.onnx"), "--use_trace", "True"])
+        onnx = ["onnx_export", *source, "--filepath", str(elsewhere / "exported.onnx"), "--use_trace", "True"]
+        # torch's newer exporter takes no TorchScript
+        found.append([*onnx, *(["--converter_kwargs", "{'dynamo': False}"] if form == "portable" else [])])
     return found
 
 
