@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import io
 import json
 import math
@@ -12,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import safetensors.torch
 import torch
 from PIL import Image
 from torch import Tensor, nn
@@ -114,15 +113,14 @@ def rebuilding_arguments(role: str, network: nn.Module) -> dict[str, Any]:
 
 
 def _write_weights(path: Path, network: nn.Module) -> None:
-    """Write a state dict of plain CPU tensors, and a safetensors copy where that package is installed."""
+    """Write a state dict of plain CPU tensors, and a safetensors copy."""
     state: dict[str, Tensor] = {
         name: tensor.detach().cpu().contiguous().clone() for name, tensor in network.state_dict().items()
     }
     buffer = io.BytesIO()
     torch.save(state, buffer)
     write_bytes(path, buffer.getvalue())
-    if importlib.util.find_spec("safetensors") is not None:
-        write_bytes(path.with_suffix(".safetensors"), importlib.import_module("safetensors.torch").save(state))
+    write_bytes(path.with_suffix(".safetensors"), safetensors.torch.save(state))
 
 
 def _write_samples(folder: Path, contents: BundleContents) -> None:
