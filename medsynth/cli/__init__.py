@@ -9,6 +9,7 @@ import typer
 from medsynth import __version__
 from medsynth.cli import bundle, data, plugins
 from medsynth.cli.compare import compare_command
+from medsynth.cli.evaluate import evaluate_command
 from medsynth.cli.export import export_command
 from medsynth.cli.predict import predict_command
 from medsynth.cli.run import run_command
@@ -28,6 +29,7 @@ app.command("compare")(compare_command)
 app.command("synthesize")(synthesize_command)
 app.command("export")(export_command)
 app.command("predict")(predict_command)
+app.command("evaluate")(evaluate_command)
 app.add_typer(bundle.app, name="bundle")
 app.add_typer(plugins.app, name="plugins")
 app.add_typer(data.app, name="data")

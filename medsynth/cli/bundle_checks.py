@@ -49,14 +49,16 @@ def verify_command(
     2 wrong use.
     """
     from medsynth.bundle.admission import trust_bundle
+    from medsynth.bundle.unpacking import unpacked
     from medsynth.confinement import is_confined
 
     verification = _verified(bundle, sha256, _signer(key, identity, issuer))
     reproduction = None
-    if not verification.deviations:
-        if trust and not is_confined():
-            trust_bundle(bundle)
-        reproduction = _reproduced(bundle, minutes=time_limit, gib=memory_limit) if reproduce else None
+    if not verification.deviations and (trust or reproduce):
+        with unpacked(bundle) as root:
+            if trust and not is_confined():
+                trust_bundle(root)
+            reproduction = _reproduced(root, minutes=time_limit, gib=memory_limit) if reproduce else None
     if as_json:
         content = verification.as_dict() | {"reproduction": None if reproduction is None else reproduction.as_dict()}
         typer.echo(json.dumps(content, indent=2))
@@ -94,8 +96,6 @@ def _reproduced(bundle: Path, *, minutes: float, gib: float) -> Reproduction:
     from medsynth.cli.foreign import run_again
     from medsynth.confinement import is_confined
 
-    if not bundle.is_dir():
-        raise InputError(f"{bundle} cannot be reproduced: it is not a folder", hint="Unpack it first.")
     if not is_confined():
         run_again(sys.argv[1:], minutes=minutes, gib=gib)
     from medsynth.bundle.reproduction import reproduce

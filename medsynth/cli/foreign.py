@@ -1,13 +1,16 @@
-"""What predict, synthesize and export share about bundles that were not made here."""
+"""What commands that execute bundles share about bundles that were not made here."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
+
+from medsynth.cli.shared import F
 
 if TYPE_CHECKING:
     from medsynth.rebuilding import Role
@@ -26,6 +29,19 @@ MemoryLimit = Annotated[
 ]
 MINUTES = 60.0
 GIB = 8.0
+
+
+def takes_zip(command: F) -> F:
+    """Let a command whose argument `bundle` is a folder take a zip file, too."""
+
+    @wraps(command)
+    def wrapped(*, bundle: Path, **others: Any) -> Any:
+        from medsynth.bundle.unpacking import unpacked
+
+        with unpacked(bundle) as folder:
+            return command(bundle=folder, **others)
+
+    return wrapped  # type: ignore[return-value]
 
 
 def guard(bundle: Path, role: Role, *, trust: bool, minutes: float, gib: float) -> None:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from medsynth.cli.foreign import GIB, MINUTES, MemoryLimit, TimeLimit, Trust, guard
-from medsynth.cli.shared import Json, check_choice, errors, friendly, output
+from medsynth.cli.foreign import GIB, MINUTES, MemoryLimit, TimeLimit, Trust, guard, takes_zip
+from medsynth.cli.shared import BUNDLE_OR_RUN, Json, check_choice, errors, friendly, output
 from medsynth.deployment import RUNTIMES
 
 if TYPE_CHECKING:
@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
 
 @friendly
+@takes_zip
 def predict_command(
-    bundle: Annotated[Path, typer.Argument(help="Bundle of a run, or the run's folder.", show_default=False)],
+    bundle: Annotated[Path, typer.Argument(help=BUNDLE_OR_RUN, show_default=False)],
     images: Annotated[
         list[Path],
         typer.Argument(

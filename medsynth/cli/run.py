@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -179,14 +179,18 @@ def _show(result: Result, folder: Path, as_json: bool) -> None:
             json.dumps({**content, "folder": str(folder), "report": result.report, "bundle": result.bundle}, indent=2)
         )
         return
+    show_scores([score for score in result.scores if score.name in HEADLINES.get(score.evaluator, ())])
+    output.print(f"report  {result.report}\nbundle  {result.bundle}", highlight=False, soft_wrap=True)
+
+
+def show_scores(scores: Sequence[Score]) -> None:
+    """Print scores as a table."""
     table = Table(title=None, box=None, pad_edge=False, show_edge=False)
     for column in ("evaluator", "score", "subject", "value", "95 % interval", "n"):
         table.add_column(column, justify="right" if column in ("value", "n") else "left")
-    for score in result.scores:
-        if score.name in HEADLINES.get(score.evaluator, ()):
-            table.add_row(*_row(score))
+    for score in scores:
+        table.add_row(*_row(score))
     output.print(table)
-    output.print(f"report  {result.report}\nbundle  {result.bundle}", highlight=False, soft_wrap=True)
 
 
 def _row(score: Score) -> tuple[str, ...]:

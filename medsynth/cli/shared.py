@@ -28,6 +28,9 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard outpu
 DataPath = Annotated[str, typer.Option("--data", help="Manifest, folder of images, or 'phantom'.", show_default=True)]
 
 
+BUNDLE_OR_RUN = "Bundle, as a folder or zip file, or the folder of the run that wrote it."
+
+
 def _bundle_at(path: Path | None) -> Path | None:
     from medsynth.bundle.manifest import bundle_at
 

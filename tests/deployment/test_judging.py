@@ -1,0 +1,100 @@
+"""``medsynth evaluate``: a bundle's scores on labeled images."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import nibabel
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.metrics import recall_score, roc_auc_score
+from typer.testing import CliRunner
+
+from medsynth.cli import app
+from medsynth.deployment.classifier import load_classifier
+
+FEW = ["--set", "evaluators.diagnostic.resamples=200"]
+ROWS = 12
+
+
+@pytest.fixture
+def manifest(tmp_path: Path) -> Path:
+    """Twelve labeled target images and a volume of two labeled slices, in two splits, beside others."""
+    lines = ["image,domain,label,patient,split,slice"]
+    for k in range(ROWS):
+        pixels = np.random.default_rng(k).integers(0, 256, (24, 36), dtype=np.uint8)
+        Image.fromarray(pixels).save(tmp_path / f"{k}.png")
+        lines.append(f"{k}.png,target,{k % 2},p{k // 3},{'test' if k % 4 else 'val'},")
+    values = np.random.default_rng(99).random((20, 20, 3)).astype(np.float32)
+    nibabel.save(nibabel.Nifti1Image(values, np.eye(4)), tmp_path / "volume.nii.gz")
+    lines += ["volume.nii.gz,target,1,v,test,2", "volume.nii.gz,target,0,v,test,0"]
+    Image.fromarray(pixels).save(tmp_path / "unlabeled.png")
+    lines.append("unlabeled.png,target,,u,test,")
+    (tmp_path / "manifest.csv").write_text("\n".join(lines) + "\n")
+    return tmp_path / "manifest.csv"
+
+
+def evaluate(bundle: Path, data: Path, *more: str) -> tuple[dict[str, float], dict[str, int]]:
+    """Return values and counts of the scores by name."""
+    out = data.parent / "scores.json"
+    done = CliRunner().invoke(app, ["evaluate", str(bundle), str(data), "--out", str(out), *FEW, *more])
+    assert done.exit_code == 0, done.output
+    scores = [one for one in json.loads(out.read_text())["scores"] if one["evaluator"] == "diagnostic"]
+    assert {one["subject"] for one in scores} == {"bundle"}
+    return {one["name"]: one["value"] for one in scores}, {one["name"]: one["n"] for one in scores}
+
+
+def predicted(bundle: Path, folder: Path) -> dict[str, float]:
+    """Return what ``medsynth predict`` says, by file name."""
+    out = folder / "predictions.csv"
+    done = CliRunner().invoke(app, ["predict", str(bundle), str(folder), "--out", str(out)])
+    assert done.exit_code == 0, done.output
+    with out.open() as stream:
+        return {Path(row["file"]).name: float(row["probability"]) for row in csv.DictReader(stream)}
+
+
+@pytest.mark.parametrize("split", ["", "test"])
+def test_scores_are_those_of_the_predictions(bundle: Path, manifest: Path, split: str) -> None:
+    scores, counts = evaluate(bundle, manifest, "--split", split, "--batch", "5")
+    table = predicted(bundle, manifest.parent)
+    cases = [(k % 2, table[f"{k}.png"]) for k in range(ROWS) if not split or k % 4]
+    cases += [(1, table["volume.nii.gz#2"]), (0, table["volume.nii.gz#0"])]
+    labels, probabilities = np.array([case[0] for case in cases]), np.array([case[1] for case in cases])
+    called = probabilities >= load_classifier(bundle).threshold
+    assert scores["roc_auc"] == pytest.approx(roc_auc_score(labels, probabilities))
+    assert scores["sensitivity"] == pytest.approx(recall_score(labels, called))
+    assert scores["specificity"] == pytest.approx(recall_score(1 - labels, ~called))
+    assert counts["roc_auc"] == len(cases)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        (("0.png,target,0", "0.png,target,7"), "label"),
+        (("volume.nii.gz,target,1,v,test,2", "volume.nii.gz,target,1,v,test,5"), "has no slice 5"),
+        ((",target,1,", ",target,,"), "holds 0 positive and 7 negative target images"),
+    ],
+)
+def test_faults_of_the_data_are_named(bundle: Path, manifest: Path, change: tuple[str, str], named: str) -> None:
+    manifest.write_text(manifest.read_text().replace(*change))
+    out = manifest.parent / "scores.json"
+    done = CliRunner().invoke(app, ["evaluate", str(bundle), str(manifest), "--out", str(out)])
+    assert done.exit_code == 2, done.output
+    assert named in " ".join(done.output.split())
+    assert not out.exists()
+
+
+def test_an_image_that_says_nothing_ends_the_evaluation_with_its_name(bundle: Path, manifest: Path) -> None:
+    Image.new("L", (24, 36), 7).save(manifest.parent / "3.png")
+    done = CliRunner().invoke(app, ["evaluate", str(bundle), str(manifest), "--out", str(manifest.parent / "s.json")])
+    assert done.exit_code == 2
+    assert "3.png is constant" in " ".join(done.output.split())
+
+
+def test_other_settings_are_refused(bundle: Path, manifest: Path) -> None:
+    done = CliRunner().invoke(app, ["evaluate", str(bundle), str(manifest), "--set", "generator.epochs=1"])
+    assert done.exit_code == 2
+    assert "--set generator" in done.output
