@@ -42,8 +42,8 @@ def model_card(contents: BundleContents) -> str:
             [
                 f"# {contents.name}",
                 f"Two networks: a classifier that gives the probability of **{contents.positive}** in an image of the "
-                "target modality, and the generator that translates images of the source modality into it. Part of the "
-                "classifier's training images were synthetic.",
+                "target modality, and the generator that translates images of the source modality into it. "
+                f"{_state(contents)}",
                 f"**Intended use.** {INTENDED_USE}",
                 _usage(contents),
                 _figures(contents),
@@ -58,9 +58,19 @@ def model_card(contents: BundleContents) -> str:
     )
 
 
+def _state(contents: BundleContents) -> str:
+    if contents.trained:
+        return "Part of the classifier's training images were synthetic."
+    return (
+        "**They are not trained: their weights are random.** Train them with `medsynth run --from BUNDLE --data DATA`, "
+        "where BUNDLE is this folder."
+    )
+
+
 def _usage(contents: BundleContents) -> str:
     pins = {"monai": installed("monai"), "torch": installed("torch"), **required_packages()}
     height, width = contents.size
+    chosen = "was chosen on validation images" if contents.trained else "stands until training chooses one"
     return f"""## Use
 
     {install_command(pins)}
@@ -70,7 +80,7 @@ medsynth itself is not needed. Classify a folder of images (the samples, unless 
     python -m monai.bundle run --config_file BUNDLE/configs/inference.json --bundle_root BUNDLE --dataset_dir FOLDER
 
 writes `BUNDLE/eval/predictions.csv`: one line per image, its name and its probability of {contents.positive}. A
-probability of at least {contents.threshold:.6g} is called positive; this threshold was chosen on validation images.
+probability of at least {contents.threshold:.6g} is called positive; this threshold {chosen}.
 
     python -m monai.bundle run --config_file BUNDLE/configs/evaluate.json --bundle_root BUNDLE --dataset_dir FOLDER
 
@@ -114,6 +124,8 @@ def _training(contents: BundleContents) -> str:
     start = (
         f"Training started from the bundle `{contents.parent}` (sha256 of its manifest). " if contents.parent else ""
     )
+    if not contents.trained:
+        return "## Training data\n\nNone."
     return f"## Training data\n\n{start}Split by patient.\n\n{table}"
 
 

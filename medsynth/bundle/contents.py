@@ -79,6 +79,7 @@ class BundleContents:
         plugins: names and versions.
         split_hash: of the run's split.
         parent: sha256 of the manifest of the bundle whose weights training started from; empty if from none.
+        trained: False for a bundle to start from, whose weights are random.
         counts: images used, e.g. ``{"target train positive": 24}``; numbers only.
         target_samples, source_samples: images that may be given away (phantom, or released by the user).
     """
@@ -97,6 +98,7 @@ class BundleContents:
     negative: str = "negative"
     version: str = "0.1.0"
     parent: str = ""
+    trained: bool = True
     scores: Sequence[Score] = ()
     plan: Mapping[str, Any] = field(default_factory=dict)
     plugins: Sequence[PluginVersion] = ()

@@ -49,8 +49,7 @@ def metadata(contents: BundleContents) -> dict[str, Any]:
         "required_packages_version": required_packages(),
         "name": contents.name,
         "task": f"classification of 2D images ({contents.positive}) and unpaired translation of source images",
-        "description": "A classifier of target images that was trained with synthetic images, and the network that "
-        "made them from source images of another modality.",
+        "description": _description(contents),
         "authors": "the users and authors of medsynth",
         "copyright": "see LICENSE",
         "data_source": "see docs/README.md",
@@ -108,7 +107,18 @@ def provenance(contents: BundleContents, hashes: dict[str, str]) -> dict[str, An
     }
 
 
+def _description(contents: BundleContents) -> str:
+    if not contents.trained:
+        return "An untrained classifier of target images, and an untrained network that translates source images."
+    return (
+        "A classifier of target images that was trained with synthetic images, and the network that made them from "
+        "source images of another modality."
+    )
+
+
 def _change(contents: BundleContents) -> str:
+    if not contents.trained:
+        return "made by medsynth with random weights"
     if not contents.parent:
         return "exported by medsynth"
     return f"trained by medsynth from the weights of the bundle whose medsynth.json has the sha256 {contents.parent}"

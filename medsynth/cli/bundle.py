@@ -10,6 +10,7 @@ import typer
 
 from medsynth.cli.bundle_checks import sign_command, verify_command
 from medsynth.cli.bundle_export import export_command
+from medsynth.cli.bundle_init import init_command
 from medsynth.cli.bundle_listing import diff_command, index_command, list_command, show_command
 from medsynth.cli.bundle_trust import distrust_command, trust_command
 from medsynth.cli.shared import Json, friendly, output
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from medsynth.bundle.audit import Audit
 
 app = typer.Typer(help="List, compare, check and trust bundles.", no_args_is_help=True, rich_markup_mode=None)
+app.command("init")(init_command)
 app.command("list")(list_command)
 app.command("show")(show_command)
 app.command("diff")(diff_command)

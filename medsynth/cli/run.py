@@ -31,7 +31,9 @@ if TYPE_CHECKING:
     from medsynth.plugins import Registry
 
 
-def _complete(kind: str) -> Callable[[str], list[str]]:
+def complete_plugin(kind: str) -> Callable[[str], list[str]]:
+    """Return what completes names of plugins of a kind in a shell."""
+
     def complete(incomplete: str) -> list[str]:
         from medsynth.plugins import Registry
 
@@ -59,13 +61,13 @@ def run_command(
     generator: Annotated[
         str,
         typer.Option(
-            help="Generator plugin.", autocompletion=_complete("generator"), show_default=PLUGINS["generator"]
+            help="Generator plugin.", autocompletion=complete_plugin("generator"), show_default=PLUGINS["generator"]
         ),
     ] = "",
     classifier: Annotated[
         str,
         typer.Option(
-            help="Classifier plugin.", autocompletion=_complete("classifier"), show_default=PLUGINS["classifier"]
+            help="Classifier plugin.", autocompletion=complete_plugin("classifier"), show_default=PLUGINS["classifier"]
         ),
     ] = "",
     data: DataPath = "phantom",
