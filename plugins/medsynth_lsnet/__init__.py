@@ -14,6 +14,10 @@ class LSNetConfig(SupervisedConfig):
 
     student_width: float = option(1.0, "multiplies the student's channel counts", low=0.1)
     teacher_width: float = option(1.0, "multiplies the teacher's channel counts", low=0.1)
+    teacher_epochs: int = option(
+        0, "epochs on real + synthetic images in which the teacher learns alone, before", low=0
+    )
+    teacher_rate: float = option(1.0, "the teacher's learning rate relative to the student's", low=0.0)
     heads: int = option(4, "attention heads of student and teacher", choices=(1, 2, 4, 8))
     attention: str = option(
         "sparse",

@@ -11,18 +11,18 @@ from torch import Tensor, nn
 
 from medsynth.api import Inspection, Phase, Setup, Stateful, progress, warmup_then_cosine
 from medsynth.errors import InputError
-from medsynth.networks.attention import POSITIONS
 from medsynth.statistics import roc_auc
 from medsynth.supervised.recipe import Recipe
 
 from . import LSNetConfig
 from .agreement import agreement, overlap, summary
-from .distillation import Distiller, logit_divergence
+from .building import build_distiller, build_student, build_teacher
+from .distillation import logit_divergence
 from .network import LSNet
 from .optimization import adamw, update
 from .schedule import distillation_weight, guidance, simulation_weight
-from .teacher import Teacher, shortfall
-from .trunk import Outcome, tokens_at
+from .teacher import shortfall
+from .trunk import Outcome
 
 if TYPE_CHECKING:
     from ignite.engine import Engine
@@ -55,34 +55,11 @@ class LSNetClassifier:
                 hint="Give the hand-over an end that is not before its start.",
             )
         self.config = config
-        shared: dict[str, Any] = {"channels": setup.channels, "classes": setup.classes, "heads": config.heads}
-        self.student = LSNet(
-            **shared,
-            width=config.student_width,
-            asymmetric=config.simulator == "asymmetric",
-            places=config.places,
-            selection=config.selection,
-            attention=config.attention,
-            sparsity=config.sparsity,
-            min_keys=config.min_keys,
-            fusion=config.fusion == "two-sided" and config.sign != "abs",
-            fusion_share=config.fusion_share,
-            temperature=config.temperature,
-        ).to(setup.device)
-        self.teacher = Teacher(**shared, width=config.teacher_width).to(setup.device)
-        self.distiller = Distiller(
-            heads=config.heads,
-            positions=POSITIONS,
-            tokens=[tokens_at(setup.size, halvings) for halvings in (3, 4, 5)],
-            widths=(self.student.classify.in_features, self.teacher.classify.in_features),
-            sign=config.sign,
-            smoothing=config.smoothing,
-            row_loss=config.row_loss,
-            feature_weight=config.feature_weight,
-            rule=self.student.rule,
-        ).to(setup.device)
+        self.student = build_student(config, setup)
+        self.teacher = build_teacher(config, setup)
+        self.distiller = build_distiller(config, setup, self.student, self.teacher)
         self.recipe = Recipe(config, self.student, head="classify.")
-        self._teacher_optimizer = adamw(config, {"teacher": self.teacher}, 1.0)
+        self._teacher_optimizer = adamw(config, {"teacher": self.teacher}, config.teacher_rate)
         self._student_optimizer = adamw(config, {"student": self.student, "distiller": self.distiller}, 1.0)
         self._finetune_optimizer = adamw(config, {"student": self.student}, config.finetune_factor)
 
@@ -91,7 +68,7 @@ class LSNetClassifier:
         return {"student": self.recipe.exported, "teacher": self.teacher}
 
     def phases(self) -> Sequence[Phase]:
-        """Return pre-training and fine-tuning; a phase without epochs is left out."""
+        """Return the teacher's head start, pre-training and fine-tuning; a phase without epochs is left out."""
         config = self.config
         student: dict[str, Stateful] = {"student": self.student, **self.recipe.state}
         shared: dict[str, Any] = {
@@ -99,6 +76,15 @@ class LSNetClassifier:
             "batch_size": config.batch_size,
             "schedule": warmup_then_cosine(config.warmup_share),
         }
+        ahead = Phase(
+            name="teacher",
+            data="mixed",
+            epochs=config.teacher_epochs,
+            step=self._teacher_step,
+            state={"teacher": self.teacher},
+            optimizers={"teacher": self._teacher_optimizer},
+            **shared,
+        )
         pretrain = Phase(
             name="pretrain",
             data="mixed",
@@ -117,7 +103,7 @@ class LSNetClassifier:
             optimizers={"student": self._finetune_optimizer},
             **shared,
         )
-        return [phase for phase in (pretrain, finetune) if phase.epochs]
+        return [phase for phase in (ahead, pretrain, finetune) if phase.epochs]
 
     def inspect(self, images: Tensor, labels: Tensor) -> Inspection:
         """Compare the simulators with the teacher as it is, in evaluation mode."""
@@ -190,6 +176,10 @@ class LSNetClassifier:
             f"agreement_{name}": overlap(rule.score(maps), rule.score(target), rule.compared(target.shape[-1]))
             for name, maps, target in zip("abc", simulated, targets, strict=True)
         }
+
+    def _teacher_step(self, engine: Engine, batch: Mapping[str, Tensor]) -> Mapping[str, Any]:
+        del engine
+        return {"teacher": self._train_teacher(self.recipe.images(batch), batch["label"])[1]}
 
     def _finetune_step(self, engine: Engine, batch: Mapping[str, Tensor]) -> Mapping[str, Any]:
         del engine

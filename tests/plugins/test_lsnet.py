@@ -21,7 +21,12 @@ from medsynth_lsnet.simulator import Simulator, simulated_map
 from medsynth_lsnet.teacher import Teacher, TeacherLayer
 
 from medsynth.api import Setup
-from medsynth.errors import InputError
+from medsynth.devices import Policy
+from medsynth.errors import InputError, Interrupted
+from medsynth.plan import TrainingConfig
+from medsynth.stopping import Stop
+from medsynth.testing import RandomBatches
+from medsynth.training import NETWORKS, Job, train
 
 SMALL = {"student_width": 0.2, "teacher_width": 0.1, "heads": 2, "pretrain_epochs": 1, "finetune_epochs": 1}
 NAMES = ["classification", "teacher", "simulation", "distillation", "guidance"]
@@ -281,6 +286,57 @@ def test_rows_of_the_teachers_gradient_sum_to_zero(source):
     for gradient in gradients[:2]:
         assert gradient.abs().max() > 0
         assert gradient.sum(-1).abs().max() < 1e-5 * gradient.abs().max()
+
+
+def test_the_teacher_may_learn_more_slowly_than_the_student():
+    optimizers = build(learning_rate=2e-3, teacher_rate=0.25).phases()[0].optimizers
+    rates = {name: {group["lr"] for group in one.param_groups} for name, one in optimizers.items()}
+    assert rates == {"student": {2e-3}, "teacher": {5e-4}}
+
+
+def test_a_head_start_trains_the_teacher_and_nothing_else():
+    classifier, data = build(teacher_epochs=2), batch()
+    phases = classifier.phases()
+    assert [(phase.name, phase.data, phase.epochs) for phase in phases] == [
+        ("teacher", "mixed", 2),
+        ("pretrain", "mixed", 1),
+        ("finetune", "real", 1),
+    ]
+    student, distiller, teacher = (weights(x) for x in (classifier.student, classifier.distiller, classifier.teacher))
+    assert list(phases[0].step(engine(), data)) == ["teacher"]
+    assert unchanged(classifier.student, student)
+    assert unchanged(classifier.distiller, distiller)
+    assert not unchanged(classifier.teacher, teacher)
+
+
+def test_a_head_start_that_is_stopped_at_every_step_ends_alike(tmp_path):
+    def run(folder, stop_at):
+        classifier, stop = build(teacher_epochs=1, batch_size=4), Stop()
+        phases = [
+            replace(phase, step=stopping(phase.step, stop, stop_at[index]))
+            for index, phase in enumerate(classifier.phases())
+        ]
+        train(
+            Job(
+                name="classifier", folder=folder, phases=phases, networks=classifier.networks(), seed=3,
+                loader=lambda phase: RandomBatches(phase, 64, 1), policy=Policy("cpu"),
+                training=TrainingConfig(tensorboard=False), stop=stop,
+            )
+        )  # fmt: skip
+
+    def stopping(step, stop, at):
+        def stopped(engine, batch):
+            stop.requested |= engine.state.iteration == at
+            return step(engine, batch)
+
+        return stopped
+
+    run(tmp_path / "straight", (0, 0, 0))
+    for at in ((1, 0, 0), (2, 0, 0), (0, 1, 0)):
+        with pytest.raises(Interrupted):
+            run(tmp_path / "stopped", at)
+    run(tmp_path / "stopped", (0, 0, 0))
+    assert (tmp_path / "straight" / NETWORKS).read_bytes() == (tmp_path / "stopped" / NETWORKS).read_bytes()
 
 
 def test_the_teachers_gradient_is_that_of_the_summed_loss():
