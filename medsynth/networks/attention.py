@@ -5,11 +5,13 @@ Letters in shapes: B batch, D channels of a token, P pixel positions in a patch 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 PATCH = 2
 POSITIONS = PATCH * PATCH
@@ -75,3 +77,15 @@ def received_attention(queries: Tensor, keys: Tensor, indices: Tensor | None = N
         scores = scores.masked_fill(hidden, -torch.inf)
     received: Tensor = scores.softmax(dim=-1).mean(dim=(1, 2, 3))
     return received
+
+
+@contextmanager
+def inputs_of(layers: Iterable[nn.Module]) -> Iterator[list[Any]]:
+    """Collect the arguments that layers are called with while the block runs, in the order of the calls."""
+    seen: list[Any] = []
+    hooks = [layer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs)) for layer in layers]
+    try:
+        yield seen
+    finally:
+        for hook in hooks:
+            hook.remove()

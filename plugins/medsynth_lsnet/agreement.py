@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from medsynth.api import Inspection
+from medsynth.networks.attention import inputs_of
 
 from .attention import Rule
 from .network import LSNet
-from .trunk import inputs_of
 
 TITLE = "Does the simulator look where the teacher does?"
 NOTE = (

@@ -11,12 +11,12 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from medsynth.networks.attention import merge_heads, received_attention, split_heads
+from medsynth.networks.attention import inputs_of, merge_heads, received_attention, split_heads
 from medsynth.networks.mobile import initialize
 
 from .attention import Rule, arbitrary, attend
 from .simulator import Simulator, simulated_map
-from .trunk import Outcome, PatchBlock, Sizes, Trunk, inputs_of
+from .trunk import Outcome, PatchBlock, Sizes, Trunk
 
 STUDENT = Sizes(stem=(16, 16, 24), blocks=(32, 48, 64), dims=(40, 48, 56), depths=(2, 4, 3), expansion=2, head=128)
 

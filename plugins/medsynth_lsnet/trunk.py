@@ -6,10 +6,8 @@ N patches, h heads.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -130,15 +128,3 @@ def tokens_at(size: tuple[int, int], halvings: int) -> int:
     step: int = 2 ** (halvings + 1)
     rows, columns = (-(-side // step) for side in size)
     return rows * columns
-
-
-@contextmanager
-def inputs_of(layers: Iterable[nn.Module]) -> Iterator[list[Any]]:
-    """Collect the arguments that layers are called with while the block runs, in the order of the calls."""
-    seen: list[Any] = []
-    hooks = [layer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs)) for layer in layers]
-    try:
-        yield seen
-    finally:
-        for hook in hooks:
-            hook.remove()

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from medsynth.networks.attention import merge_heads, split_heads, to_features, to_tokens
+from medsynth.networks.attention import inputs_of, merge_heads, received_attention, split_heads, to_features, to_tokens
 from medsynth.networks.mobile import (
     ConvNormActivation,
     InvertedResidual,
@@ -193,3 +193,22 @@ class MobileViT(nn.Module):
         """Map (B, C, H, W) images to (B, classes) logits."""
         logits: Tensor = self.head(self.features(images).mean(dim=(2, 3)))
         return logits
+
+    def attention(self, images: Tensor) -> dict[str, Tensor]:
+        """Return by block the attention that each patch receives in its last layer, (B, rows, columns), each sum 1.
+
+        For heatmaps; `images` as in `forward`.
+        """
+        blocks = [module for module in self.features if isinstance(module, MobileViTBlock)]
+        layers: list[Any] = [block.layers[-2] for block in blocks]  # a norm is the last
+        with inputs_of([*blocks, *layers]) as seen:
+            self(images)
+        # a block is run before its layers
+        maps = {}
+        for number, (layer, (features,), (tokens,)) in enumerate(
+            zip(layers, seen[::2], seen[1::2], strict=True), start=1
+        ):
+            queries, keys, _ = split_heads(layer.qkv(layer.norm(tokens)), layer.heads)
+            rows, columns = (-(-length // 2) for length in entry[0].shape[-2:])
+            maps[str(number)] = received_attention(queries, keys).reshape(-1, rows, columns)
+        return maps

@@ -9,6 +9,7 @@ import pytest
 import torch
 from medsynth_lsnet.network import LSNet
 from medsynth_mobilenet_v2.network import MobileNetV2
+from medsynth_mobilevit.network import MobileViT
 from PIL import Image
 from torch import nn
 
@@ -51,9 +52,13 @@ def test_grad_cam_needs_features_with_places(images):
         grad_cam(nn.Sequential(nn.Flatten(), nn.Linear(64 * 64, 2)), images)
 
 
-def test_attention_is_shown_where_the_network_has_some(images):
-    maps = attention_maps(LSNet(channels=1, width=0.5).eval(), images)
+@pytest.mark.parametrize("network", [LSNet(channels=1, width=0.5), MobileViT(channels=1, width=0.5)])
+def test_attention_is_shown_where_the_network_has_some(images, network):
+    maps = attention_maps(network.eval(), images)
     assert {name: tuple(found.shape) for name, found in maps.items()} == dict.fromkeys("123", (3, 64, 64))
+
+
+def test_a_network_without_attention_shows_none(images):
     assert attention_maps(MobileNetV2(channels=1, width=0.25).eval(), images) == {}
 
 

@@ -95,3 +95,28 @@ def test_the_loss_starts_near_chance():
 def test_declaring_the_plugin_does_not_import_torch():
     code = "import medsynth_mobilevit as p, sys; p.medsynth_classifier(); assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("shape", [(64, 96), (72, 64)])
+def test_attention_shows_what_each_patch_receives_in_the_last_layer(shape):
+    torch.manual_seed(3)
+    network, seen = MobileViT(channels=1, **SMALL).eval(), []
+    layer = network.features[6].layers[-2]
+    torch.nn.init.normal_(layer.qkv.weight)  # at its start attention is even
+    layer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    images = torch.rand(2, 1, *shape) * 2 - 1
+    with torch.no_grad():
+        found = network.attention(images)
+        tokens = layer.norm(seen[0])
+        weight, bias = layer.qkv.weight, layer.qkv.bias
+        queries, keys = (tokens @ weight[part].T + bias[part] for part in (slice(16), slice(16, 32)))
+        expected = torch.zeros(2, tokens.shape[2])
+        for head in range(4):
+            own = slice(4 * head, 4 * head + 4)
+            scores = torch.einsum("bpqd,bpkd->bpqk", queries[..., own], keys[..., own]) / 4**0.5
+            expected += scores.softmax(-1).mean(dim=(1, 2)) / 4
+    rows, columns = -(-shape[0] // 16), -(-shape[1] // 16)
+    torch.testing.assert_close(found["1"], expected.reshape(2, rows, columns))
+    assert expected.max() > 2 * expected.min()
+    for received in found.values():
+        torch.testing.assert_close(received.sum(dim=(1, 2)), torch.ones(2))
