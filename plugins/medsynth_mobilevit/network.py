@@ -203,11 +203,9 @@ class MobileViT(nn.Module):
         layers: list[Any] = [block.layers[-2] for block in blocks]  # a norm is the last
         with inputs_of([*blocks, *layers]) as seen:
             self(images)
-        # a block is run before its layers
         maps = {}
-        for number, (layer, (features,), (tokens,)) in enumerate(
-            zip(layers, seen[::2], seen[1::2], strict=True), start=1
-        ):
+        # a block is entered before its layers are
+        for number, (layer, entry, (tokens,)) in enumerate(zip(layers, seen[::2], seen[1::2], strict=True), start=1):
             queries, keys, _ = split_heads(layer.qkv(layer.norm(tokens)), layer.heads)
             rows, columns = (-(-length // 2) for length in entry[0].shape[-2:])
             maps[str(number)] = received_attention(queries, keys).reshape(-1, rows, columns)
