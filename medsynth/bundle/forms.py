@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,8 +14,9 @@ from medsynth.bundle.evaluating import evaluate_config
 from medsynth.bundle.manifest import MANIFEST, digest_of, read_manifest, sealed
 from medsynth.bundle.trust import find_trust, remember
 from medsynth.bundle.verification import SIGNATURE, verify_bundle
+from medsynth.bundle.zips import write_zip
 from medsynth.errors import InputError, RunError
-from medsynth.files import new_file, new_folder, sha256, write_json, write_text
+from medsynth.files import new_folder, sha256, write_json, write_text
 from medsynth.rebuilding import CLASSIFIER, TRANSLATOR, Role, open_bundle, read_json
 
 if TYPE_CHECKING:
@@ -26,7 +26,6 @@ FORMS = ("portable", "source")
 TOLERANCE = 1e-5
 """Largest difference of an output in the portable form from the network's own."""
 _LEFT_OUT = ("models/exports.json", "models/model.ts", "models/model.onnx", "models/model.xml", "models/model.bin")
-_ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 _EVALUATE = "configs/evaluate.json"
 _CARD = "docs/README.md"
 
@@ -59,7 +58,7 @@ def export_bundle(bundle: Path, out: Path, *, form: str, zipped: bool = False) -
         _trust_alike(root, target)
         if not zipped:
             return out / name
-        _zip(target, out / f"{name}.zip")
+        write_zip(target, out / f"{name}.zip")
     return out / f"{name}.zip"
 
 
@@ -165,13 +164,3 @@ def _trust_alike(root: Path, target: Path) -> None:
     entry = find_trust(digest_of(root))
     if entry is not None:
         remember(target, entry.name, entry.origin)
-
-
-def _zip(folder: Path, path: Path) -> None:
-    """Pack a folder; equal folders give equal bytes."""
-    with new_file(path) as stream, zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
-        for file in sorted(item for item in folder.rglob("*") if item.is_file()):
-            entry = zipfile.ZipInfo(file.relative_to(folder.parent).as_posix(), _ZIP_DATE)
-            entry.external_attr = 0o644 << 16
-            entry.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(entry, file.read_bytes())

@@ -13,6 +13,7 @@ from medsynth.bundle.audit.findings import shown
 from medsynth.bundle.manifest import MANIFEST, is_sealed
 from medsynth.bundle.reading import Files, digest_of_member, files_of
 from medsynth.bundle.versions import differing_versions
+from medsynth.bundle.zips import is_as_written
 
 _RESULTS = ("eval/", (".csv", ".png"))
 SIGNATURE = "model.sig"
@@ -61,8 +62,9 @@ class Verification:
 def verify_bundle(bundle: Path, *, sha256: str = "") -> Verification:
     """Compare every file of a bundle with its manifest.
 
-    That finds damage and changes. Who changes a file and writes a new manifest makes another bundle: compare
-    the hash of medsynth.json with the published one, or check a signature.
+    That finds damage and changes; in a zip file that medsynth wrote also those that leave its files as they are. Who
+    changes a file and writes a new manifest makes another bundle: compare the hash of medsynth.json with the
+    published one, or check a signature.
 
     Args:
         bundle: folder or zip file. It is only read.
@@ -88,6 +90,8 @@ def verify_bundle(bundle: Path, *, sha256: str = "") -> Verification:
             deviations += [_added(name) for name in sorted(added) if not _is_result(name)]
             if sha256 and sha256.lower() != digest:
                 deviations.append(Deviation(MANIFEST, "changed", f"its sha256 is {digest}"))
+        if bundle.is_file() and not deviations and not is_as_written(bundle):
+            deviations.append(Deviation(shown(bundle.name), "changed", "the files in it are as listed"))
         return Verification(
             digest="" if listed is None else digest,
             files=len(listed or ()),

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from medsynth.cli.foreign import GIB, MINUTES, MemoryLimit, TimeLimit, Trust, guard
+from medsynth.cli.foreign import GIB, MINUTES, MemoryLimit, TimeLimit, Trust, guard, takes_zip
 from medsynth.cli.run import show_scores
-from medsynth.cli.shared import Json, Set, check_choice, errors, friendly, output
+from medsynth.cli.shared import BUNDLE_OR_RUN, Json, Set, check_choice, errors, friendly, output
 from medsynth.deployment import RUNTIMES
 from medsynth.errors import InputError
 
@@ -22,10 +22,14 @@ SPLITS = ("", "train", "val", "test")
 
 
 @friendly
+@takes_zip
 def evaluate_command(
-    bundle: Annotated[Path, typer.Argument(help="Bundle of a run, or the run's folder.", show_default=False)],
+    bundle: Annotated[Path, typer.Argument(help=BUNDLE_OR_RUN, show_default=False)],
     data: Annotated[
-        str, typer.Argument(metavar="DATA", help="Manifest or folder of labeled images.", show_default=False)
+        str,
+        typer.Argument(
+            metavar="DATA", help="Manifest, or folder of labeled images, e.g. one folder per class.", show_default=False
+        ),
     ],
     split: Annotated[str, typer.Option(help="Only this split of a manifest: train, val or test.")] = "",
     out: Annotated[Path, typer.Option(help="Scores to write.")] = Path("scores.json"),
@@ -83,8 +87,9 @@ def _resolved(classifier: Classifier, data: str, sets: list[str] | None) -> tupl
     if foreign := [section for section in given if section not in SECTIONS]:
         raise InputError(f"--set {foreign[0]}.… has no effect here", hint=f"Use {' or '.join(SECTIONS)}.FIELD=VALUE.")
     positive = str(classifier.bundle.origin.get("positive", ""))
-    # a run calls the class so where labels are numbers
-    known = {} if positive in ("", "positive") else {"positive": positive}
+    known: dict[str, Any] = {"slices": classifier.slices}
+    if positive not in ("", "positive"):  # a run calls the class so where labels are numbers
+        known["positive"] = positive
     registry = Registry()
     spec = registry.load("evaluator", EVALUATOR)
     options: Any = resolve(spec.config, [given.get(SECTIONS[1], {})], where=SECTIONS[1])

@@ -38,6 +38,24 @@ def resolve_sources(config: DataConfig) -> tuple[list[Record], Path]:
     return table.records, table.root
 
 
+def resolve_labeled(config: DataConfig) -> tuple[list[Record], Path]:
+    """Do the work of `resolve_sources`, also for a folder of two class folders, whose images are target images.
+
+    Raises:
+        InputError: with everything that is wrong with the table or the folders.
+    """
+    path = Path(config.path).expanduser()
+    classes = _class_names([path]) if path.is_dir() else set()
+    if not classes or (path / "manifest.csv").is_file() or classes & {"source", "target", *CYCLEGAN}:
+        return resolve_sources(config)
+    found = find_images(path, config.series)
+    rows = _rows(found, path, path, Record("", "target", None, "", ""), classes, config)
+    table = _labelled(path, rows, list(found.problems), config, list(map(str, found.ignored)))
+    records, problems = expand(table.records, path, config)
+    refuse(table.problems + problems)
+    return records, path
+
+
 def collect_sources(config: DataConfig) -> Table:
     """Do the work of `resolve_sources`, collecting problems instead of raising."""
     path = Path(config.path).expanduser()

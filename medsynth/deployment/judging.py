@@ -12,7 +12,7 @@ from medsynth.api import Evidence, ImageSet, Predictions
 from medsynth.data.config import DataConfig
 from medsynth.data.formats import UnusableError
 from medsynth.data.images import Record
-from medsynth.data.sources import resolve_sources
+from medsynth.data.sources import resolve_labeled
 from medsynth.deployment.classifier import Classifier
 from medsynth.deployment.decoding import Decoder
 from medsynth.deployment.runtimes import Runtime
@@ -54,7 +54,7 @@ def find_labeled(config: DataConfig, split: str) -> Labeled:
     Raises:
         InputError: data that cannot be read, or without images of both classes.
     """
-    records, root = resolve_sources(config)
+    records, root = resolve_labeled(config)
     kept = [r for r in records if r.domain == "target" and r.label is not None and split in ("", r.split)]
     if len({record.label for record in kept}) < 2:
         asked = f" in its split {split!r}" if split else ""

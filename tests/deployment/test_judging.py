@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 
 import nibabel
@@ -13,6 +14,7 @@ from PIL import Image
 from sklearn.metrics import recall_score, roc_auc_score
 from typer.testing import CliRunner
 
+from medsynth.bundle.forms import export_bundle
 from medsynth.cli import app
 from medsynth.deployment.classifier import load_classifier
 
@@ -68,6 +70,20 @@ def test_scores_are_those_of_the_predictions(bundle: Path, manifest: Path, split
     assert scores["sensitivity"] == pytest.approx(recall_score(labels, called))
     assert scores["specificity"] == pytest.approx(recall_score(1 - labels, ~called))
     assert counts["roc_auc"] == len(cases)
+
+
+@pytest.mark.parametrize("classes", [("0", "1"), ("healthy", "positive")])
+def test_a_folder_of_class_folders_and_a_bundle_as_a_zip_file_give_the_same(bundle, manifest, classes, tmp_path):
+    for k in range(ROWS):
+        place = tmp_path / "folder" / classes[k % 2] / f"p{k // 3}"
+        place.mkdir(parents=True, exist_ok=True)
+        shutil.copy(tmp_path / f"{k}.png", place)
+    rows = manifest.read_text().splitlines(keepends=True)
+    manifest.write_text("".join(row for row in rows if "volume" not in row))
+    expected, counts = evaluate(bundle, manifest)
+    packed = export_bundle(bundle, tmp_path, form="source", zipped=True)
+    options = [] if classes[0] == "0" else ["--set", f"data.positive={classes[1]}"]
+    assert evaluate(packed, tmp_path / "folder", *options) == (expected, counts)
 
 
 @pytest.mark.parametrize(
