@@ -84,10 +84,10 @@ def _write_torchscript(network: nn.Module, example: Tensor, path: Path) -> None:
 def _save(traced: Any, path: Path) -> None:
     buffer = io.BytesIO()
     torch.jit.save(traced, buffer)
-    # what is left out says in which files of this machine each operation was written
+    # what is left out says in which files of this machine each operation was written, and what follows from that
     with zipfile.ZipFile(buffer) as full, zipfile.ZipFile(path, "w") as plain:
         for entry in full.infolist():
-            if not entry.filename.endswith(".debug_pkl"):
+            if not entry.filename.endswith((".debug_pkl", ".data/serialization_id")):
                 plain.writestr(entry, full.read(entry))
 
 

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import shutil
+import subprocess
+import sys
 import zipfile
 
 import numpy as np
@@ -196,3 +199,19 @@ def test_a_format_whose_packages_are_absent_is_refused_with_what_to_install(clas
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"needs packages that are not installed: onnx, onnxscript, openvino\nInstall"):
         export_classifier(classifier, "openvino")
+
+
+def test_a_program_has_the_same_bytes_wherever_the_networks_code_lies(tmp_path):
+    code = "from torch import nn\n\n\nclass Network(nn.Module):\n    def forward(self, x):\n"
+    code += "        return x.mean((1, 2, 3)) * 2\n"
+    write = "from pathlib import Path; from network import Network; from medsynth.deployment.conversion import trace; "
+    write += "trace(Network().eval(), (1, 8, 8), Path('model.ts'))"
+    for name in ("here", "elsewhere"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "network.py").write_text(code)
+        environment = {**os.environ, "PYTHONPATH": str(tmp_path / name)}
+        subprocess.run([sys.executable, "-c", write], cwd=tmp_path / name, env=environment, check=True)
+    first, second = ((tmp_path / name / "model.ts").read_bytes() for name in ("here", "elsewhere"))
+    assert first == second
+    assert str(tmp_path).encode() not in first
+    assert torch.jit.load(tmp_path / "here/model.ts")(torch.ones(2, 1, 8, 8)).tolist() == [2.0, 2.0]
