@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medsynth.bundle.manifest import bundle_at, digest_of, read_manifest
-from medsynth.bundle.privacy import REMOVED
+from medsynth.bundle.privacy import REMOVED, without_locations
 from medsynth.bundle.verification import verify_bundle
 from medsynth.errors import InputError, RunError
 from medsynth.files import write_bytes
@@ -73,7 +73,9 @@ def read_parent(path: Path) -> Parent:
 
 
 def _kept(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in values.items() if name != "name" and value != REMOVED}
+    # what a bundle says is not to make this machine open a file
+    known = without_locations(values)
+    return {name: value for name, value in known.items() if name != "name" and value != REMOVED}
 
 
 def take_weights(parent: Parent, folder: Path) -> None:

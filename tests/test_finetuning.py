@@ -113,6 +113,16 @@ def test_a_bundle_without_its_plan_is_no_parent(make_bundle):
         read_parent(make_bundle())
 
 
+def test_a_plan_makes_this_machine_open_no_file(make_bundle, monkeypatch):
+    bundle = make_bundle()
+    images = {"size": 32, "channels": 1, "fit": "pad", "intensity": "range"}
+    classifier = {"name": "mobilenet-v2", "width": 0.5, "weights": "/home/someone/weights.pt"}
+    stated = {"data": images, "generator": {"name": "cyclegan"}, "classifier": classifier}
+    content = read_manifest(bundle) | {"plan": stated}
+    monkeypatch.setattr("medsynth.finetuning.read_manifest", lambda _: content)
+    assert read_parent(bundle).values == {"data": images, "generator": {}, "classifier": {"width": 0.5}}
+
+
 def test_what_is_no_folder_is_no_parent(tmp_path):
     with pytest.raises(InputError, match="is not a folder"):
         read_parent(tmp_path / "none")

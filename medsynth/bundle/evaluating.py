@@ -38,8 +38,9 @@ def evaluate_config(inference: Mapping[str, Any], *, threshold: float) -> dict[s
             "delimiter": ",",
         }
     )
+    config["key_metric"] = {"roc_auc": {"_target_": "ROCAUC", "output_transform": _LABELS}}
     config["evaluator"] |= {
-        "key_val_metric": {"roc_auc": {"_target_": "ROCAUC", "output_transform": _LABELS}},
+        "key_val_metric": "@key_metric",
         "additional_metrics": {
             name: {"_target_": "ConfusionMatrix", "metric_name": name, "output_transform": _DECISIONS}
             for name in ("sensitivity", "specificity", "accuracy")

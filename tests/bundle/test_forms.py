@@ -38,9 +38,18 @@ except ImportError:
     pass
 else:
     raise SystemExit("medsynth can be imported")
-for arguments in json.loads(sys.argv[1]):
+commands, workflows, place, report = json.loads(sys.argv[1])
+for arguments in commands:
     sys.argv = ["monai.bundle", *arguments]
     runpy.run_module("monai.bundle", run_name="__main__", alter_sys=True)
+from monai.bundle import ConfigWorkflow
+wrong = {}
+for path in workflows:
+    workflow = ConfigWorkflow(path, workflow_type="inference", bundle_root=place, output_dir=report + ".outputs")
+    workflow.initialize()
+    wrong[path] = workflow.check_properties()
+with open(report, "w") as stream:
+    json.dump(wrong, stream)
 """
 
 
@@ -96,7 +105,9 @@ def strangers(request, exported, tmp_path_factory) -> tuple[Path, Path]:
     path = [str(blocked), *([str(bundle)] if request.param == "source" else [])]
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path), "OMP_NUM_THREADS": "1"}
     environment["PYTHONDONTWRITEBYTECODE"] = "1"
-    arguments = json.dumps(commands(bundle, elsewhere, request.param))
+    workflows = [str(bundle / f"configs/{name}.json") for name in ("inference", "translate", "evaluate")]
+    called = commands(bundle, elsewhere, request.param)
+    arguments = json.dumps([called, workflows, str(bundle), str(elsewhere / "properties.json")])
     command = [sys.executable, "-W", "ignore", "-c", DRIVER, arguments]
     done = subprocess.run(command, cwd=elsewhere, env=environment, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
@@ -222,6 +233,11 @@ def test_an_export_does_not_replace_the_bundle_it_is_made_of(made):
 @pytest.mark.skipif(not HAS_ONNX, reason="onnx is not installed")
 def test_the_portable_form_holds_the_classifier_as_onnx_where_that_is_installed(exported):
     assert "onnx" in read_exports(open_bundle(exported["portable"], CLASSIFIER))
+
+
+def test_every_workflow_has_the_properties_that_monai_asks_of_inference(strangers):
+    missing = json.loads((strangers[1] / "properties.json").read_text())
+    assert list(missing.values()) == [[], [], []]
 
 
 @pytest.mark.parametrize("form", FORMS)
