@@ -247,6 +247,7 @@ def _new_record(plan: Plan, registry: Registry) -> dict[str, Any]:
             {"kind": r.kind, "name": r.name, "distribution": r.distribution, "version": r.version} for r in found
         ],
         "hardware": {},
+        **({"parent": plan.parent} if plan.parent else {}),
         "split": "",
         "stages": {},
     }

@@ -48,6 +48,7 @@ def test_the_new_bundle_names_its_parent(generations, tmp_path):
     again = export_bundle(second, tmp_path, form="source")
     assert verify_bundle(again).deviations == ()
     assert read_manifest(again)["parent"] == digest_of(parent)
+    assert json.loads((second / "run.json").read_text())["parent"] == digest_of(parent)
     assert digest_of(parent) in json.loads((again / "configs/metadata.json").read_text())["changelog"]["0.1.0"]
     assert digest_of(parent) in (again / "docs/README.md").read_text()
     differences = {(one.kind, one.what): (one.first, one.second) for one in compare_bundles(parent, again)}
