@@ -48,7 +48,7 @@ def option(
         help: one sentence for ``medsynth plugins show``; says unit and meaning.
         low: smallest allowed number, inclusive.
         high: largest allowed number, inclusive.
-        choices: the allowed values, if only these make sense.
+        choices: the allowed values, if only these make sense; of a tuple, those of its items.
     """
     return dataclasses.field(
         default=default,

@@ -23,10 +23,12 @@ from medsynth.data.images import Images
 from medsynth.data.loaders import LabelledLoader
 from medsynth.devices import Policy
 from medsynth.files import write_text
+from medsynth.plan import BASELINES
 from medsynth.statistics import choose_threshold, diagnostic_metrics, fit_temperature, selection_key
 from medsynth.training import Key
 
-ROWS = ("synthetic", "real-only", "oracle")
+MAIN_ROW = "synthetic"
+ROWS = (MAIN_ROW, *BASELINES)
 BATCH = 32
 
 

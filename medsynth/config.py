@@ -105,7 +105,7 @@ def _convert(value: Any, hint: Any, rules: Mapping[str, Any], where: str) -> Any
     if isinstance(result, float) and not math.isfinite(result):
         raise InputError(f"{where} = {value!r} is not a finite number")
     low, high, choices = rules.get("low"), rules.get("high"), rules.get("choices")
-    if choices and result not in choices:
+    if choices and not set(choices).issuperset(result if isinstance(result, tuple) else (result,)):
         raise InputError(f"{where} = {value!r} is not allowed", hint=f"Allowed: {_range_text(rules)}.")
     if (low is not None and result < low) or (high is not None and result > high):
         raise InputError(f"{where} = {value!r} is out of range", hint=f"Allowed: {_range_text(rules)}.")

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from medsynth.finetuning import Parent
 
 SECTIONS = ("data", "training", "generator", "classifier", "evaluators")
+BASELINES = ("real-only", "oracle")
+"""Classifiers trained for comparison: on real images only, and with true counterparts in place of synthetic images."""
 DEFAULT_EVALUATORS = ("image-quality", "structure", "diagnostic", "screening", "efficiency")
 
 
@@ -43,6 +45,9 @@ class TrainingConfig:
     )
     keep: str = option(
         "best", "generator weights to keep: of the best look, or of the last epoch", choices=("best", "last")
+    )
+    baselines: tuple[str, ...] = option(
+        BASELINES, "classifiers trained for comparison beside the one that has synthetic images", choices=BASELINES
     )
     tensorboard: bool = option(True, "write TensorBoard logs into the run folder")
     mlflow: str = option("", "MLflow tracking address; needs the extra 'mlflow'")

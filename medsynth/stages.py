@@ -10,7 +10,7 @@ from typing import Any, cast
 import numpy as np
 
 from medsynth.api import Classifier, Extractor, Generator, GeneratorConfig, Phase, Setup
-from medsynth.classification import Row, make_rows, validate
+from medsynth.classification import MAIN_ROW, Row, make_rows, validate
 from medsynth.data import Data, prepare
 from medsynth.data.files import relative
 from medsynth.data.images import Images, Record
@@ -209,10 +209,11 @@ def train_classifiers(seed_run: SeedRun, data: Data, synthetic: Images) -> dict[
 
 
 def classifier_rows(plan: Plan, data: Data, synthetic: Images) -> dict[str, Row]:
-    """Return the images of each classifier row by its name."""
+    """Return the images of each classifier row that the plan asks for, by its name."""
     real = data.images.select(domain="target", split="train")
     oracle = data.images.select(domain="oracle", split="train")
-    return make_rows(real, synthetic, oracle if len(oracle) else None, plan.classifier_config.batch_size)
+    rows = make_rows(real, synthetic, oracle if len(oracle) else None, plan.classifier_config.batch_size)
+    return {name: row for name, row in rows.items() if name in (MAIN_ROW, *plan.training.baselines)}
 
 
 def train_row(seed_run: SeedRun, data: Data, name: str, row: Row) -> Classifier:
@@ -228,7 +229,7 @@ def train_row(seed_run: SeedRun, data: Data, name: str, row: Row) -> Classifier:
         seed = derive_seed(seed_run.seed, "classifier", phase.name)
         return row.loader(phase, seed=seed, balance=config.balance, augment=config.augment, workers=plan.data.workers)
 
-    depends = ("generator", "classifier") if name == "synthetic" else ("classifier",)
+    depends = ("generator", "classifier") if name == MAIN_ROW else ("classifier",)
     with seed_run.shared(f"classifier/{name}", *depends):
         _train(
             seed_run,

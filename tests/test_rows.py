@@ -135,6 +135,17 @@ def test_what_a_helper_could_not_do_the_run_does_itself(side_by_side: tuple[Path
     assert weights(run) == weights(side_by_side[0])
 
 
+def test_a_run_without_baselines_trains_the_main_classifier_alike_and_claims_nothing_of_synthesis(
+    side_by_side: tuple[Path, str], tmp_path: Path
+) -> None:
+    run = tmp_path / "run"
+    finish(start(run, "--set", "training.baselines=", threads=1))
+    assert weights(run) == {"synthetic": weights(side_by_side[0])["synthetic"]}
+    scores = json.loads((run / "scores.json").read_text())["scores"]
+    assert {"real-only", "oracle"}.isdisjoint(score["subject"] for score in scores)
+    assert "the value of synthesis is unknown" in (run / "report.html").read_text()
+
+
 class Heard:
     """A watch that notes what it is told."""
 

@@ -14,7 +14,7 @@ from typing import Any
 from medsynth.api import option
 from medsynth.config import as_dict, nearest, resolve
 from medsynth.errors import InputError
-from medsynth.plan import DEFAULT_EVALUATORS, Plan, make_plan
+from medsynth.plan import BASELINES, DEFAULT_EVALUATORS, Plan, make_plan
 from medsynth.plugins import Registry
 
 
@@ -134,8 +134,16 @@ class Study:
             seeds=[run.seed],
             device=self.device,
             data=self.grid.data,
-            overrides=[*self.grid.settings, *run.settings],
+            overrides=[f"training.baselines={','.join(self._baselines(run))}", *self.grid.settings, *run.settings],
         )
+
+    def _baselines(self, run: StudyRun) -> list[str]:
+        """Return the classifiers of a run that are asked for anywhere, beside the one with synthetic images."""
+        own = (run.generator, run.classifier, run.ablation)
+        rows = [row for row in self.rows if own == (row.generator, row.classifier, row.ablation)]
+        asked = [row.subject for row in rows if row.seed in (-1, run.seed)]
+        asked += [text for text in (*self.table.columns, *self.grid.settings, *run.settings) if rows]
+        return [name for name in BASELINES if any(name in text for text in asked)]
 
     def as_dict(self) -> dict[str, Any]:
         """Return the study as study.toml holds it."""

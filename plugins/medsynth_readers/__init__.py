@@ -12,7 +12,9 @@ class ReadersConfig(EvaluatorConfig):
     """Options of the evaluator readers."""
 
     path: str = option(
-        "", "CSV of decisions: reader, case, decision, optional group and confidence; or 'phantom' = simulated example"
+        "",
+        "CSV of decisions: reader, case, decision, optional group and confidence; or 'phantom', 'phantom-standard': "
+        "simulated examples for the phantom at these presets, quick and standard",
     )
     subject: str = option("synthetic", "row of the run that readers are compared with")
     resamples: int = option(2000, "bootstrap resamples of patients, and of readers where several are pooled", low=100)

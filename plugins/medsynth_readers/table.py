@@ -17,8 +17,8 @@ from medsynth.errors import InputError
 NEEDED = ("reader", "case", "decision")
 OPTIONAL = ("group", "confidence")
 DECISIONS = {"1": 1, "positive": 1, "0": 0, "negative": 0}
-EXAMPLE = "phantom"
-"""Stands for the example that comes with this package."""
+EXAMPLES = {"phantom": "simulated-phantom-quick.csv", "phantom-standard": "simulated-phantom-standard.csv"}
+"""What stands for an example that comes with this package: simulated readers of the quick and standard phantoms."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ def read_readers(path: str) -> list[Reader]:
     """Read a CSV with the columns reader, case, decision and optionally group and confidence, in any order.
 
     Args:
-        path: of the file, or `EXAMPLE`.
+        path: of the file, or one of `EXAMPLES`.
 
     Raises:
         InputError: names the file and its lines that cannot be used.
@@ -67,8 +67,8 @@ def read_readers(path: str) -> list[Reader]:
 
 
 def _text(path: str) -> str:
-    if path == EXAMPLE:
-        return (resources.files("medsynth_readers") / "simulated-phantom-quick.csv").read_text(encoding="utf-8")
+    if path in EXAMPLES:
+        return (resources.files("medsynth_readers") / EXAMPLES[path]).read_text(encoding="utf-8")
     try:
         return Path(path).read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:

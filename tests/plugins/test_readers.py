@@ -20,9 +20,11 @@ from typer.testing import CliRunner
 
 from medsynth.api import Evidence, Predictions
 from medsynth.cli import app
+from medsynth.config import resolve
 from medsynth.data.config import DataConfig
 from medsynth.data.phantom import write_phantom
 from medsynth.errors import InputError
+from medsynth.plan import load_preset
 from medsynth.statistics import patient_draws
 
 CASES = [f"images/c{k:02}.png" for k in range(40)]
@@ -245,8 +247,9 @@ def test_a_missing_table_is_refused_before_anything_is_trained(tmp_path, sets, m
     assert not (tmp_path / "run").exists()
 
 
-def test_the_shipped_example_is_what_the_simulation_makes_of_the_quick_phantom(tmp_path):
-    config = DataConfig()
+@pytest.mark.parametrize(("preset", "example"), [("quick", "phantom"), ("standard", "phantom-standard")])
+def test_a_shipped_example_is_what_the_simulation_makes_of_a_presets_phantom(tmp_path, preset, example):
+    config = resolve(DataConfig, [load_preset(preset)["data"]], where="data")
     manifest = write_phantom(
         tmp_path / "phantom",
         source=config.phantom_source,
@@ -260,7 +263,7 @@ def test_the_shipped_example_is_what_the_simulation_makes_of_the_quick_phantom(t
         test = [row for row in csv.DictReader(file) if (row["domain"], row["split"]) == ("target", "test")]
     listed = written(tmp_path / "p.csv", [{**row, "image": f"phantom/{row['image']}"} for row in test])
     write_simulated(Path(listed), tmp_path / "readers.csv")
-    assert read_readers(str(tmp_path / "readers.csv")) == read_readers("phantom")
+    assert read_readers(str(tmp_path / "readers.csv")) == read_readers(example)
 
 
 def test_simulated_readers_reach_the_rates_they_are_drawn_around():

@@ -90,6 +90,45 @@ def test_every_ready_study_resolves_and_survives_its_own_file(tmp_path: Path, na
         assert {address(row, column)[0] for column in study.table.columns} <= evaluators
 
 
+def test_runs_train_the_baselines_that_the_comparison_shows_and_no_others(tmp_path: Path) -> None:
+    study, registry = load_study("paper-table3", preset="quick", device="cpu"), Registry()
+    found = {run.classifier: study.plan(run, registry).training.baselines for run in study.runs()}
+    assert found == {"lsnet": ("real-only",), "mobilenet-v2": (), "efficientnet": (), "mobilevit": ()}
+    # Without rows of its own, a study shows both for each classifier, of its first generator.
+    study = load(tmp_path, GRID)
+    found = {run.generator: study.plan(run, registry).training.baselines for run in study.runs()}
+    assert found.pop(study.grid.generators[0]) == ("real-only", "oracle")
+    assert set(found.values()) <= {()}
+
+
+def test_a_baseline_may_be_asked_for_by_a_column_a_setting_or_an_evaluators_option(tmp_path: Path) -> None:
+    row = "[[comparison.rows]]\nlabel = 'ours'\n"
+    for text, expected in [
+        (row, ()),
+        (f"[comparison]\ncolumns = ['diagnostic.roc_auc@oracle']\n{row}", ("oracle",)),
+        (f"settings = ['training.baselines=real-only']\n{row}", ("real-only",)),
+        (f"settings = ['evaluators.diagnostic.resamples=100', 'training.baselines=']\n{row}", ()),
+    ]:
+        study = load(tmp_path, text)
+        assert study.plan(study.runs()[0], Registry()).training.baselines == expected
+
+
+@pytest.mark.parametrize("preset", ["quick", "standard", "paper"])
+def test_the_tables_of_one_classifier_share_its_generator(preset: str) -> None:
+    registry = Registry()
+
+    def trained(name: str) -> set[str]:
+        study = load_study(name, preset=preset, device="cpu")
+        plans = [study.plan(run, registry) for run in study.runs() if run.generator == "sg-cyclegan"]
+        return {str((plan.data, plan.generator_config, plan.training.validate_epochs)) for plan in plans}
+
+    assert trained("paper-table1") == trained("paper-table2")
+    lsnet = [trained(f"paper-table{number}") for number in (3, 4, 5, 6, 7)]
+    assert all(len(found) == 1 and found == lsnet[0] for found in lsnet)
+    if preset == "standard":
+        assert trained("paper-table1") == trained("paper-table8") == lsnet[0]
+
+
 def test_the_papers_eight_tables_are_ready() -> None:
     assert ready_studies() == [f"paper-table{number}" for number in range(1, 9)]
 

@@ -29,6 +29,7 @@ SETTINGS = [
     "classifier.finetune_epochs=1",
     "classifier.epoch_steps=6",
     "evaluators.diagnostic.resamples=200",
+    "training.baselines=real-only,oracle",
 ]
 GENERATORS, CLASSIFIERS = ("cyclegan", "sg-cyclegan"), ("mobilenet-v2", "mobilevit")
 
