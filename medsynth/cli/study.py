@@ -69,20 +69,28 @@ def study_command(
 
     registry = Registry()
 
-    def resolved(preset: str, device: str) -> Study:
+    def resolved(default_preset: str, device: str) -> Study:
         chosen = parse_seeds(seeds) if seeds else ()
-        study = load_study(name, preset=preset, device=device, data=data, seeds=chosen, settings=sets or ())
+        study = load_study(
+            name,
+            preset=preset,
+            default_preset=default_preset,
+            device=device,
+            data=data,
+            seeds=chosen,
+            settings=sets or (),
+        )
         for run in study.runs():
             study.plan(run, registry)
         return study
 
     # Names and values are checked before torch is imported, so that a typing error is answered at once.
-    resolved(preset or "quick", device)
+    resolved("quick", device)
     from medsynth.devices import resolve_device
 
     if not ray or device == "auto":  # a cluster may have what this machine lacks
         device = resolve_device(device)
-    study = resolved(preset or ("quick" if device == "cpu" else "standard"), device)
+    study = resolved("quick" if device == "cpu" else "standard", device)
     study = replace(study, reuse=find_studies(reuse or ()))
     cluster = _cluster(ray, cpus, gpus, device) if ray else None
     _conduct(study, registry, out, workers=workers, cluster=cluster, resume=resume, as_json=as_json)

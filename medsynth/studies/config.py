@@ -167,24 +167,35 @@ def ready_studies() -> list[str]:
 
 
 def load_study(
-    name: str, *, preset: str, device: str, data: str = "", seeds: Sequence[int] = (), settings: Sequence[str] = ()
+    name: str,
+    *,
+    device: str,
+    preset: str = "",
+    default_preset: str = "quick",
+    data: str = "",
+    seeds: Sequence[int] = (),
+    settings: Sequence[str] = (),
 ) -> Study:
-    """Read a study that comes with medsynth, or a TOML file.
+    """Read a study that comes with medsynth, or a TOML file, which may be the study.toml of one that was run.
 
     Args:
         name: of the study, or path of a file that ends in ``.toml``.
-        preset: also chooses the table ``presets.PRESET``, whose values replace the others.
         device: of all runs.
+        preset: also chooses the table ``presets.PRESET``, whose values replace the others. Empty = that of the
+            study that was run, else the default.
+        default_preset: where neither asks for one.
         data, seeds, settings: replace or, settings, follow those of the study.
 
     Raises:
         InputError: for an unknown study, an unreadable file, an unknown field or an unusable value.
     """
     content = _read(name)
+    made = content.pop("resolved", {})
+    preset = preset or made.get("preset", default_preset)
     scale = content.pop("presets", {}).get(preset, {})
     asked = {"data": data, "seeds": list(seeds)}
     layers = [content, scale, {key: value for key, value in asked.items() if value}]
-    study = _resolve(layers, name=Path(name).stem, preset=preset, device=device)
+    study = _resolve(layers, name=made.get("name", Path(name).stem), preset=preset, device=device)
     grid = replace(study.grid, settings=(*study.grid.settings, *settings))
     return replace(study, grid=grid)
 

@@ -105,13 +105,24 @@ def read_run(folder: Path) -> list[RunResult]:
         plan = tomllib.loads((folder / PLAN).read_text(encoding="utf-8"))
         record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise InputError(f"{folder} holds no run: {Path(error.filename).name} is missing") from None
+        raise InputError(
+            f"{folder} holds no run: {Path(error.filename).name} is missing", hint=_runs_below(folder)
+        ) from None
     seeds = plan["seeds"]
     folders = [folder] if len(seeds) == 1 else [folder / "seeds" / str(seed) for seed in seeds]
     for one in folders:
         if not (one / SCORES).exists():
             raise InputError(f"{one} is not finished: {SCORES} is missing", hint="Continue the run with --resume.")
     return [RunResult(one, {**plan, "seeds": [seed]}, record) for one, seed in zip(folders, seeds, strict=True)]
+
+
+def _runs_below(folder: Path) -> str:
+    """Return what to name instead of a folder that is no run."""
+    if not folder.exists():
+        return "There is no such folder; name that of a run, or a bundle."
+    if runs := sorted(path.parent for path in folder.glob(f"runs/*/*/{PLAN}")):
+        return f"It is a study; name its runs, such as {runs[0]}."
+    return "Name the folder of a run, or a bundle."
 
 
 def differing(one: RunResult, other: RunResult) -> list[str]:

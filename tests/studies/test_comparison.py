@@ -160,3 +160,11 @@ def test_an_unfinished_run_is_refused_by_name(write_run, tmp_path: Path) -> None
         read_run(folder)
     with pytest.raises(InputError, match=r"holds no run: plan\.toml is missing"):
         read_run(tmp_path)
+
+
+def test_a_study_named_in_place_of_a_run_shows_its_runs(write_run, tmp_path: Path) -> None:
+    folder = write_run("study/runs/unit--lsnet/42").folder
+    for given, named in ((tmp_path / "study", f"such as {folder}."), (tmp_path / "x", "no such folder")):
+        with pytest.raises(InputError) as found:
+            read_run(given)
+        assert named in (found.value.hint or "")

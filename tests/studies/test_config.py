@@ -90,6 +90,15 @@ def test_every_ready_study_resolves_and_survives_its_own_file(tmp_path: Path, na
         assert {address(row, column)[0] for column in study.table.columns} <= evaluators
 
 
+def test_the_file_of_a_study_that_was_run_repeats_it(tmp_path: Path) -> None:
+    study = load_study("paper-table3", preset="standard", device="cpu", seeds=[7], settings=["data.size=32"])
+    write_study(replace(study, reuse=(tmp_path,)), tmp_path)
+    path = str(tmp_path / STUDY)
+    # Its preset and name hold, folders of stages to reuse are those of another machine.
+    assert load_study(path, device="cpu", default_preset="quick") == study
+    assert load_study(path, device="cpu", preset="paper").preset == "paper"
+
+
 def test_runs_train_the_baselines_that_the_comparison_shows_and_no_others(tmp_path: Path) -> None:
     study, registry = load_study("paper-table3", preset="quick", device="cpu"), Registry()
     found = {run.classifier: study.plan(run, registry).training.baselines for run in study.runs()}
