@@ -143,6 +143,8 @@ def cell_text(cell: Cell) -> str:
     if not cell.values:
         return "-"
     value = _text(cell, cell.mean)
+    if len(cell.values) > 1 and not cell.deviation:  # a cost, which no seed changes
+        return value
     if len(cell.values) > 1:
         return f"{value} ± {_text(cell, cell.deviation)}"
     if cell.resampled is not None:

@@ -36,6 +36,13 @@ def test_seeds_are_summarized_by_mean_and_standard_deviation(write_run) -> None:
     assert cell.deviation == pytest.approx(statistics.stdev([0.1, 0.2, 0.5]))
 
 
+def test_a_cost_that_no_seed_changes_is_printed_without_a_deviation(write_run) -> None:
+    cost = [Score(evaluator="efficiency", name="parameters", subject="classifier", value=1000.0)]
+    runs = {str(seed): write_run(f"r{seed}", seed=seed, scores=cost) for seed in (1, 2)}
+    found = compared({"ours": runs}, columns=("efficiency.parameters@classifier", AUC))
+    assert printed(found)[1] == [["ours", "1,000", "0.150 ± 0.0707"]]
+
+
 def test_a_row_without_a_run_is_left_out(write_run) -> None:
     found = compared({"ours": {"1": write_run("a")}, "none": {}})
     assert [row.row.label for row in found.rows] == ["ours"]
