@@ -88,6 +88,20 @@ class GeneratorConfig:
     )
     r1_weight: float = option(0.0, "weight of the discriminators' R1 gradient penalty on real images", low=0.0)
     spectral_norm: bool = option(False, "spectral normalization of the discriminators' convolutions")
+    coordinates: bool = option(False, "tell the generator's decoding part where in the image it is (CoordConv)")
+    discriminator_noise: float = option(
+        0.0, "deviation of the noise on all images that discriminators see, so that none wins by details", low=0.0
+    )
+    discriminator_flood: float = option(
+        0.0,
+        "share of a guessing discriminator's loss below which it unlearns (flooding), so that none wins for good",
+        low=0.0,
+        high=0.9,
+    )
+    texture_weight: float = option(
+        0.0, "weight of the sliced distance between patches of translations and of real images", low=0.0
+    )
+    ends: int = option(7, "side of the generator's convolutions at full size; 7 as published", choices=(3, 5, 7))
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

@@ -18,14 +18,16 @@ from medsynth.api import Extractor, Generator
 from medsynth.data.images import Images
 from medsynth.devices import Policy
 from medsynth.files import write_bytes
-from medsynth.statistics import edge_agreement, intensity_correlation, kernel_distance
+from medsynth.statistics import edge_agreement, intensity_correlation, kernel_distance, recognized
 from medsynth.synthesis import png
 
 IMAGES = 48
 """Images per domain that are looked at; always the same ones."""
 SHOWN = 6
 BATCH = 16
-INVERTED, COLLAPSED, CHECKERED, EXPLODED, FLAT = -0.3, 0.2, 3.0, 20.0, 0.01
+INVERTED, COLLAPSED, CHECKERED, EXPLODED, FLAT, DETACHED, WON = -0.3, 0.2, 3.0, 20.0, 0.01, 0.7, 0.02
+HALVES = 50
+"""Random halves of the patients from which the error of a distance is estimated."""
 
 Key = tuple[float, ...]
 
@@ -37,7 +39,9 @@ class Look:
     Args:
         kid: kernel distance of the translations to real target images; see `kernel_distance`.
         kid_source: the same of the images before translation.
+        tolerance: standard error of `kid_source`; distances that differ by less are not told apart.
         structure: mean of `edge_agreement` with the sources.
+        recognized: see `medsynth.statistics.recognized`.
         intensity_correlation: mean of `intensity_correlation` with the sources.
         inverted: 1 if the target's negative fits the translations better than the target; see `fits_negative`.
         variety: see `variety`.
@@ -46,7 +50,9 @@ class Look:
 
     kid: float
     kid_source: float
+    tolerance: float
     structure: float
+    recognized: float
     intensity_correlation: float
     inverted: float
     variety: float
@@ -54,8 +60,18 @@ class Look:
 
     @property
     def key(self) -> Key:
-        """What is larger for a better generator: structure kept, minus the share of the distance that is left."""
-        return (self.structure - self.kid / max(abs(self.kid_source), 1e-6),)
+        """What is larger for a better generator: unbroken before broken, then nearer to the target.
+
+        Likeness to the source is never rewarded; it only has to be seen which translation belongs to which source.
+        Distances count in steps of `tolerance`, so that chance does not decide between epochs.
+        """
+        return (float(not self.broken), -round(self.kid / max(self.tolerance, 1e-6)))
+
+    @property
+    def broken(self) -> bool:
+        """Whether translations no longer depend on their sources as they should."""
+        negative = bool(self.inverted) and self.intensity_correlation < INVERTED
+        return negative or self.variety < COLLAPSED or self.recognized < DETACHED
 
     def problems(self) -> list[str]:
         """Return a sentence for each known failure that the figures show, with what to try."""
@@ -71,10 +87,20 @@ class Look:
                 f"collapse: translations vary only {self.variety:.2f} times as much among themselves as real images "
                 "do. Try a larger cycle weight, a smaller learning rate, or generator.differentiable_augment=true."
             )
+        if self.recognized < DETACHED and self.variety >= COLLAPSED:
+            found.append(
+                f"detached: only {self.recognized:.0%} of the comparisons recognize a translation as that of its own "
+                "source. Try a larger cycle weight, generator.information_weight=1 or a smaller learning rate."
+            )
         if self.checkerboard > CHECKERED:
             found.append(
                 f"checkerboard: {self.checkerboard:.1f} times as much energy in two-pixel patterns as real images "
                 "have. Try generator.upsampling=nearest or bilinear, or more epochs."
+            )
+        if not found and self.kid > self.kid_source + 2 * self.tolerance:
+            found.append(
+                f"farther: translations are farther from real target images (KID {self.kid:.3f}) than the sources are "
+                f"({self.kid_source:.3f}). Try more epochs, a smaller learning rate or a larger identity weight."
             )
         return found
 
@@ -107,7 +133,8 @@ class Monitor:
         self.policy, self.say = policy, say
         self.source, self.target = (_some(images) for images in (source, target))
         self.real_features = self._features(self.target)
-        self.kid_source = self._distance(self._features(self.source))
+        before = kernel_distance(self._features(self.source), self.real_features, subsets=HALVES)
+        self.kid_source, self.tolerance = before.value, before.error
         self.real_checkerboard = checkerboard_energy(self.target)
         self.seen: set[str] = set()
 
@@ -126,7 +153,8 @@ class Monitor:
             if kind not in self.seen:
                 self.seen.add(kind)
                 self.say(f"generator, epoch {epoch}: {problem}")
-        return found.key, asdict(found)
+        # Of epochs that cannot be told apart the later one has learned more.
+        return (*found.key, float(epoch)), asdict(found)
 
     def look(self, translated: np.ndarray) -> Look:
         """Measure the translations (N, C, H, W) of `source`."""
@@ -134,7 +162,9 @@ class Monitor:
         return Look(
             kid=self._distance(self._features(translated)),
             kid_source=self.kid_source,
+            tolerance=self.tolerance,
             structure=float(edge_agreement(self.source, translated).mean()),
+            recognized=recognized(self.source, translated),
             intensity_correlation=correlation,
             inverted=float(fits_negative(translated, self.target)),
             variety=variety(translated) / max(variety(self.target), 1e-6),
@@ -192,8 +222,14 @@ def _loss_problems(name: str, values: Sequence[float]) -> list[str]:
         flat = now < FLAT * values[0]
         return [
             f"collapse: generator: {name} fell from {values[0]:.2g} to {now:.2g}; features no longer depend on the "
-            "image. Try a smaller learning rate, generator.detach_features=true or a smaller feature weight."
+            "image. Try generator.normalized=true, a smaller learning rate or a smaller feature weight."
         ] if flat else []  # fmt: skip
+    if name.startswith("discriminator") and now < WON * max(values):
+        return [
+            f"one-sided: generator: {name} fell to {now:.2g}; the discriminator tells all translations from real "
+            "images, so that generators learn nothing from it. Try generator.discriminator_noise=0.1, "
+            "generator.r1_weight=1 or generator.coordinates=true."
+        ]
     if now > EXPLODED * max(before, 0.05):
         return [
             f"exploding loss: generator: {name} ended at {now:.3g}, {now / max(before, 0.05):.0f} times its median. "

@@ -104,6 +104,52 @@ def test_a_good_translation_raises_no_alarm_and_has_a_larger_key_than_any_failur
         assert monitor(function, tmp_path, [])(1)[0] < good
 
 
+def towards_target(share: float) -> Any:
+    """Translate as an ever better generator does: disks grow darker rings, which the targets here have."""
+    return lambda images: images * (1 - share) + share * ringed(images)
+
+
+def ringed(images: Tensor) -> Tensor:
+    """What images of the target show of the same scene: a disk with a dark middle on a brighter ground."""
+    inner = nn.functional.avg_pool2d(images, 7, stride=1, padding=3)
+    return (0.3 * images - 0.9 * (inner > 0.6) + 0.2).clamp(-1, 1)
+
+
+def kept(epochs: list[Any], folder: Path) -> int:
+    """Return the number of the epoch that training keeps, the first one being 1."""
+    targets = ringed(torch.from_numpy(blobs(2))).numpy()
+    look = Monitor(
+        Mapped(None),
+        table(blobs(1)),
+        table(targets),
+        extractor=Means(),
+        folder=folder,
+        policy=Policy("cpu"),
+        say=lambda _: None,
+    )
+    best: tuple[Any, int] = ((), 0)
+    for epoch, function in enumerate(epochs, start=1):
+        look.generator = Mapped(function)
+        best = max(best, (look(epoch)[0], epoch))
+    return best[1]
+
+
+def test_the_epoch_nearest_to_the_target_is_kept_unless_translations_no_longer_belong_to_their_sources(
+    tmp_path: Path,
+) -> None:
+    same, one_target = lambda images: images, lambda images: ringed(images)[:1].expand_as(images)
+    shuffled = lambda images: ringed(images).roll(1, 0)  # noqa: E731
+    assert kept([towards_target(share) for share in (0.2, 0.4, 0.6, 0.8, 1.0)], tmp_path) == 5
+    assert kept([same, towards_target(0.5), same], tmp_path) == 2
+    assert kept([towards_target(0.5), one_target], tmp_path) == 1
+    assert kept([towards_target(0.5), shuffled], tmp_path) == 1
+    assert kept([towards_target(1.0), towards_target(0.5), same], tmp_path) == 1
+
+
+def test_of_epochs_that_chance_tells_apart_only_the_last_is_kept(tmp_path: Path) -> None:
+    assert kept([towards_target(1.0), towards_target(0.995), towards_target(0.999)], tmp_path) == 3
+
+
 def test_the_gallery_shows_sources_above_their_translations(tmp_path: Path) -> None:
     monitor(lambda images: -images, tmp_path, [])(7)
     sheet = np.asarray(Image.open(tmp_path / "gallery" / "epoch-0007.png"))
@@ -146,6 +192,7 @@ def test_a_loss_out_of_all_proportion_and_constant_features_are_reported_after_t
 
 def test_failures_in_the_kept_epoch_are_reported_after_training_and_earlier_ones_are_not() -> None:
     values = {"kid": [0.1, 0.1], "kid_source": [0.5, 0.5], "structure": [0.5, 0.5], "checkerboard": [1.0, 1.0]}
+    values |= {"tolerance": [0.1, 0.1], "recognized": [1.0, 0.5]}
     values |= {"intensity_correlation": [-0.8, 0.2], "inverted": [1.0, 0.0], "variety": [1.0, 0.05]}
     made = {"phases": [{"losses": {}, "validation": values, "validated": [2, 4]}], "best": {"epoch": 4}}
     (problem,) = problems_of(made)

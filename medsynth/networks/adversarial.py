@@ -5,6 +5,7 @@ a is the source domain, b the target domain. Logits have any shape, positive = j
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Literal
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 Objective = Literal["lsgan", "vanilla", "hinge"]
 
+GUESSING: dict[Objective, float] = {"lsgan": 0.25, "vanilla": math.log(2.0), "hinge": 1.0}
+"""`discriminator_objective` of a discriminator that cannot tell real from generated."""
 _FUSED = frozenset({"cpu", "cuda", "mps", "xpu"})
 
 
@@ -221,11 +224,12 @@ class Discriminators:
 
     def update(self, *, real_a: Tensor, real_b: Tensor, fake_a: Tensor, fake_b: Tensor) -> dict[str, Tensor]:
         """Train both networks for one step on real images and on generated ones from the pools; return their losses."""
-        losses = {
-            "discriminator_a": self._loss(self.a, real_a, self.pool_a.query(fake_a)),
-            "discriminator_b": self._loss(self.b, real_b, self.pool_b.query(fake_b)),
+        by_scale = {
+            "discriminator_a": self._losses(self.a, real_a, self.pool_a.query(fake_a)),
+            "discriminator_b": self._losses(self.b, real_b, self.pool_b.query(fake_b)),
         }
-        total = losses["discriminator_a"] + losses["discriminator_b"]
+        losses = {name: scale.sum() for name, scale in by_scale.items()}
+        total = self._flooded(torch.cat(list(by_scale.values()))).sum()
         if self.config.r1_weight:
             losses |= {"r1_a": gradient_penalty(self.a, real_a), "r1_b": gradient_penalty(self.b, real_b)}
             total = total + self.config.r1_weight / 2 * (losses["r1_a"] + losses["r1_b"])
@@ -236,12 +240,25 @@ class Discriminators:
         self.optimizer.zero_grad(set_to_none=True)
         return {name: loss.detach() for name, loss in losses.items()}
 
-    def _loss(self, network: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
+    def _losses(self, network: nn.Module, real: Tensor, fake: Tensor) -> Tensor:
+        """Return the loss of each scale, (scales,)."""
         # One pass for both: these networks treat every image alone.
         judged = scales(network(self._shown(torch.cat([real, fake]))))
         halves = [scale.chunk(2) for scale in judged]
         losses = [discriminator_objective(on_real, on_fake, self.objective) for on_real, on_fake in halves]
-        return self.factor * torch.stack(losses).sum()
+        return self.factor * torch.stack(losses)
+
+    def _flooded(self, losses: Tensor) -> Tensor:
+        """Return what is minimized in place of losses: below the flood level a loss is raised again.
+
+        Source: Ishida et al. 2020 (flooding), equation 1, with the level as a share of what guessing costs.
+        """
+        if not self.config.discriminator_flood:
+            return losses
+        level = self.config.discriminator_flood * self.factor * GUESSING[self.objective]
+        return (losses - level).abs() + level
 
     def _shown(self, images: Tensor) -> Tensor:
-        return differentiable_augmentation(images) if self.config.differentiable_augment else images
+        shown = differentiable_augmentation(images) if self.config.differentiable_augment else images
+        noise = self.config.discriminator_noise
+        return shown + noise * torch.randn_like(shown) if noise else shown

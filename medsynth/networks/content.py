@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from medsynth.networks.resnet import InstanceNorm, ResidualBlock, WideConvolution
+from medsynth.networks.resnet import Coordinates, InstanceNorm, ResidualBlock, WideConvolution
 
 LEVELS = 2
 """Times that content is smaller than the image: 2^2 = 4 per side."""
@@ -34,11 +34,12 @@ class ContentEncoder(nn.Module):
         inputs: channels of the images.
         width: channels of the first layer; doubled twice.
         blocks: residual blocks at the end.
+        ends: odd side of the first convolution.
     """
 
-    def __init__(self, inputs: int, *, width: int, blocks: int) -> None:
+    def __init__(self, inputs: int, *, width: int, blocks: int, ends: int = 7) -> None:
         super().__init__()
-        layers: list[nn.Module] = [WideConvolution(inputs, width), InstanceNorm(), nn.ReLU(inplace=True)]
+        layers: list[nn.Module] = [WideConvolution(inputs, width, ends), InstanceNorm(), nn.ReLU(inplace=True)]
         for level in range(LEVELS):
             layers += [halving(width << level, width << level + 1), InstanceNorm(), nn.ReLU(inplace=True)]
         self.layers = nn.Sequential(*layers)
@@ -57,12 +58,13 @@ class StyleEncoder(nn.Module):
         inputs: channels of the images.
         width: channels of the first layer; doubled twice.
         length: S.
+        ends: odd side of the first convolution.
     """
 
-    def __init__(self, inputs: int, *, width: int, length: int) -> None:
+    def __init__(self, inputs: int, *, width: int, length: int, ends: int = 7) -> None:
         super().__init__()
         widths = [width, 2 * width, *[4 * width] * 3]
-        layers: list[nn.Module] = [WideConvolution(inputs, width), nn.ReLU(inplace=True)]
+        layers: list[nn.Module] = [WideConvolution(inputs, width, ends), nn.ReLU(inplace=True)]
         for before, after in pairwise(widths):
             layers += [halving(before, after), nn.ReLU(inplace=True)]
         self.layers = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Conv2d(widths[-1], length, 1), nn.Flatten())
@@ -128,13 +130,13 @@ class RepeatedConvolution(nn.Conv2d):
         return F.conv2d(F.pad(repeated, padding, mode="reflect"), self.weight, self.bias)
 
 
-def image_layers(outputs: int, *, width: int) -> nn.Sequential:
+def image_layers(outputs: int, *, width: int, ends: int = 7) -> nn.Sequential:
     """Return the second half of a decoder: (B, 4 * width, H / 4, W / 4) -> (B, outputs, H, W), before its tanh."""
     layers: list[nn.Module] = []
     for level in reversed(range(LEVELS)):
         narrow = width << level
         layers += [RepeatedConvolution(2 * narrow, narrow), ImageNorm(narrow), nn.ReLU(inplace=True)]
-    return nn.Sequential(*layers, WideConvolution(width, outputs))
+    return nn.Sequential(*layers, WideConvolution(width, outputs, ends))
 
 
 class Decoder(nn.Module):
@@ -144,16 +146,19 @@ class Decoder(nn.Module):
         outputs: channels of the images.
         width: channels of the last layer but one.
         blocks: residual blocks at the start.
+        ends: odd side of the last convolution.
+        coordinates: tell the decoder where in the image it is, see `Coordinates`.
     """
 
-    def __init__(self, outputs: int, *, width: int, blocks: int) -> None:
+    def __init__(self, outputs: int, *, width: int, blocks: int, ends: int = 7, coordinates: bool = False) -> None:
         super().__init__()
+        self.place = Coordinates(width << LEVELS) if coordinates else nn.Identity()
         self.blocks = nn.Sequential(*(ResidualBlock(width << LEVELS) for _ in range(blocks)))
-        self.image = image_layers(outputs, width=width)
+        self.image = image_layers(outputs, width=width, ends=ends)
 
     def forward(self, content: Tensor) -> Tensor:
         """Decode."""
-        values: Tensor = self.image(self.blocks(content))
+        values: Tensor = self.image(self.blocks(self.place(content)))
         return values
 
 
@@ -211,13 +216,25 @@ class StyledDecoder(nn.Module):
         blocks: residual blocks with adaptive norms.
         style: length of a style.
         hidden: width of the linear layers.
+        ends, coordinates: as in `Decoder`.
     """
 
-    def __init__(self, outputs: int, *, width: int, blocks: int, style: int, hidden: int) -> None:
+    def __init__(
+        self,
+        outputs: int,
+        *,
+        width: int,
+        blocks: int,
+        style: int,
+        hidden: int,
+        ends: int = 7,
+        coordinates: bool = False,
+    ) -> None:
         super().__init__()
+        self.place = Coordinates(width << LEVELS) if coordinates else nn.Identity()
         content = width << LEVELS
         self.blocks = nn.ModuleList(AdaptiveBlock(content) for _ in range(blocks))
-        self.image = image_layers(outputs, width=width)
+        self.image = image_layers(outputs, width=width, ends=ends)
         self.looks = nn.Sequential(
             nn.Linear(style, hidden),
             nn.ReLU(inplace=True),
@@ -228,6 +245,7 @@ class StyledDecoder(nn.Module):
 
     def forward(self, content: Tensor, styles: Tensor) -> Tensor:
         """Decode."""
+        content = self.place(content)
         for block, looks in zip(self.blocks, self.looks(styles).chunk(max(1, len(self.blocks)), dim=1), strict=False):
             content = block(content, looks)
         values: Tensor = self.image(content)

@@ -23,21 +23,3 @@ def negative_information(images: Tensor, translations: Tensor) -> Tensor:
     measure = GlobalMutualInformationLoss(kernel_type="gaussian", num_bins=BINS)
     value: Tensor = measure((translations.float() + 1) / 2, (images.float() + 1) / 2)
     return value
-
-
-def information_terms(
-    *, source: Tensor, target: Tensor, fake_a: Tensor, fake_b: Tensor, weight: float
-) -> dict[str, Tensor]:
-    """Return `negative_information` of both translations by name; nothing where the weight is 0.
-
-    Args:
-        source, target: real images.
-        fake_a, fake_b: their translations: `fake_b` is made from `source`, `fake_a` from `target`.
-        weight: the caller's weight of the terms, which are returned unweighted.
-    """
-    if not weight:
-        return {}
-    return {
-        "information_ab": negative_information(source, fake_b),
-        "information_ba": negative_information(target, fake_a),
-    }

@@ -13,6 +13,38 @@ from torch import Tensor, nn
 Activation = type[nn.Module] | None
 
 
+PLACES = 8
+"""Smallest side of a network's last map that still tells where in the image something is."""
+GIVEN_UP = (1, 4, 0, 3, 2)
+"""The published halvings by number, those that are given up first in front; see `strides`."""
+
+
+def halvings_for(size: int, published: int) -> int:
+    """Return how often a network should halve images of `size` pixels: as published, or less often for small ones.
+
+    Fewer halvings leave the last map `PLACES` places a side wherever the image has them; 320 pixels keep the five of
+    the published networks, 64 pixels three of them.
+
+    Example:
+        >>> [halvings_for(size, 5) for size in (32, 64, 128, 320)]
+        [2, 3, 4, 5]
+    """
+    return max(1, min(published, (size // PLACES).bit_length() - 1))
+
+
+def strides(published: int, halvings: int) -> tuple[int, ...]:
+    """Return the stride of each place where a published network halves its maps, 1 where it no longer does.
+
+    The halvings are given up in the order `GIVEN_UP`.
+
+    Example:
+        >>> strides(5, 5), strides(5, 3)
+        ((2, 2, 2, 2, 2), (2, 1, 2, 2, 1))
+    """
+    given_up = [place for place in GIVEN_UP if place < published][: published - halvings]
+    return tuple(1 if place in given_up else 2 for place in range(published))
+
+
 def round_channels(channels: float, *, divisor: int = 8) -> int:
     """Return the nearest multiple of `divisor`, at least `divisor`, and never below 90 % of `channels`.
 

@@ -17,6 +17,9 @@ from torch import Tensor, nn
 
 from medsynth.networks.antialiasing import BlurSubsample, BlurUpsample
 
+REACH = 7.0
+"""Of `Coordinates` to either side of the middle."""
+
 Upsampling = Literal["transposed", "nearest", "bilinear", "antialiased"]
 
 
@@ -67,19 +70,21 @@ class ResidualBlock(nn.Module):
 
 
 class WideConvolution(nn.Conv2d):
-    """A reflection-padded 7x7 convolution: (B, inputs, H, W) -> (B, outputs, H, W), H and W above 3.
+    """A reflection-padded convolution: (B, inputs, H, W) -> (B, outputs, H, W), H and W above `kernel` // 2.
 
     Args:
         inputs: channels of the input.
         outputs: channels of the output.
+        kernel: odd side; 7 as published.
     """
 
-    def __init__(self, inputs: int, outputs: int) -> None:
-        super().__init__(inputs, outputs, 7)
+    def __init__(self, inputs: int, outputs: int, kernel: int = 7) -> None:
+        super().__init__(inputs, outputs, kernel)
+        self.margin = kernel // 2
 
     def forward(self, features: Tensor) -> Tensor:
         """Convolve."""
-        padded = F.pad(features, (3, 3, 3, 3), mode="reflect")
+        padded = F.pad(features, (self.margin,) * 4, mode="reflect")
         weight, bias = self.weight, self.bias
         assert bias is not None
         few, even = weight.shape[0] <= 8, features.shape[-2] % 2 == features.shape[-1] % 2 == 0
@@ -90,6 +95,33 @@ class WideConvolution(nn.Conv2d):
         shifted = [F.pad(weight, (column, 1 - column, row, 1 - row)) for row in (0, 1) for column in (0, 1)]
         squares = F.conv2d(padded, torch.stack(shifted, 1).flatten(0, 1), bias.repeat_interleave(4), stride=2)
         return F.pixel_shuffle(squares, 2)
+
+
+class Coordinates(nn.Module):
+    """Add to (B, channels, H, W) features a learned linear function of row and column.
+
+    A network whose convolutions are padded by reflection cannot know where in the image it is; one that draws a scan's
+    fan has to. Adding is what a convolution over two further channels with row and column does. Both run from -7 to 7, so
+    that with weights as small as all others position counts as much at the start as what a 7x7 convolution sees.
+
+    Source: Liu et al. 2018 (CoordConv), section 3.
+
+    Args:
+        channels: of the features.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.place = nn.Conv2d(2, channels, 1, bias=False)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Return features of the same shape and type."""
+        height, width = features.shape[-2:]
+        rows = torch.linspace(-REACH, REACH, height, dtype=features.dtype, device=features.device)
+        columns = torch.linspace(-REACH, REACH, width, dtype=features.dtype, device=features.device)
+        grid = torch.stack([rows[:, None].expand(height, width), columns.expand(height, width)])
+        placed: Tensor = features + self.place(grid[None])
+        return placed
 
 
 def downsampling(inputs: int, outputs: int, *, kernel: int = 3, antialiased: bool = False) -> list[nn.Module]:
@@ -180,6 +212,9 @@ class EncoderDecoder(nn.Module):
         kernel: odd side of the sampling convolutions.
         dropout: inside the residual blocks.
         middle: further layer in front of the residual blocks, at width * 2^levels channels.
+        ends: odd side of the first and the last convolution, at full size.
+        normalized: normalize every channel before the tanh, so that no channel can become small.
+        coordinates: tell the network where in the image it is, see `Coordinates`.
     """
 
     def __init__(
@@ -194,18 +229,24 @@ class EncoderDecoder(nn.Module):
         kernel: int = 3,
         dropout: float = 0.0,
         middle: nn.Module | None = None,
+        ends: int = 7,
+        normalized: bool = False,
+        coordinates: bool = False,
     ) -> None:
         super().__init__()
         self.multiple = 2**levels
         widths = [width * 2**level for level in range(levels + 1)]
-        layers: list[nn.Module] = [WideConvolution(inputs, width), InstanceNorm(), nn.ReLU(inplace=True)]
+        layers: list[nn.Module] = [WideConvolution(inputs, width, ends)]
+        layers += [Coordinates(width)] if coordinates else []
+        layers += [InstanceNorm(), nn.ReLU(inplace=True)]
         for level in range(levels):
             layers += downsampling(widths[level], widths[level + 1], kernel=kernel, antialiased=mode == "antialiased")
         layers += [] if middle is None else [middle]
         layers += [ResidualBlock(widths[-1], dropout=dropout) for _ in range(blocks)]
         for level in reversed(range(levels)):
             layers += upsampling(widths[level + 1], widths[level], mode=mode, kernel=kernel)
-        self.layers = nn.Sequential(*layers, WideConvolution(width, outputs))
+        layers += [WideConvolution(width, outputs, ends), *([InstanceNorm()] if normalized else [])]
+        self.layers = nn.Sequential(*layers)
 
     def forward(self, images: Tensor) -> Tensor:
         """Map (B, inputs, H, W) to (B, outputs, H, W) in [-1, 1]."""
@@ -224,6 +265,8 @@ class ResnetGenerator(EncoderDecoder):
         blocks: residual blocks; the paper takes 9 from 256 pixels on, 6 for 128.
         mode: how to double H and W, see `upsampling`; ``antialiased`` also how to halve them.
         dropout: inside the residual blocks.
+        ends: odd side of the first and the last convolution.
+        coordinates: tell the network where in the image it is.
 
     Attributes:
         arguments: the keyword arguments that rebuild the network.
@@ -238,8 +281,20 @@ class ResnetGenerator(EncoderDecoder):
         blocks: int = 9,
         mode: Upsampling = "transposed",
         dropout: float = 0.0,
+        ends: int = 7,
+        coordinates: bool = False,
     ) -> None:
-        super().__init__(inputs, outputs, width=width, levels=2, blocks=blocks, mode=mode, dropout=dropout)
+        super().__init__(
+            inputs,
+            outputs,
+            width=width,
+            levels=2,
+            blocks=blocks,
+            mode=mode,
+            dropout=dropout,
+            ends=ends,
+            coordinates=coordinates,
+        )
         self.arguments: dict[str, Any] = {
             "inputs": inputs,
             "outputs": outputs,
@@ -247,4 +302,6 @@ class ResnetGenerator(EncoderDecoder):
             "blocks": blocks,
             "mode": mode,
             "dropout": dropout,
+            "ends": ends,
+            "coordinates": coordinates,
         }

@@ -62,7 +62,7 @@ from medsynth.statistics.screening import (
     ratio_interval,
     screening_at,
 )
-from medsynth.statistics.structure import edge_agreement, intensity_correlation, mutual_information
+from medsynth.statistics.structure import edge_agreement, intensity_correlation, mutual_information, recognized
 from medsynth.statistics.thresholds import POLICIES, TARGET_SENSITIVITY, choose_threshold, selection_key
 from medsynth.statistics.weightings import FURTHER_METRICS, LESS_IS_BETTER
 
@@ -131,6 +131,7 @@ __all__ = [
     "percentile_interval",
     "rates",
     "ratio_interval",
+    "recognized",
     "roc_auc",
     "roc_curve",
     "screening_at",

@@ -19,6 +19,26 @@ def edge_agreement(images: np.ndarray, others: np.ndarray) -> np.ndarray:
     return np.array([_correlation(*(gaussian_gradient_magnitude(image, 1.0) for image in pair)) for pair in pairs])
 
 
+def recognized(images: np.ndarray, others: np.ndarray) -> float:
+    """Return how surely each of `others` is recognized by its edges as the one made from its own image.
+
+    It is the probability that the edges of another image's translation agree less with an image than those of its own
+    one do: 1 = always, 0.5 = no better than chance, as for translations that do not depend on their images. Agreement
+    is measured as in `edge_agreement`.
+
+    Args:
+        images, others: (N, C, H, W), N >= 2, pair by pair; channels are averaged.
+    """
+    edges, found = (
+        np.stack([_standardized(gaussian_gradient_magnitude(image, 1.0)) for image in stack.mean(1)])
+        for stack in (images, others)
+    )
+    agreement = np.round(edges @ found.T, 12)  # so that equal images tie
+    own, different = np.diag(agreement), ~np.eye(len(images), dtype=bool)
+    beaten = np.sign(own[:, None] - agreement) / 2 + 0.5
+    return float(beaten[different].mean())
+
+
 def intensity_correlation(images: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Return the correlation of the pixels' values of two images, (N,); see `edge_agreement` for shapes."""
     return np.array([_correlation(*pair) for pair in zip(images.mean(1), others.mean(1), strict=True)])
@@ -46,6 +66,13 @@ def _normalized(cells: np.ndarray, bins: int) -> float:
 def _entropy(shares: np.ndarray) -> float:
     shares = shares[shares > 0.0]
     return float(-(shares * np.log(shares)).sum())
+
+
+def _standardized(values: np.ndarray) -> np.ndarray:
+    """Return values as a vector of mean 0 and length 1, or of zeros where they are constant."""
+    values = values.ravel().astype(np.float64) - values.mean(dtype=np.float64)
+    length = np.linalg.norm(values)
+    return values / length if length > 1e-9 else np.zeros_like(values)
 
 
 def _correlation(first: np.ndarray, second: np.ndarray) -> float:

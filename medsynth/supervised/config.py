@@ -24,6 +24,9 @@ class SupervisedConfig(ClassifierConfig):
     depth_gain: float = option(
         0.0, "largest random change of gain from the middle to top and bottom, as exponent of e", low=0.0, high=2.0
     )
+    halvings: int = option(
+        0, "how often the network halves an image; 0 = as published, or so that 8 x 8 places are left", low=0, high=5
+    )
     weights: str = option(
         "", "local file of weights to start from (.safetensors, or a torch file of tensors only); empty = random ones"
     )

@@ -11,9 +11,9 @@ from torch import Tensor, nn
 from medsynth.api import Phase, Setup, learning_rate_schedule
 from medsynth.errors import InputError
 from medsynth.networks.adversarial import Discriminators, absolute_error, adversarial_adam, frozen
-from medsynth.networks.information import information_terms
 from medsynth.networks.initialization import initialize_normal
 from medsynth.networks.patchgan import PatchGan, PixelGan
+from medsynth.networks.regularizers import regularizer_weights, regularizers
 from medsynth_cyclegan import CycleGanConfig
 from medsynth_cyclegan.network import CycleGanGenerator
 
@@ -42,7 +42,7 @@ class CycleGan:
         self.weights = {
             "cycle": config.cycle_weight,
             "identity": config.cycle_weight * config.identity_weight,
-            "information": config.information_weight,
+            **regularizer_weights(config),
         }
         self.generator_ab = self._generator(channels_a, channels_b).to(setup.device)
         self.generator_ba = self._generator(channels_b, channels_a).to(setup.device)
@@ -118,15 +118,20 @@ class CycleGan:
         if self.weights["cycle"]:
             terms["cycle_a"] = absolute_error(self.generator_ba(fake_b), source)
             terms["cycle_b"] = absolute_error(self.generator_ab(fake_a), target)
-        terms |= information_terms(
-            source=source, target=target, fake_a=fake_a, fake_b=fake_b, weight=self.config.information_weight
-        )
+        terms |= regularizers(self.config, source=source, target=target, fake_a=fake_a, fake_b=fake_b)
         return terms | self.discriminators.judge(fake_a=fake_a, fake_b=fake_b), fake_a, fake_b
 
     def _generator(self, inputs: int, outputs: int) -> CycleGanGenerator:
         config = self.config
         network = CycleGanGenerator(
-            inputs, outputs, width=config.width, blocks=config.blocks, mode=config.upsampling, dropout=config.dropout
+            inputs,
+            outputs,
+            width=config.width,
+            blocks=config.blocks,
+            mode=config.upsampling,
+            dropout=config.dropout,
+            ends=config.ends,
+            coordinates=config.coordinates,
         )
         initialize_normal(network)
         return network

@@ -20,9 +20,9 @@ from torch import Tensor, nn
 from medsynth.api import Phase, Setup, learning_rate_schedule
 from medsynth.errors import InputError
 from medsynth.networks.adversarial import Discriminators, absolute_error, adversarial_adam, frozen
-from medsynth.networks.information import information_terms
 from medsynth.networks.initialization import initialize_xavier
 from medsynth.networks.patchgan import PatchGan
+from medsynth.networks.regularizers import regularizer_weights, regularizers
 from medsynth_dclgan import DclGanConfig
 from medsynth_dclgan.contrast import MappingHead, ProjectionHead, draw_positions, patch_nce
 from medsynth_dclgan.network import DclGanGenerator, tap_names
@@ -62,7 +62,7 @@ class DclGan:
             "nce": 0.5 * config.nce_weight,
             "identity": 0.5 * config.identity_weight,
             "similarity": config.similarity_weight,
-            "information": config.information_weight,
+            **regularizer_weights(config),
         }
         _refuse_unknown_taps(config)
         self.generator_ab, self.generator_ba = (self._generator(setup.channels).to(setup.device) for _ in range(2))
@@ -171,9 +171,7 @@ class DclGan:
             of_fake_a, of_fake_b = self.generator_ab.encoder(made.fake_a), self.generator_ba.encoder(made.fake_b)
             terms |= self._contrast_terms(made, of_fake_a, of_fake_b) if self.weights["nce"] else {}
             terms |= self._similarity_terms(made, of_fake_a, of_fake_b) if self.weights["similarity"] else {}
-        return terms | information_terms(
-            source=source, target=target, fake_a=made.fake_a, fake_b=made.fake_b, weight=self.config.information_weight
-        )
+        return terms | regularizers(self.config, source=source, target=target, fake_a=made.fake_a, fake_b=made.fake_b)
 
     def _contrast_terms(self, made: Forward, of_fake_a: Features, of_fake_b: Features) -> dict[str, Tensor]:
         """Return the contrastive terms; a translation's patches pass through the other direction's encoder."""
@@ -216,6 +214,8 @@ class DclGan:
             mode=config.upsampling,
             dropout=config.dropout,
             taps=config.taps,
+            ends=config.ends,
+            coordinates=config.coordinates,
         )
         initialize_xavier(network)
         return network

@@ -10,7 +10,14 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from medsynth.networks.resnet import ResidualBlock, ResnetGenerator, Upsampling, as_image, reflect_to_multiple
+from medsynth.networks.resnet import (
+    Coordinates,
+    ResidualBlock,
+    ResnetGenerator,
+    Upsampling,
+    as_image,
+    reflect_to_multiple,
+)
 
 LEVELS = 2
 TAPS = ("down_1", "down_2", "block_1", "block_5")
@@ -81,6 +88,8 @@ class DclGanGenerator(nn.Module):
         mode: how to halve and double the size; the published form is ``antialiased``.
         dropout: inside the residual blocks.
         taps: names of the tapped layers, see `tap_names`.
+        ends: odd side of the convolutions at full size.
+        coordinates: tell the decoder, not the encoder whose features are compared, where in the image it is.
 
     Attributes:
         arguments: the keyword arguments that rebuild the network.
@@ -99,15 +108,18 @@ class DclGanGenerator(nn.Module):
         mode: Upsampling = "antialiased",
         dropout: float = 0.0,
         taps: Sequence[str] = TAPS,
+        ends: int = 7,
+        coordinates: bool = False,
     ) -> None:
         super().__init__()
-        whole = ResnetGenerator(inputs, outputs, width=width, blocks=blocks, mode=mode, dropout=dropout)
+        whole = ResnetGenerator(inputs, outputs, width=width, blocks=blocks, mode=mode, dropout=dropout, ends=ends)
         known = tap_places(whole.layers)
         places = sorted({known[name] for name in taps})
         layers = list(whole.layers)
         self.encoder = TappedEncoder(layers[: places[-1] + 1], places)
-        self.decoder = nn.Sequential(*layers[places[-1] + 1 :])
-        self.arguments: dict[str, Any] = {**whole.arguments, "taps": list(taps)}
+        place = [Coordinates(self.encoder.widths[-1])] if coordinates else []
+        self.decoder = nn.Sequential(*place, *layers[places[-1] + 1 :])
+        self.arguments: dict[str, Any] = {**whole.arguments, "coordinates": coordinates, "taps": list(taps)}
 
     def forward(self, images: Tensor) -> Tensor:
         """Translate images."""

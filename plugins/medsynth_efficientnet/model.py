@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from medsynth.api import Setup
+from medsynth.networks.mobile import halvings_for
 from medsynth.supervised.classifier import SupervisedClassifier
 
 from . import EfficientNetConfig
-from .network import EfficientNet
+from .network import EfficientNet, published_halvings
 
 
 class EfficientNetClassifier(SupervisedClassifier):
@@ -28,5 +29,6 @@ class EfficientNetClassifier(SupervisedClassifier):
             hidden=config.hidden,
             dropout=config.dropout,
             drop_path=config.drop_path,
+            halvings=config.halvings or halvings_for(min(setup.size), published_halvings(config.stages)),
         )
         super().__init__(network, config, setup)

@@ -6,6 +6,7 @@ Letters in shapes: B batch, C channels, H height, W width.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -17,6 +18,7 @@ from medsynth.networks.mobile import (
     classification_head,
     initialize,
     round_channels,
+    strides,
 )
 
 
@@ -114,6 +116,7 @@ class EfficientNet(nn.Module):
         hidden: units of a ReLU layer between pooled features and logits; 0 leaves it out, as published.
         dropout: share of pooled features dropped in training.
         drop_path: probability of skipping the deepest block in training; it rises linearly from 0 at the first one.
+        halvings: how often H and W are halved; 0 = as published: `published_halvings`.
     """
 
     def __init__(
@@ -128,6 +131,7 @@ class EfficientNet(nn.Module):
         hidden: int = 0,
         dropout: float = 0.2,
         drop_path: float = 0.2,
+        halvings: int = 0,
     ) -> None:
         super().__init__()
         self.arguments: dict[str, Any] = {
@@ -140,11 +144,15 @@ class EfficientNet(nn.Module):
             "hidden": hidden,
             "dropout": dropout,
             "drop_path": drop_path,
+            "halvings": halvings,
         }
+        published = published_halvings(stages)
+        first, *others = strides(published, halvings or published)
         inputs, last = round_channels(STEM * width), last or round_channels(LAST * width)
-        blocks, outputs = _blocks(inputs, width=width, depth=depth, stages=stages, drop_path=drop_path)
+        table = _with_strides(STAGES[:stages], others)
+        blocks, outputs = _blocks(table, inputs, width=width, depth=depth, drop_path=drop_path)
         self.features = nn.Sequential(
-            ConvNormActivation(channels, inputs, kernel=3, stride=2, activation=nn.SiLU),
+            ConvNormActivation(channels, inputs, kernel=3, stride=first, activation=nn.SiLU),
             *blocks,
             ConvNormActivation(outputs, last, kernel=1, activation=nn.SiLU),
         )
@@ -157,10 +165,23 @@ class EfficientNet(nn.Module):
         return logits
 
 
-def _blocks(inputs: int, *, width: float, depth: float, stages: int, drop_path: float) -> tuple[list[MBConv], int]:
-    """Return the blocks of the first `stages` stages and the channels of the last one."""
+def published_halvings(stages: int) -> int:
+    """Return how often a network of the first `stages` stages halves its maps as published, the stem included."""
+    return 1 + sum(stage.stride == 2 for stage in STAGES[:stages])
+
+
+def _with_strides(stages: Sequence[Stage], chosen: Sequence[int]) -> list[Stage]:
+    """Give those stages that halve their maps as published the `chosen` strides, in order."""
+    left = iter(chosen)
+    return [stage._replace(stride=next(left)) if stage.stride == 2 else stage for stage in stages]
+
+
+def _blocks(
+    stages: Sequence[Stage], inputs: int, *, width: float, depth: float, drop_path: float
+) -> tuple[list[MBConv], int]:
+    """Return the blocks of these stages and the channels of the last one."""
     # Rounded first, because 3 * 1.2 may come out a little above 3.6 and a whole number a little above itself.
-    rows = [stage for stage in STAGES[:stages] for _ in range(math.ceil(round(stage.blocks * depth, 6)))]
+    rows = [stage for stage in stages for _ in range(math.ceil(round(stage.blocks * depth, 6)))]
     blocks: list[MBConv] = []
     for index, stage in enumerate(rows):
         outputs, first = round_channels(stage.channels * width), not index or rows[index - 1] is not stage

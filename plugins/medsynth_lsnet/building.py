@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from medsynth.api import Setup
 from medsynth.networks.attention import POSITIONS
+from medsynth.networks.mobile import halvings_for
 
 from . import LSNetConfig
 from .distillation import Distiller
 from .network import LSNet
 from .teacher import Teacher
-from .trunk import tokens_at
+from .trunk import HALVINGS, tokens_of
+
+
+def halvings(config: LSNetConfig, setup: Setup) -> int:
+    """Return how often student and teacher halve an image."""
+    return config.halvings or halvings_for(min(setup.size), HALVINGS)
 
 
 def build_student(config: LSNetConfig, setup: Setup) -> LSNet:
@@ -28,12 +34,19 @@ def build_student(config: LSNetConfig, setup: Setup) -> LSNet:
         fusion=config.fusion == "two-sided" and config.sign != "abs",
         fusion_share=config.fusion_share,
         temperature=config.temperature,
+        halvings=halvings(config, setup),
     ).to(setup.device)
 
 
 def build_teacher(config: LSNetConfig, setup: Setup) -> Teacher:
     """Return the wide network that guides."""
-    teacher = Teacher(channels=setup.channels, classes=setup.classes, width=config.teacher_width, heads=config.heads)
+    teacher = Teacher(
+        channels=setup.channels,
+        classes=setup.classes,
+        width=config.teacher_width,
+        heads=config.heads,
+        halvings=halvings(config, setup),
+    )
     return teacher.to(setup.device)
 
 
@@ -42,7 +55,7 @@ def build_distiller(config: LSNetConfig, setup: Setup, student: LSNet, teacher: 
     return Distiller(
         heads=config.heads,
         positions=POSITIONS,
-        tokens=[tokens_at(setup.size, halvings) for halvings in (3, 4, 5)],
+        tokens=tokens_of(setup.size, halvings(config, setup)),
         widths=(student.classify.in_features, teacher.classify.in_features),
         sign=config.sign,
         smoothing=config.smoothing,

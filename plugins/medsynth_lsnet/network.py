@@ -16,7 +16,7 @@ from medsynth.networks.mobile import initialize
 
 from .attention import Rule, arbitrary, attend
 from .simulator import Simulator, simulated_map
-from .trunk import Outcome, PatchBlock, Sizes, Trunk
+from .trunk import HALVINGS, Outcome, PatchBlock, Sizes, Trunk
 
 STUDENT = Sizes(stem=(16, 16, 24), blocks=(32, 48, 64), dims=(40, 48, 56), depths=(2, 4, 3), expansion=2, head=128)
 
@@ -109,6 +109,7 @@ class LSNet(Trunk):
         width: multiplies all channel counts.
         heads: attention heads of every block.
         asymmetric, places: form of the simulators (see `Simulator`); places adds 3,072 weights with 4 heads.
+        halvings: how often H and W are halved, 5 as published.
         selection, attention, sparsity, min_keys, fusion, fusion_share, temperature: see `Rule`. They change no
             weight, so that the same weights run with any of them; `rule` may be replaced at any time.
     """
@@ -122,6 +123,7 @@ class LSNet(Trunk):
         heads: int = 4,
         asymmetric: bool = False,
         places: bool = False,
+        halvings: int = HALVINGS,
         **rule: Any,
     ) -> None:
         sizes = STUDENT.scaled(width)
@@ -129,7 +131,7 @@ class LSNet(Trunk):
             StudentBlock(c, d, depth=n, heads=heads, asymmetric=asymmetric, places=places)
             for c, d, n in zip(sizes.blocks, sizes.dims, sizes.depths, strict=True)
         ]
-        super().__init__(sizes, blocks, channels=channels, classes=classes)
+        super().__init__(sizes, blocks, channels=channels, classes=classes, halvings=halvings)
         self.rule = Rule(**rule)
         self.arguments: dict[str, Any] = {
             "channels": channels,
@@ -138,6 +140,7 @@ class LSNet(Trunk):
             "heads": heads,
             "asymmetric": asymmetric,
             "places": places,
+            "halvings": halvings,
             **rule,
         }
         initialize(self, linear_std=0.02)

@@ -14,7 +14,7 @@ from medsynth.networks.attention import merge_heads, split_heads
 from medsynth.networks.mobile import initialize
 
 from .attention import attend
-from .trunk import Outcome, PatchBlock, Sizes, Trunk
+from .trunk import HALVINGS, Outcome, PatchBlock, Sizes, Trunk
 
 TEACHER = Sizes(
     stem=(16, 32, 64), blocks=(128, 160, 192), dims=(128, 160, 192), depths=(2, 4, 3), expansion=4, head=384
@@ -85,16 +85,18 @@ class Teacher(Trunk):
         channels: of the images, (B, channels, H, W) in [-1, 1]; H and W multiples of 32.
         classes: number of classes.
         width: multiplies all channel counts.
-        heads: as the student's.
+        heads, halvings: as the student's.
     """
 
-    def __init__(self, *, channels: int, classes: int = 2, width: float = 1.0, heads: int = 4) -> None:
+    def __init__(
+        self, *, channels: int, classes: int = 2, width: float = 1.0, heads: int = 4, halvings: int = HALVINGS
+    ) -> None:
         sizes = TEACHER.scaled(width)
         blocks: list[PatchBlock] = [
             TeacherBlock(c, d, depth=n, heads=heads, feed_forward=f)
             for c, d, n, f in zip(sizes.blocks, sizes.dims, sizes.depths, FEED_FORWARD, strict=True)
         ]
-        super().__init__(sizes, blocks, channels=channels, classes=classes)
+        super().__init__(sizes, blocks, channels=channels, classes=classes, halvings=halvings)
         initialize(self, linear_std=0.02)
 
     def forward(self, images: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ N patches, h heads.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -13,9 +14,11 @@ import torch
 from torch import Tensor, nn
 
 from medsynth.networks.attention import to_features, to_tokens
-from medsynth.networks.mobile import ConvNormActivation, InvertedResidual, round_channels
+from medsynth.networks.mobile import ConvNormActivation, InvertedResidual, round_channels, strides
 
 Three = tuple[int, int, int]
+HALVINGS = 5
+"""As published: the stem, one in front of the attention blocks, and one with each of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,31 +91,35 @@ class PatchBlock(nn.Module):
 
 
 class Trunk(nn.Module):
-    """What student and teacher have in common: stem, three stages that halve H and W, head.
+    """What student and teacher have in common: stem, three stages that may halve H and W, head.
 
     Args:
         sizes: widths and depths.
         blocks: the attention block of each stage.
         channels: of the images.
         classes: number of classes.
+        halvings: how often H and W are halved altogether, 5 as published.
     """
 
-    def __init__(self, sizes: Sizes, blocks: list[PatchBlock], *, channels: int, classes: int) -> None:
+    def __init__(
+        self, sizes: Sizes, blocks: list[PatchBlock], *, channels: int, classes: int, halvings: int = HALVINGS
+    ) -> None:
         super().__init__()
+        start, early, *others = strides(HALVINGS, halvings)
         first, second, third = sizes.stem
 
         def residual(inputs: int, outputs: int, stride: int = 1) -> InvertedResidual:
             return InvertedResidual(inputs, outputs, stride=stride, expansion=sizes.expansion, activation=nn.SiLU)
 
         self.stem = nn.Sequential(
-            ConvNormActivation(channels, first, kernel=3, stride=2),
+            ConvNormActivation(channels, first, kernel=3, stride=start),
             residual(first, second),
-            residual(second, third, 2),
+            residual(second, third, early),
             residual(third, third),
             residual(third, third),
         )
         inputs = (third, *sizes.blocks)
-        self.halvings = nn.ModuleList(residual(inputs[i], inputs[i + 1], 2) for i in range(3))
+        self.halvings = nn.ModuleList(residual(inputs[i], inputs[i + 1], others[i]) for i in range(3))
         self.blocks = nn.ModuleList(blocks)
         self.last = ConvNormActivation(sizes.blocks[-1], sizes.head, kernel=1)
         self.classify = nn.Linear(sizes.head, classes, bias=False)
@@ -123,8 +130,9 @@ class Trunk(nn.Module):
         return self.classify(pooled), pooled
 
 
-def tokens_at(size: tuple[int, int], halvings: int) -> int:
-    """Return the number of 2x2 patches of an image after `halvings` of its sides, each rounded up."""
-    step: int = 2 ** (halvings + 1)
-    rows, columns = (-(-side // step) for side in size)
-    return rows * columns
+def tokens_of(size: tuple[int, int], halvings: int) -> list[int]:
+    """Return how many 2x2 patches each of the three blocks sees of an image, every halving rounded up."""
+    _, _, *others = chosen = strides(HALVINGS, halvings)
+    before = math.prod(chosen[:2])
+    steps = [2 * before * math.prod(others[: block + 1]) for block in range(3)]
+    return [math.prod(-(-side // step) for side in size) for step in steps]

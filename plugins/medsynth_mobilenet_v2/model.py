@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from medsynth.api import Setup
+from medsynth.networks.mobile import halvings_for
 from medsynth.supervised.classifier import SupervisedClassifier
 
 from . import MobileNetV2Config
-from .network import MobileNetV2
+from .network import HALVINGS, MobileNetV2
 
 
 class MobileNetV2Classifier(SupervisedClassifier):
@@ -24,5 +25,6 @@ class MobileNetV2Classifier(SupervisedClassifier):
             width=config.width,
             hidden=config.hidden,
             dropout=config.dropout,
+            halvings=config.halvings or halvings_for(min(setup.size), HALVINGS),
         )
         super().__init__(network, config, setup)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from medsynth.api import Setup
+from medsynth.networks.mobile import halvings_for
 from medsynth.supervised.classifier import SupervisedClassifier
 
 from . import MobileViTConfig
-from .network import MobileViT
+from .network import HALVINGS, MobileViT
 
 
 class MobileViTClassifier(SupervisedClassifier):
@@ -27,5 +28,6 @@ class MobileViTClassifier(SupervisedClassifier):
             expansion=config.expansion,
             heads=config.heads,
             dropout=config.dropout,
+            halvings=config.halvings or halvings_for(min(setup.size), HALVINGS),
         )
         super().__init__(network, config, setup)

@@ -20,11 +20,14 @@ from medsynth.networks.mobile import (
     classification_head,
     initialize,
     round_channels,
+    strides,
 )
 
 DEPTHS = (2, 4, 3)
 """Attention layers of the three blocks."""
 FEED_FORWARD = 2
+HALVINGS = 5
+"""As published: the stem, one in front of the attention blocks, and one with each of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,6 +143,7 @@ class MobileViT(nn.Module):
         expansion: of the inverted residuals; 0 = the variant's.
         heads: of each attention layer; 8 is a multiple of it.
         dropout: share dropped in training after attention, feed-forward networks and pooling.
+        halvings: how often H and W are halved, 5 as published.
     """
 
     def __init__(
@@ -153,6 +157,7 @@ class MobileViT(nn.Module):
         expansion: int = 0,
         heads: int = 4,
         dropout: float = 0.1,
+        halvings: int = HALVINGS,
     ) -> None:
         super().__init__()
         self.arguments: dict[str, Any] = {
@@ -164,7 +169,9 @@ class MobileViT(nn.Module):
             "expansion": expansion,
             "heads": heads,
             "dropout": dropout,
+            "halvings": halvings,
         }
+        stem, early, *others = strides(HALVINGS, halvings)
         sizes = VARIANTS[variant].scaled(width, token_width)
         expansion = expansion or sizes.expansion
         first, second, third = sizes.stem
@@ -173,15 +180,15 @@ class MobileViT(nn.Module):
             return InvertedResidual(inputs, outputs, stride=stride, expansion=expansion, activation=nn.SiLU)
 
         layers: list[nn.Module] = [
-            ConvNormActivation(channels, first, kernel=3, stride=2, activation=nn.SiLU),
+            ConvNormActivation(channels, first, kernel=3, stride=stem, activation=nn.SiLU),
             residual(first, second, 1),
-            residual(second, third, 2),
+            residual(second, third, early),
             residual(third, third, 1),
             residual(third, third, 1),
         ]
         inputs = third
-        for outputs, dim, depth in zip(sizes.blocks, sizes.dims, DEPTHS, strict=True):
-            layers.append(residual(inputs, outputs, 2))
+        for outputs, dim, depth, stride in zip(sizes.blocks, sizes.dims, DEPTHS, others, strict=True):
+            layers.append(residual(inputs, outputs, stride))
             layers.append(MobileViTBlock(outputs, dim, depth=depth, heads=heads, dropout=dropout))
             inputs = outputs
         layers.append(ConvNormActivation(inputs, sizes.last, kernel=1, activation=nn.SiLU))

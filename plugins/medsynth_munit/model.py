@@ -18,9 +18,9 @@ from torch import Tensor, nn
 
 from medsynth.api import Phase, Setup, learning_rate_schedule
 from medsynth.networks.adversarial import Discriminators, absolute_error, adversarial_adam, frozen
-from medsynth.networks.information import information_terms
 from medsynth.networks.initialization import initialize_kaiming, initialize_normal
 from medsynth.networks.multiscale import MultiScaleDiscriminator
+from medsynth.networks.regularizers import regularizer_weights, regularizers
 from medsynth_munit import MunitConfig
 from medsynth_munit.network import MunitTranslator
 
@@ -40,7 +40,7 @@ class Munit:
             "style": config.style_weight,
             "content": config.content_weight,
             "cycle": config.cycle_weight,
-            "information": config.information_weight,
+            **regularizer_weights(config),
         }
         self.translator_ab, self.translator_ba = self._translator(setup.channels), self._translator(setup.channels)
         for translator in (self.translator_ab, self.translator_ba):
@@ -173,9 +173,7 @@ class Munit:
             if weights["cycle"]:
                 terms["cycle_a"] = absolute_error(ba.decode(again_a, own_a, like=source), source)
                 terms["cycle_b"] = absolute_error(ab.decode(again_b, own_b, like=target), target)
-        terms |= information_terms(
-            source=source, target=target, fake_a=fake_a, fake_b=fake_b, weight=self.config.information_weight
-        )
+        terms |= regularizers(self.config, source=source, target=target, fake_a=fake_a, fake_b=fake_b)
         return terms | self.discriminators.judge(fake_a=fake_a, fake_b=fake_b), fake_a, fake_b
 
     def _draw(self, images: Tensor) -> Tensor:
@@ -185,7 +183,13 @@ class Munit:
     def _translator(self, channels: int) -> MunitTranslator:
         config = self.config
         return MunitTranslator(
-            channels, width=config.width, blocks=config.blocks, style=config.style, hidden=config.style_hidden
+            channels,
+            width=config.width,
+            blocks=config.blocks,
+            style=config.style,
+            hidden=config.style_hidden,
+            ends=config.ends,
+            coordinates=config.coordinates,
         )
 
     def _discriminator(self, channels: int) -> MultiScaleDiscriminator:

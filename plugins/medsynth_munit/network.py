@@ -27,6 +27,8 @@ class MunitTranslator(nn.Module):
         blocks: residual blocks of the encoder and of the decoder.
         style: S.
         hidden: width of the layers between a style and the decoder's norms.
+        ends: odd side of the convolutions at full size.
+        coordinates: tell the decoder where in the image it is.
 
     Attributes:
         arguments: the keyword arguments that rebuild the network.
@@ -34,17 +36,31 @@ class MunitTranslator(nn.Module):
         look: style encoder of the domain that is translated to.
     """
 
-    def __init__(self, channels: int, *, width: int = 64, blocks: int = 4, style: int = 8, hidden: int = 256) -> None:
+    def __init__(
+        self,
+        channels: int,
+        *,
+        width: int = 64,
+        blocks: int = 4,
+        style: int = 8,
+        hidden: int = 256,
+        ends: int = 7,
+        coordinates: bool = False,
+    ) -> None:
         super().__init__()
-        self.content = ContentEncoder(channels, width=width, blocks=blocks)
-        self.look = StyleEncoder(channels, width=width, length=style)
-        self.decoder = StyledDecoder(channels, width=width, blocks=blocks, style=style, hidden=hidden)
+        self.content = ContentEncoder(channels, width=width, blocks=blocks, ends=ends)
+        self.look = StyleEncoder(channels, width=width, length=style, ends=ends)
+        self.decoder = StyledDecoder(
+            channels, width=width, blocks=blocks, style=style, hidden=hidden, ends=ends, coordinates=coordinates
+        )
         self.arguments: dict[str, Any] = {
             "channels": channels,
             "width": width,
             "blocks": blocks,
             "style": style,
             "hidden": hidden,
+            "ends": ends,
+            "coordinates": coordinates,
         }
 
     def forward(self, images: Tensor, styles: Tensor | None = None) -> Tensor:

@@ -43,6 +43,9 @@ class SgCycleGanConfig(GeneratorConfig):
     identity_weight: float = option(5.0, "weight of the identity terms, L1", low=0.0)
     domain_weight: float = option(5.0, "weight of the domain classifier's loss behind gradient reversal", low=0.0)
     reversal_rate: float = option(5.0, "gamma of the reversal schedule 2 / (1 + exp(-gamma * progress)) - 1", low=0.0)
+    normalized: bool = option(
+        True, "normalize every feature map, so that feature consistency cannot be met by features that vanish"
+    )
     detach_features: bool = option(
         True, "take no gradient through the features of real images in the feature terms; keeps features from vanishing"
     )

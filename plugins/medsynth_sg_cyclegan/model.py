@@ -14,9 +14,9 @@ from torch import Tensor, nn
 
 from medsynth.api import Phase, Setup, learning_rate_schedule, progress
 from medsynth.networks.adversarial import Discriminators, absolute_error, adversarial_adam, frozen
-from medsynth.networks.information import information_terms
 from medsynth.networks.initialization import initialize_normal
 from medsynth.networks.patchgan import PatchGan
+from medsynth.networks.regularizers import regularizer_weights, regularizers
 from medsynth_sg_cyclegan import SgCycleGanConfig
 from medsynth_sg_cyclegan.network import DomainClassifier, Translator, reversal_strength, reverse_gradient
 
@@ -50,7 +50,7 @@ class SgCycleGan:
             "feature": config.feature_weight,
             "identity": config.identity_weight,
             "domain": config.domain_weight,
-            "information": config.information_weight,
+            **regularizer_weights(config),
         }
         self.translator_ab = self._translator(setup.channels)
         self.translator_ba = self._translator(setup.channels, extractor=self.translator_ab.extractor)
@@ -129,13 +129,7 @@ class SgCycleGan:
         with frozen(self.discriminators.a, self.discriminators.b):
             terms = self.discriminators.judge(fake_a=made.fake_a, fake_b=made.fake_b)
             terms |= self._reconstruction_terms(source, target, made)
-            terms |= information_terms(
-                source=source,
-                target=target,
-                fake_a=made.fake_a,
-                fake_b=made.fake_b,
-                weight=self.config.information_weight,
-            )
+            terms |= regularizers(self.config, source=source, target=target, fake_a=made.fake_a, fake_b=made.fake_b)
             watched = {"feature_variance": _variance(made)}
             if self.weights["domain"]:
                 terms["domain"], watched["domain_accuracy"] = self._domain_term(made, strength)
@@ -199,6 +193,9 @@ class SgCycleGan:
             kernel=config.sampling_kernel,
             region_convolution=config.region_convolution,
             stretch=config.stretch,
+            ends=config.ends,
+            normalized=config.normalized,
+            coordinates=config.coordinates,
             extractor=extractor,
         )
 

@@ -140,6 +140,9 @@ class Translator(nn.Module):
         kernel: side of the sampling convolutions.
         region_convolution: put a `RegionConvolution` in front of the residual blocks.
         stretch: end with `stretched`.
+        ends: odd side of the convolutions at full size.
+        normalized: normalize the features, so that they cannot vanish.
+        coordinates: tell the branch, not the extractor, where in the image it is.
         extractor: share this one instead of building an own; not among `arguments`.
 
     Attributes:
@@ -159,6 +162,9 @@ class Translator(nn.Module):
         kernel: int = 3,
         region_convolution: bool = False,
         stretch: bool = False,
+        ends: int = 7,
+        normalized: bool = False,
+        coordinates: bool = False,
         extractor: nn.Module | None = None,
     ) -> None:
         super().__init__()
@@ -173,11 +179,22 @@ class Translator(nn.Module):
             "kernel": kernel,
             "region_convolution": region_convolution,
             "stretch": stretch,
+            "ends": ends,
+            "normalized": normalized,
+            "coordinates": coordinates,
         }
         self.stretch = stretch
         if extractor is None:
             extractor = EncoderDecoder(
-                channels, features, width=width, levels=extractor_levels, blocks=0, mode=mode, kernel=kernel
+                channels,
+                features,
+                width=width,
+                levels=extractor_levels,
+                blocks=0,
+                mode=mode,
+                kernel=kernel,
+                ends=ends,
+                normalized=normalized,
             )
         self.extractor = extractor
         self.branch = EncoderDecoder(
@@ -189,6 +206,8 @@ class Translator(nn.Module):
             mode=mode,
             kernel=kernel,
             middle=RegionConvolution(width * 2**branch_levels) if region_convolution else None,
+            ends=ends,
+            coordinates=coordinates,
         )
 
     def forward(self, images: Tensor) -> Tensor:

@@ -19,9 +19,9 @@ from torch import Tensor, nn
 
 from medsynth.api import Phase, Setup, learning_rate_schedule
 from medsynth.networks.adversarial import Discriminators, absolute_error, adversarial_adam, frozen
-from medsynth.networks.information import information_terms
 from medsynth.networks.initialization import initialize_kaiming, initialize_normal
 from medsynth.networks.multiscale import MultiScaleDiscriminator
+from medsynth.networks.regularizers import regularizer_weights, regularizers
 from medsynth_unit import UnitConfig
 from medsynth_unit.network import UnitTranslator
 
@@ -41,7 +41,7 @@ class Unit:
             "kl": config.kl_weight,
             "cycle": config.cycle_weight,
             "recoded": config.recoded_weight,
-            "information": config.information_weight,
+            **regularizer_weights(config),
         }
         self.translator_ab, self.translator_ba = self._translator(setup.channels), self._translator(setup.channels)
         if config.shared:
@@ -153,13 +153,14 @@ class Unit:
             if weights["cycle"]:
                 terms["cycle_a"] = absolute_error(ba.decode(_sample(again_a), like=source), source)
                 terms["cycle_b"] = absolute_error(ab.decode(_sample(again_b), like=target), target)
-        terms |= information_terms(
-            source=source, target=target, fake_a=fake_a, fake_b=fake_b, weight=self.config.information_weight
-        )
+        terms |= regularizers(self.config, source=source, target=target, fake_a=fake_a, fake_b=fake_b)
         return terms | self.discriminators.judge(fake_a=fake_a, fake_b=fake_b), fake_a, fake_b
 
     def _translator(self, channels: int) -> UnitTranslator:
-        return UnitTranslator(channels, width=self.config.width, blocks=self.config.blocks)
+        config = self.config
+        return UnitTranslator(
+            channels, width=config.width, blocks=config.blocks, ends=config.ends, coordinates=config.coordinates
+        )
 
     def _discriminator(self, channels: int) -> MultiScaleDiscriminator:
         config = self.config

@@ -23,6 +23,8 @@ class UnitTranslator(nn.Module):
         channels: C.
         width: channels of the first layer.
         blocks: residual blocks of the encoder and of the decoder.
+        ends: odd side of the convolutions at full size.
+        coordinates: tell the decoder where in the image it is.
         encoder, decoder: to share with other translators; new ones by default.
 
     Attributes:
@@ -35,13 +37,21 @@ class UnitTranslator(nn.Module):
         *,
         width: int = 64,
         blocks: int = 4,
+        ends: int = 7,
+        coordinates: bool = False,
         encoder: ContentEncoder | None = None,
         decoder: Decoder | None = None,
     ) -> None:
         super().__init__()
-        self.encoder = encoder or ContentEncoder(channels, width=width, blocks=blocks)
-        self.decoder = decoder or Decoder(channels, width=width, blocks=blocks)
-        self.arguments: dict[str, Any] = {"channels": channels, "width": width, "blocks": blocks}
+        self.encoder = encoder or ContentEncoder(channels, width=width, blocks=blocks, ends=ends)
+        self.decoder = decoder or Decoder(channels, width=width, blocks=blocks, ends=ends, coordinates=coordinates)
+        self.arguments: dict[str, Any] = {
+            "channels": channels,
+            "width": width,
+            "blocks": blocks,
+            "ends": ends,
+            "coordinates": coordinates,
+        }
 
     def forward(self, images: Tensor) -> Tensor:
         """Translate images."""

@@ -280,3 +280,33 @@ def test_augmentation_in_front_of_the_discriminators_lets_gradients_through_to_t
     first = made.judge(fake_a=batch(2), fake_b=batch(3))["adversarial_ab"]
     second = made.judge(fake_a=batch(2), fake_b=batch(3))["adversarial_ab"]
     assert first != second
+
+
+@pytest.mark.parametrize("halved", [True, False])
+def test_a_flooded_discriminator_unlearns_where_it_is_better_than_the_level_allows(halved: bool):
+    images = dict(zip(("real_a", "real_b", "fake_a", "fake_b"), map(batch, range(4)), strict=True))
+
+    def change(flood: float) -> tuple[float, list[Tensor]]:
+        made = discriminators(network=TwoScales, halved=halved, discriminator_flood=flood)
+        before = [parameter.detach().clone() for parameter in made.a.parameters()]
+        loss = made.update(**images)["discriminator_a"].item()
+        return loss, [after.detach() - one for after, one in zip(made.a.parameters(), before, strict=True)]
+
+    (plain, learned), (low, same), (high, unlearned) = (change(flood) for flood in (0.0, 0.1, 100.0))
+    assert plain == low == high
+    assert all(torch.equal(one, other) for one, other in zip(learned, same, strict=True))
+    # Adam's first step has the sign of the gradient only, so a reversed gradient is a reversed step.
+    moved = [(one, other) for one, other in zip(learned, unlearned, strict=True) if one.ndim > 1]
+    assert all(torch.allclose(one, -other, atol=1e-6) for one, other in moved)
+
+
+def test_noise_is_drawn_anew_for_all_images_that_a_discriminator_sees():
+    made = discriminators(discriminator_noise=0.1)
+    seen: list[Tensor] = []
+    made.a.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0].detach()))
+    images = dict(zip(("real_a", "real_b", "fake_a", "fake_b"), map(batch, range(4)), strict=True))
+    made.judge(fake_a=images["fake_a"], fake_b=images["fake_b"])
+    made.update(**images)
+    noises = [seen[0] - images["fake_a"], *(seen[1] - torch.cat([images["real_a"], images["fake_a"]])).chunk(2)]
+    assert [noise.std().item() for noise in noises] == pytest.approx([0.1] * 3, rel=0.1)
+    assert abs(torch.corrcoef(torch.stack([noise.flatten() for noise in noises])).fill_diagonal_(0)).max() < 0.1

@@ -3,7 +3,14 @@ import torch
 from torch import nn
 
 from medsynth.networks.attention import fold_patches, merge_heads, split_heads, unfold_patches
-from medsynth.networks.mobile import ConvNormActivation, InvertedResidual, initialize, round_channels
+from medsynth.networks.mobile import (
+    ConvNormActivation,
+    InvertedResidual,
+    halvings_for,
+    initialize,
+    round_channels,
+    strides,
+)
 
 
 @pytest.mark.parametrize(
@@ -12,6 +19,17 @@ from medsynth.networks.mobile import ConvNormActivation, InvertedResidual, initi
 )
 def test_channels_round_to_multiples_of_eight_without_losing_a_tenth(channels, rounded):
     assert round_channels(channels) == rounded
+
+
+@pytest.mark.parametrize("published", [3, 5])
+def test_halvings_leave_eight_places_wherever_the_image_has_them_and_stay_as_published_for_large_ones(published):
+    for size in range(16, 513):
+        halvings = halvings_for(size, published)
+        assert 1 <= halvings <= published
+        assert sorted(strides(published, halvings)) == [1] * (published - halvings) + [2] * halvings
+        assert size < 16 or size >> halvings >= 8
+        assert halvings == published or size >> halvings + 1 < 8
+    assert strides(published, published) == (2,) * published
 
 
 def test_an_inverted_residual_has_the_parameters_of_its_three_convolutions():

@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from medsynth.networks.resnet import (
+    Coordinates,
     EncoderDecoder,
     InstanceNorm,
     NearestConvolution,
@@ -212,3 +213,32 @@ def test_levels_and_middle_layer_decide_where_the_network_works():
     network = EncoderDecoder(1, 2, width=2, levels=3, blocks=0, mode="nearest", kernel=5, middle=middle)
     assert network(images(1, 1, 24, 32)).shape == (1, 2, 24, 32)
     assert seen == [(1, 16, 3, 4)]
+
+
+def test_coordinates_add_what_a_convolution_over_row_and_column_would():
+    torch.manual_seed(0)
+    place, features = Coordinates(5), torch.rand(2, 5, 6, 4)
+    rows, columns = torch.meshgrid(torch.linspace(-7, 7, 6), torch.linspace(-7, 7, 4), indexing="ij")
+    beside = torch.cat([features, torch.stack([rows, columns]).expand(2, -1, -1, -1)], 1)
+    weight = torch.cat([torch.eye(5)[..., None, None], place.place.weight], 1)
+    torch.testing.assert_close(place(features), F.conv2d(beside, weight))
+
+
+def test_normalized_features_keep_their_size_however_small_the_weights_become():
+    torch.manual_seed(0)
+    options = {"width": 4, "levels": 1, "blocks": 0, "mode": "nearest"}
+    plain, normalized = EncoderDecoder(1, 3, **options), EncoderDecoder(1, 3, **options, normalized=True)
+    images = torch.rand(2, 1, 16, 16)
+    for network in (plain, normalized):
+        network.layers[-1 if network is plain else -2].weight.data.mul_(1e-2)
+    assert plain(images).var() < 1e-3
+    assert normalized(images).var() > 0.2
+
+
+def test_the_side_of_the_convolutions_at_full_size_is_chosen():
+    network = ResnetGenerator(1, 1, width=4, blocks=1, ends=3, coordinates=True)
+    sides = [layer.kernel_size for layer in network.layers if isinstance(layer, WideConvolution)]
+    assert sides == [(3, 3), (3, 3)]
+    assert network(torch.rand(1, 1, 20, 22)).shape == (1, 1, 20, 22)
+    rebuilt = ResnetGenerator(**json.loads(json.dumps(network.arguments)))
+    rebuilt.load_state_dict(network.state_dict())

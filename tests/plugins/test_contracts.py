@@ -9,15 +9,26 @@ import pytest
 from medsynth.plugins import DISTRIBUTION, Registry
 from medsynth.testing import ClassifierContract, GeneratorContract, PluginContract
 
+OPTIONS = {
+    "coordinates": True,
+    "discriminator_noise": 0.05,
+    "ends": 3,
+    "information_weight": 0.1,
+    "r1_weight": 0.1,
+    "texture_weight": 0.1,
+}
+"""What every generator offers beyond its paper; the contract holds with all of it switched on."""
+
 
 class TestCycleGAN(GeneratorContract):
     name = "cyclegan"
-    small: ClassVar = {"width": 4, "blocks": 1, "discriminator_width": 4}
+    small: ClassVar = {**OPTIONS, "width": 4, "blocks": 1, "discriminator_width": 4}
 
 
 class TestDCLGAN(GeneratorContract):
     name = "dclgan"
     small: ClassVar = {
+        **OPTIONS,
         "width": 4,
         "blocks": 1,
         "taps": ["down_1", "block_1"],
@@ -30,19 +41,26 @@ class TestDCLGAN(GeneratorContract):
 
 class TestSGCycleGAN(GeneratorContract):
     name = "sg-cyclegan"
-    small: ClassVar = {"width": 4, "blocks": 1, "discriminator_width": 4, "classifier_width": 4, "features": 4}
+    small: ClassVar = {
+        **OPTIONS,
+        "width": 4,
+        "blocks": 1,
+        "discriminator_width": 4,
+        "classifier_width": 4,
+        "features": 4,
+    }
 
 
 class TestUNIT(GeneratorContract):
     name = "unit"
     size = 64
-    small: ClassVar = {"width": 4, "blocks": 1, "discriminator_width": 4}
+    small: ClassVar = {**OPTIONS, "width": 4, "blocks": 1, "discriminator_width": 4}
 
 
 class TestMUNIT(GeneratorContract):
     name = "munit"
     size = 64
-    small: ClassVar = {"width": 4, "blocks": 1, "style_hidden": 8, "discriminator_width": 4}
+    small: ClassVar = {**OPTIONS, "width": 4, "blocks": 1, "style_hidden": 8, "discriminator_width": 4}
 
 
 class TestMobileNetV2(ClassifierContract):

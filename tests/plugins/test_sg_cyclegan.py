@@ -174,17 +174,19 @@ def test_discriminator_losses_equal_their_formula():
         torch.testing.assert_close(losses[f"discriminator_{name}"], value.detach())
 
 
-@pytest.mark.parametrize("detach", [True, False])
-@pytest.mark.parametrize("strength", [0.0, 0.7])
-def test_one_backward_pass_gives_the_gradients_of_the_plain_losses(strength: float, detach: bool):
-    fast, data = build(detach_features=detach), batch()
+@pytest.mark.parametrize(
+    ("strength", "detach", "normalized"), [(0.0, True, False), (0.7, False, False), (0.7, True, True)]
+)
+def test_one_backward_pass_gives_the_gradients_of_the_plain_losses(strength: float, detach: bool, normalized: bool):
+    fast, data = build(detach_features=detach, normalized=normalized), batch()
     plain = copy.deepcopy(fast)
     terms = slow_terms(plain, *data.values(), strength=strength)
     sum(WEIGHTS[name.partition("_")[0]] * term for name, term in terms.items()).backward()
     fast.update_generators(*data.values(), fast.forward(*data.values()), strength=strength)
     for part in ("extractor", "branch_ab", "branch_ba", "classifier"):
         expected, computed = gradients(getattr(plain, part)), gradients(getattr(fast, part))
-        assert (computed - expected).norm() / expected.norm() < 1e-4, part
+        # The absolute differences of normalized features pass through 0, where rounding decides about their sign.
+        assert (computed - expected).norm() / expected.norm() < (1e-2 if normalized else 1e-4), part
 
 
 def test_the_values_to_watch_equal_their_definitions():

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.ndimage import gaussian_gradient_magnitude
 from sklearn.metrics import normalized_mutual_info_score
 
-from medsynth.statistics import edge_agreement, intensity_correlation, mutual_information
+from medsynth.statistics import edge_agreement, intensity_correlation, mutual_information, recognized
 
 SIZE = 32
 
@@ -68,3 +69,19 @@ def test_mutual_information_is_one_for_a_negative_and_zero_for_a_constant() -> N
     assert mutual_information(images, -images) == pytest.approx(1.0)
     assert not mutual_information(images, np.zeros_like(images)).any()
     assert not mutual_information(np.zeros_like(images), np.zeros_like(images)).any()
+
+
+def test_translations_are_recognized_by_their_edges_and_no_better_than_chance_where_all_are_one() -> None:
+    scenes = np.random.default_rng(0).normal(size=(6, 1, 16, 16))
+    assert recognized(scenes, -2 * scenes + 1) == 1.0
+    assert recognized(scenes, scenes[:1].repeat(6, 0)) == 0.5
+    # Two changed places; counted by hand from the correlations of all pairs.
+    correlation = [[np.corrcoef(edges(one), edges(two))[0, 1] for two in scenes[[1, 0, 2, 3, 4, 5]]] for one in scenes]
+    wins = [
+        correlation[row][row] > correlation[row][column] for row in range(6) for column in range(6) if row != column
+    ]
+    assert recognized(scenes, scenes[[1, 0, 2, 3, 4, 5]]) == pytest.approx(np.mean(wins))
+
+
+def edges(image: np.ndarray) -> np.ndarray:
+    return gaussian_gradient_magnitude(image[0], 1.0).ravel()
