@@ -59,7 +59,7 @@ def _steps(size: int, batch: int, rows: Rows) -> list[str]:
             faster = plain / row["milliseconds"] if plain else None
             lines.append(
                 [generator, form, number(row["milliseconds"]), number(faster, "{:.2f}"),
-                 number(row["images_per_second"]), number(row["teraflops"]), number(row["share"], "{:.0%}"),
+                 number(row["images_per_second"]), number(row["teraflops"]), number(100 * row["share"], "{:.0f} %"),
                  number(row["mebibytes"], "{:.0f}")]
             )  # fmt: skip
     header = ["generator", "form", "ms", "times plain", "images/s", "TFLOP/s", "of peak", "peak MiB"]
@@ -120,7 +120,7 @@ def _resume(rows: Rows) -> list[str]:
         "SG-CycleGAN and LSNet, killed by SIGKILL in the second epoch and continued, against a training without a "
         "kill: the largest relative difference of a weight tensor. A GPU adds up in no fixed order, so that the same "
         "command twice differs too; a continued training may differ up to ten times as much. With fixed orders "
-        "(`torch.use_deterministic_algorithms`) both should be equal, as on a CPU.",
+        "(`torch.use_deterministic_algorithms`) both are equal as far as PyTorch has such algorithms, as on a CPU.",
         table(
             ["training", "order of sums", "same command twice", "killed and continued", "within what is allowed"], lines
         ),

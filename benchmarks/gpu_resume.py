@@ -12,7 +12,9 @@ import multiprocessing
 import os
 import signal
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,19 +29,20 @@ STAGES = ("generator", "classifier")
 
 def resume(settings: Settings, modes: Sequence[bool] = (False, True), stages: Sequence[str] = STAGES) -> None:
     """Compare weights after a kill with those of a training without one, as it comes and with fixed orders of sums."""
-    # Imported once: the processes inherit it. Nothing here touches the device, which would not survive the fork.
     for module in ("medsynth.training", "medsynth.data.loaders", "medsynth_sg_cyclegan.model", "medsynth_lsnet.model"):
-        importlib.import_module(module)
+        importlib.import_module(module)  # once for all processes, where these are forked
     for repeatable in modes:
         folder = settings.folder / ("repeatable" if repeatable else "as it comes")
         course = Course(settings, stages, repeatable)
-        for name in ("straight", "again"):
-            _finish(course, folder / name)
-        for stage in stages:
-            code = _train(course, folder / "killed", stage)
-            if code != -signal.SIGKILL:
-                raise RuntimeError(f"the {stage} was to be killed, but ended with exit code {code}")
-        _finish(course, folder / "killed")
+        ways = (("straight", ()), ("again", ()), ("killed", stages))
+        tasks = [partial(course.complete, folder / name, kills) for name, kills in ways]
+        if settings.device == "cuda":
+            with ThreadPoolExecutor(len(tasks)) as pool:
+                for started in [pool.submit(task) for task in tasks]:
+                    started.result()
+        else:
+            for task in tasks:
+                task()
         for stage in stages:
             straight, again, continued = (_weights(folder / name / stage) for name in ("straight", "again", "killed"))
             row = {"repeat": difference(straight, again), "resumed": difference(straight, continued)}
@@ -80,19 +83,25 @@ class Course:
     stages: Sequence[str]
     repeatable: bool
 
+    def complete(self, folder: Path, kills: Sequence[str]) -> None:
+        """Train everything into `folder`, in several processes if there are stages in which one is killed.
 
-def _finish(course: Course, folder: Path) -> None:
-    code = _train(course, folder)
-    if code:
-        raise RuntimeError(f"a training ended with exit code {code}")
+        Raises:
+            RuntimeError: a process did not end as it was to.
+        """
+        for stage in (*kills, ""):
+            code, expected = self._train(folder, stage), -signal.SIGKILL if stage else 0
+            if code != expected:
+                raise RuntimeError(f"the training of {folder.name} ended with exit code {code}, not {expected}")
 
-
-def _train(course: Course, folder: Path, kill: str = "") -> int | None:
-    """Train in a process of its own, which kills itself in the second epoch of `kill`; return its exit code."""
-    process = multiprocessing.get_context("fork").Process(target=train_all, args=(course, folder, kill))
-    process.start()
-    process.join()
-    return process.exitcode
+    def _train(self, folder: Path, kill: str) -> int | None:
+        """Train in a process of its own, which kills itself in the second epoch of `kill`; return its exit code."""
+        # A process that has touched a GPU, as imports may, cannot be forked.
+        context = multiprocessing.get_context("spawn" if self.settings.device == "cuda" else "fork")
+        process = context.Process(target=train_all, args=(self, folder, kill))
+        process.start()
+        process.join()
+        return process.exitcode
 
 
 def train_all(course: Course, folder: Path, kill: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import time
 from collections.abc import Callable
@@ -102,6 +103,15 @@ def peak_memory(act: Callable[[], object], settings: Settings) -> dict[str, floa
     act()
     settings.synchronize()
     return {"peak": torch.cuda.max_memory_allocated() / 2**20, "before": before / 2**20}
+
+
+def free() -> None:
+    """Give back the device memory of what is no longer used."""
+    import torch
+
+    gc.collect()
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
 
 
 def problem(error: Exception) -> str:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from generators import COLUMNS, cell
-from gpu_settings import Settings, seconds_per_act
+from gpu_settings import Settings, free, seconds_per_act
 from train_step_subjects import HALFWAY
 
 if TYPE_CHECKING:
@@ -20,15 +20,16 @@ if TYPE_CHECKING:
 
 LIMIT = 360.0
 """Seconds of the whole part."""
-RESERVE = 140.0
-"""Seconds of all that is no training: start, images, looks at translations, synthesis, evaluation, bundle, report."""
+RESERVE = 180.0
+"""Seconds of all that is no training: start, images, looks at translations, synthesis, evaluation, bundle, report.
+
+Rather too many: a run that is ended has no scores, one that is done early has lost little.
+"""
 TINY = (
     "data.size=32", "data.phantom_source=20", "data.phantom_negative=20", "data.phantom_positive=10",
     "data.phantom_test=10", "generator.epoch_steps=4", "generator.width=4", "generator.blocks=1",
     "generator.discriminator_width=4", "classifier.epoch_steps=4", "evaluators.diagnostic.resamples=200",
 )  # fmt: skip
-ROWS = 3
-"""Classifiers that are trained: with synthetic images, with real ones only, with the truth."""
 
 
 def standard(settings: Settings) -> None:
@@ -36,6 +37,7 @@ def standard(settings: Settings) -> None:
     start = time.monotonic()
     plan = make(settings)
     rates = measure(plan, settings)
+    free()
     chosen = epochs_that_fit(plan, rates, LIMIT - RESERVE - (time.monotonic() - start))
     settings.add("standard", seconds_per_step=rates, epochs=chosen, preset=preset_epochs(plan))
     folder = settings.folder / "run"
@@ -109,15 +111,15 @@ def epochs_that_fit(plan: Plan, rates: dict[str, float], seconds: float) -> dict
     steps = generator.epoch_steps or max(data.phantom_source, target) // generator.batch_size
     mixed = classifier.epoch_steps or (data.phantom_source + target) // classifier.batch_size
     real = classifier.epoch_steps or target // classifier.batch_size
-    whole = 0.0
+    rows, whole = 1 + len(plan.training.baselines), 0.0
     for name, rate in rates.items():
         kind, _, phase = name.partition(" ")
         if kind == "generator":
             whole += rate * steps * generator.epochs
         elif phase.startswith("fine"):
-            whole += ROWS * rate * real * classifier.finetune_epochs
+            whole += rows * rate * real * classifier.finetune_epochs
         else:
-            whole += ROWS * rate * mixed * classifier.pretrain_epochs
+            whole += rows * rate * mixed * classifier.pretrain_epochs
     share = min(1.0, max(0.0, seconds) / whole)
     return {name: max(1, int(share * count)) if count else 0 for name, count in preset_epochs(plan).items()}
 

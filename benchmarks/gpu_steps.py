@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from gpu_settings import Settings, peak_memory, problem, seconds_per_act
+from gpu_settings import Settings, free, peak_memory, problem, seconds_per_act
 from train_step_subjects import FORMS, GENERATORS, HALFWAY, Options, Subject, build_step
 
 PLAIN, OWN = FORMS
@@ -81,6 +80,7 @@ def build(settings: Settings, name: str, training: Mapping[str, str]) -> Subject
 def _row(settings: Settings, name: str, training: Mapping[str, str], peaks: Mapping[str, float]) -> dict[str, Any]:
     try:
         count = operations(build(settings, name, {key: training[key] for key in training if key != "compile"}))
+        free()
         subject = build(settings, name, training)
         seconds = seconds_per_act(subject.act, settings)
         memory = peak_memory(subject.act, settings)
@@ -95,15 +95,6 @@ def _row(settings: Settings, name: str, training: Mapping[str, str], peaks: Mapp
         "mebibytes": memory.get("peak"),
         "error": "",
     }
-
-
-def free() -> None:
-    """Give back the device memory of what is no longer used."""
-    import torch
-
-    gc.collect()
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
 
 
 # ---------------------------------------------------------------- LSNet
