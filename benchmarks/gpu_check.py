@@ -80,37 +80,35 @@ def start(name: str, command: Sequence[str], folder: Path) -> Started:
     return Started(name, process, time.monotonic(), log)
 
 
-def carry_out(settings: Settings, parts: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Run the parts; return by name how each went."""
+def carry_out(settings: Settings, parts: Sequence[str], out: Path) -> dict[str, Any]:
+    """Run the parts; after each, write what is known into `out`. Return the content at the end."""
     done: dict[str, dict[str, Any]] = {}
+    options = ["--work", str(settings.folder), "--device", settings.device, *(["--tiny"] if settings.tiny else [])]
 
     def begin(name: str) -> Started:
-        command = [
-            sys.executable,
-            __file__,
-            "--part",
-            name,
-            "--work",
-            str(settings.folder),
-            "--device",
-            settings.device,
-        ]
-        return start(name, [*command, *(["--tiny"] if settings.tiny else [])], settings.folder)
+        return start(name, [sys.executable, __file__, "--part", name, *options], settings.folder)
+
+    def end(name: str, part: Started, limit: float) -> None:
+        done[name] = part.end(limit)
+        report(settings, done, out)
 
     def run(name: str, limit: float) -> None:
         if name in parts:
-            done[name] = begin(name).end(limit)
+            end(name, begin(name), limit)
 
     run("steps", LIMITS["steps"])
     run("memory", LIMITS["memory"])
     beside = begin("standard") if "standard" in parts else None
-    run("resume", LIMITS["resume"])
-    left = LIMITS["standard"] - (time.monotonic() - beside.since if beside else 0.0)
-    run("ahead", left)
-    if beside:
-        done["standard"] = beside.end(LIMITS["standard"])
+    try:
+        run("resume", LIMITS["resume"])
+        run("ahead", LIMITS["standard"] - (time.monotonic() - beside.since if beside else 0.0))
+        if beside:
+            end("standard", beside, LIMITS["standard"])
+    finally:
+        if beside and "standard" not in done:
+            beside.end(0.0)
     run("compiled", LIMITS["compiled"])
-    return {name: done[name] for name in PARTS if name in done}
+    return report(settings, done, out)
 
 
 def machine(device: str) -> dict[str, Any]:
@@ -131,7 +129,7 @@ def report(settings: Settings, parts: Mapping[str, Mapping[str, Any]], out: Path
         "machine": machine(settings.device),
         "size": settings.size,
         "batch": settings.batch,
-        "parts": parts,
+        "parts": {name: parts[name] for name in PARTS if name in parts},
         "found": {name: settings.found(name) for name in PARTS},
     }
     out.mkdir(parents=True, exist_ok=True)
@@ -172,7 +170,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     with tempfile.TemporaryDirectory() as folder:
         settings = replace(settings, folder=Path(folder))
-        content = report(settings, carry_out(settings, given.parts), given.out)
+        content = carry_out(settings, given.parts, given.out)
     print((given.out / "gpu.md").read_text())
     return 0 if good(content) else 1
 
