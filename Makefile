@@ -1,11 +1,12 @@
 # make demo: set up and run the main job. make test: set up and pass the tests. Both need only Python >= 3.11.
+# make gpu-check: measure on a GPU.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test check docs setup clean
+.PHONY: demo test check docs gpu-check setup clean
 
 # Two processes with a thread each: tests are small, and threads that wait for each other would cost more than they give.
 test: setup
@@ -18,6 +19,10 @@ check: setup
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+# At most ten minutes on a GPU; writes docs/results/gpu.json and gpu.md.
+gpu-check: setup
+	$(BIN)/python benchmarks/gpu_check.py --out docs/results
 
 docs: setup
 	$(BIN)/python -m pip install -q -c constraints.txt --group docs

@@ -17,7 +17,10 @@ HALFWAY = SimpleNamespace(state=SimpleNamespace(iteration=26, max_epochs=5, epoc
 
 @dataclass(frozen=True)
 class Options:
-    """What a measurement depends on; `folder` is for files, `exact` forbids medsynth mixed precision on a GPU."""
+    """What a measurement depends on; `folder` is for files, `exact` forbids medsynth mixed precision on a GPU.
+
+    `training` holds core settings of medsynth's form that are not the device's own.
+    """
 
     size: int
     batch: int
@@ -25,6 +28,7 @@ class Options:
     threads: int
     folder: Path
     exact: bool = False
+    training: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -68,14 +72,13 @@ def build_step(name: str, form: str, options: Options, **fields: Any) -> Subject
 def _own_step(model: Any, batch: dict[str, Any], options: Options) -> Subject:
     import torch
 
-    from medsynth.devices import Policy, make_policy
+    from medsynth.devices import make_policy
     from medsynth.plan import TrainingConfig
 
     (phase,) = model.phases()
-    policy = Policy(options.device)
-    if options.device != "cpu":
-        precision = "fp32" if options.exact else "auto"
-        policy = make_policy(options.device, TrainingConfig(precision=precision), options.size)
+    precision = "fp32" if options.exact or options.device == "cpu" else "auto"
+    settings = TrainingConfig(**{"precision": precision, **options.training})
+    policy = make_policy(options.device, settings, options.size)
     for item in phase.state.values():
         if isinstance(item, torch.nn.Module):
             policy.apply(item.train())

@@ -41,7 +41,9 @@ class Row:
     steps: int
     """Steps that one epoch of pre-training takes when the plan does not say; the same for all rows."""
 
-    def loader(self, phase: Phase, *, seed: int, balance: bool, augment: float, workers: int) -> LabelledLoader:
+    def loader(
+        self, phase: Phase, *, seed: int, balance: bool, augment: float, pinned: bool, workers: int
+    ) -> LabelledLoader:
         """Return the loader of a phase: ``mixed`` sees real and added images, ``real`` only real ones."""
         sets = [self.real] if self.added is None or phase.data == "real" else [self.real, self.added]
         own = max(1, len(self.real) // phase.batch_size) if phase.data == "real" else self.steps
@@ -52,6 +54,7 @@ class Row:
             seed=seed,
             balance=balance,
             augment=augment,
+            pinned=pinned,
             workers=workers,
         )
 

@@ -36,6 +36,11 @@ class Policy:
     channels_last: bool = False
     compile: bool = False
 
+    @property
+    def pinned(self) -> bool:
+        """Tell whether batches belong in page-locked memory, from which the device copies while it computes."""
+        return self.device.startswith("cuda")
+
     @contextmanager
     def autocast(self) -> Iterator[None]:
         """Run the block in mixed precision where the policy says so."""

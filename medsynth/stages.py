@@ -90,6 +90,7 @@ def train_generator(seed_run: SeedRun, data: Data) -> Generator:
                 steps=phase.epoch_steps,
                 seed=derive_seed(seed_run.seed, "generator", phase.name),
                 augment=config.augment,
+                pinned=policy_of(plan).pinned,
                 workers=plan.data.workers,
                 share=(rank(), processes()),
             )
@@ -226,8 +227,14 @@ def train_row(seed_run: SeedRun, data: Data, name: str, row: Row) -> Classifier:
     validation = data.images.select(domain="target", split="val")
 
     def loader(phase: Phase) -> Any:
-        seed = derive_seed(seed_run.seed, "classifier", phase.name)
-        return row.loader(phase, seed=seed, balance=config.balance, augment=config.augment, workers=plan.data.workers)
+        return row.loader(
+            phase,
+            seed=derive_seed(seed_run.seed, "classifier", phase.name),
+            balance=config.balance,
+            augment=config.augment,
+            pinned=policy.pinned,
+            workers=plan.data.workers,
+        )
 
     depends = ("generator", "classifier") if name == MAIN_ROW else ("classifier",)
     with seed_run.shared(f"classifier/{name}", *depends):

@@ -56,10 +56,21 @@ def finish(process: subprocess.Popen[str]) -> str:
 
 
 @pytest.fixture(scope="module")
-def side_by_side(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """A run with two threads, and what it said."""
-    out = tmp_path_factory.mktemp("rows") / "run"
-    return out, finish(start(out, threads=2))
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run with one thread."""
+    out = tmp_path_factory.mktemp("rows") / "alone"
+    finish(start(out, threads=1))
+    return out
+
+
+@pytest.fixture(scope="module")
+def side_by_side(alone: Path) -> tuple[Path, str]:
+    """The same run with its classifiers trained again with two threads, and what it said.
+
+    Its generator is the other's: with two threads it would be another one, but for rounding.
+    """
+    out = without_classifiers(alone, alone.with_name("side-by-side"))
+    return out, finish(start(out, "--resume", threads=2))
 
 
 def without_classifiers(finished: Path, copy: Path) -> Path:
@@ -90,10 +101,8 @@ def stop_within_the_helpers_row(run: Path, number: signal.Signals) -> subprocess
 
 
 def test_rows_trained_side_by_side_equal_rows_trained_one_after_the_other(
-    side_by_side: tuple[Path, str], tmp_path: Path
+    alone: Path, side_by_side: tuple[Path, str]
 ) -> None:
-    alone = without_classifiers(side_by_side[0], tmp_path / "alone")
-    finish(start(alone, "--resume", threads=1))
     assert sorted(weights(alone)) == ["oracle", "real-only", "synthetic"]
     assert weights(alone) == weights(side_by_side[0])
 
@@ -136,11 +145,11 @@ def test_what_a_helper_could_not_do_the_run_does_itself(side_by_side: tuple[Path
 
 
 def test_a_run_without_baselines_trains_the_main_classifier_alike_and_claims_nothing_of_synthesis(
-    side_by_side: tuple[Path, str], tmp_path: Path
+    alone: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
     finish(start(run, "--set", "training.baselines=", threads=1))
-    assert weights(run) == {"synthetic": weights(side_by_side[0])["synthetic"]}
+    assert weights(run) == {"synthetic": weights(alone)["synthetic"]}
     scores = json.loads((run / "scores.json").read_text())["scores"]
     assert {"real-only", "oracle"}.isdisjoint(score["subject"] for score in scores)
     assert "the value of synthesis is unknown" in (run / "report.html").read_text()

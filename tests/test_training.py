@@ -96,6 +96,20 @@ def test_stopping_at_any_step_and_resuming_changes_nothing(tmp_path: Path, stop_
         assert (tmp_path / "straight" / name).read_bytes() == (tmp_path / "stopped" / name).read_bytes()
 
 
+def test_every_batch_is_sent_to_the_device_without_waiting_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent, to = [], Tensor.to
+
+    def note(tensor: Tensor, *place: Any, **how: Any) -> Tensor:
+        sent.append((*place, how))
+        return to(tensor, *place, **how)
+
+    monkeypatch.setattr(Tensor, "to", note)
+    train(Model().job(tmp_path))
+    assert sent.count(("cpu", {"non_blocking": True})) == 2 * 2 * STEPS
+
+
 def test_a_finished_training_is_loaded_and_its_checkpoint_is_gone(tmp_path: Path) -> None:
     first = Model()
     history = train(first.job(tmp_path))

@@ -34,13 +34,13 @@ class _Batches(Dataset[Batch]):
 
 
 class _Loader:
-    """Iterates over the batches of one epoch and moves them to the device."""
+    """Iterates over the batches of one epoch."""
 
-    def __init__(self, *, steps: int, seed: int, workers: int, device: str) -> None:
+    def __init__(self, *, steps: int, seed: int, workers: int, pinned: bool) -> None:
         self._steps = steps
         self._seed = seed
         self._workers = workers
-        self._device = device
+        self._pinned = pinned
         self.epoch = 0
 
     def set_epoch(self, epoch: int) -> None:
@@ -56,12 +56,11 @@ class _Loader:
             batches,
             batch_size=None,
             num_workers=self._workers,
-            pin_memory=self._device.startswith("cuda"),
+            pin_memory=self._pinned,
             # DataLoader draws a base seed from the global generator otherwise
             generator=torch.Generator().manual_seed(self._seed),
         )
-        for batch in loader:
-            yield {name: tensor.to(self._device, non_blocking=True) for name, tensor in batch.items()}
+        yield from loader
 
     def _prepare(self, epoch: int) -> Callable[[int], Batch]:
         raise NotImplementedError
@@ -80,8 +79,8 @@ class UnpairedLoader(_Loader):
         steps: batches per epoch; 0 = once through the larger domain.
         seed: of permutations and augmentation.
         augment: random horizontal flip and crop, independently for both domains.
+        pinned: into page-locked memory, from which a GPU copies while it computes.
         workers: processes; 0 = none.
-        device: where batches are moved to.
         share: (r, n): of every batch yield the images r, r + n, r + 2n, ... only.
 
     Raises:
@@ -97,15 +96,15 @@ class UnpairedLoader(_Loader):
         steps: int,
         seed: int,
         augment: bool,
+        pinned: bool,
         workers: int = 0,
-        device: str = "cpu",
         share: tuple[int, int] = (0, 1),
     ) -> None:
         for name, images in (("source", source), ("target", target)):
             if not len(images):
                 raise InputError(f"there are no {name} images to train on")
         steps = steps or max(1, max(len(source), len(target)) // batch_size)
-        super().__init__(steps=steps, seed=seed, workers=workers, device=device)
+        super().__init__(steps=steps, seed=seed, workers=workers, pinned=pinned)
         self._domains: Mapping[str, Images] = {"source": source, "target": target}
         self._batch_size = batch_size
         self._augment = augment
@@ -140,8 +139,8 @@ class LabelledLoader(_Loader):
         seed: of order and augmentation.
         balance: draw both classes equally often (within one image per epoch).
         augment: strength of the affine, gain and gamma changes beside random flips; 0 = none of all.
+        pinned: into page-locked memory, from which a GPU copies while it computes.
         workers: processes; 0 = none.
-        device: where batches are moved to.
 
     Raises:
         InputError: if there are no images, an image has no label, or a class is absent under `balance`.
@@ -156,14 +155,14 @@ class LabelledLoader(_Loader):
         seed: int,
         balance: bool,
         augment: float,
+        pinned: bool,
         workers: int = 0,
-        device: str = "cpu",
     ) -> None:
         self._images = [(group, row) for group in images for row in range(len(group))]
         self._labels = np.concatenate([group.labels for group in images]) if images else np.zeros(0, np.int64)
         _check_labels(self._images, self._labels, balance)
         steps = steps or max(1, len(self._images) // batch_size)
-        super().__init__(steps=steps, seed=seed, workers=workers, device=device)
+        super().__init__(steps=steps, seed=seed, workers=workers, pinned=pinned)
         self._batch_size = batch_size
         self._balance = balance
         self._augment = augment

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -13,7 +12,6 @@ import torch
 
 from medsynth.networks import content
 
-BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 WIDTHS = {"width": 4, "discriminator_width": 4}
 SMALL: dict[str, dict[str, Any]] = {
     "cyclegan": {**WIDTHS, "blocks": 1},
@@ -25,15 +23,8 @@ SMALL: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture
-def train_step(monkeypatch: pytest.MonkeyPatch) -> Iterator[ModuleType]:
-    monkeypatch.syspath_prepend(str(BENCHMARKS))
-    before = set(sys.modules)
-    import train_step
-
-    yield train_step
-    for name in set(sys.modules) - before:
-        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(BENCHMARKS)):
-            del sys.modules[name]
+def train_step(benchmark_module: Callable[[str], ModuleType]) -> ModuleType:
+    return benchmark_module("train_step")
 
 
 def options(module: ModuleType, folder: Path, *, batch: int = 2, size: int = 64) -> Any:

@@ -9,12 +9,12 @@ from medsynth.errors import InputError
 
 
 def unpaired(make_images, source=5, target=12, **changes):
-    options = {"batch_size": 2, "steps": 0, "seed": 1, "augment": False} | changes
+    options = {"batch_size": 2, "steps": 0, "seed": 1, "augment": False, "pinned": False} | changes
     return UnpairedLoader(make_images(source, domain="source"), make_images(target), **options)
 
 
 def labelled(groups, **changes):
-    options = {"batch_size": 4, "steps": 0, "seed": 1, "balance": True, "augment": False} | changes
+    options = {"batch_size": 4, "steps": 0, "seed": 1, "balance": True, "augment": False, "pinned": False} | changes
     return LabelledLoader(groups, **options)
 
 
@@ -116,7 +116,7 @@ def test_a_single_class_cannot_be_balanced(make_images):
 
 def test_an_empty_domain_is_refused(make_images):
     with pytest.raises(InputError, match="no source images"):
-        UnpairedLoader(make_images(0), make_images(2), batch_size=1, steps=0, seed=0, augment=False)
+        UnpairedLoader(make_images(0), make_images(2), batch_size=1, steps=0, seed=0, augment=False, pinned=False)
 
 
 def test_flip_and_crop_equals_cutting_the_enlarged_image():

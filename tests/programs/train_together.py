@@ -38,8 +38,8 @@ def loader(phase: Phase) -> UnpairedLoader:
     whole = phase.batch_size * CONFIG.accumulate
     share_of(whole)
     source, target = images("source"), images("target")
-    share = (rank(), processes())
-    return UnpairedLoader(source, target, batch_size=whole, steps=phase.epoch_steps, seed=1, augment=True, share=share)
+    options = {"batch_size": whole, "steps": phase.epoch_steps, "share": (rank(), processes())}
+    return UnpairedLoader(source, target, seed=1, augment=True, pinned=False, **options)
 
 
 class Events(Stop):
