@@ -135,7 +135,14 @@ class PlainSgCycleGan(Plain):
         super().__init__(model, lambda: patch_gan(CHANNELS, width=config.discriminator_width))
         sizes = {"width": config.width, "mode": config.upsampling}
         self.extractor = copy_of(
-            encoder_decoder(CHANNELS, config.features, levels=config.extractor_levels, blocks=0, **sizes),
+            encoder_decoder(
+                CHANNELS,
+                config.features,
+                levels=config.extractor_levels,
+                blocks=0,
+                normalized=config.normalized,
+                **sizes,
+            ),
             model.extractor,
         )
         self.branch_ab, self.branch_ba = (

@@ -84,8 +84,10 @@ def double(inputs: int, outputs: int, mode: str) -> list[nn.Module]:
     return [wider, nn.Conv2d(inputs, outputs, 3, padding=1), *after]
 
 
-def encoder_decoder(inputs: int, outputs: int, *, width: int, levels: int, blocks: int, mode: str) -> nn.Sequential:
-    """Return the residual translation network with `levels` halvings."""
+def encoder_decoder(
+    inputs: int, outputs: int, *, width: int, levels: int, blocks: int, mode: str, normalized: bool = False
+) -> nn.Sequential:
+    """Return the residual translation network with `levels` halvings, on request with a norm before the tanh."""
     widths = [width * 2**level for level in range(levels + 1)]
     layers = [nn.ReflectionPad2d(3), nn.Conv2d(inputs, width, 7), nn.InstanceNorm2d(width), nn.ReLU(inplace=True)]
     for level in range(levels):
@@ -93,7 +95,8 @@ def encoder_decoder(inputs: int, outputs: int, *, width: int, levels: int, block
     layers += [Residual(widths[-1]) for _ in range(blocks)]
     for level in reversed(range(levels)):
         layers += double(widths[level + 1], widths[level], mode)
-    return nn.Sequential(*layers, nn.ReflectionPad2d(3), nn.Conv2d(width, outputs, 7), nn.Tanh())
+    norm = [nn.InstanceNorm2d(outputs)] if normalized else []
+    return nn.Sequential(*layers, nn.ReflectionPad2d(3), nn.Conv2d(width, outputs, 7), *norm, nn.Tanh())
 
 
 def judging(inputs: int, *, width: int, antialiased: bool = False, narrowing: bool = False) -> list[nn.Module]:

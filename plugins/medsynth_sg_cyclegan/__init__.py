@@ -39,7 +39,9 @@ class SgCycleGanConfig(GeneratorConfig):
         choices=("lsgan", "vanilla", "hinge"),
     )
     cycle_weight: float = option(10.0, "weight of the cycle terms, L1", low=0.0)
-    feature_weight: float = option(10.0, "weight of the feature consistency terms, L1", low=0.0)
+    feature_weight: float = option(
+        1.0, "weight of the feature consistency terms, L1; that of features that are not normalized: 10", low=0.0
+    )
     identity_weight: float = option(5.0, "weight of the identity terms, L1", low=0.0)
     domain_weight: float = option(5.0, "weight of the domain classifier's loss behind gradient reversal", low=0.0)
     reversal_rate: float = option(5.0, "gamma of the reversal schedule 2 / (1 + exp(-gamma * progress)) - 1", low=0.0)
@@ -47,7 +49,7 @@ class SgCycleGanConfig(GeneratorConfig):
         True, "normalize every feature map, so that feature consistency cannot be met by features that vanish"
     )
     detach_features: bool = option(
-        True, "take no gradient through the features of real images in the feature terms; keeps features from vanishing"
+        False, "take no gradient through the features of real images in the feature terms"
     )
     pool_size: int = option(50, "earlier images kept per domain for the discriminators; 0 = none", low=0)
     order: Literal["generators-first", "discriminators-first"] = option(
@@ -69,7 +71,6 @@ _PRESETS: dict[str, dict[str, Any]] = {
         "discriminator_width": 16,
         "classifier_width": 16,
         "identity_weight": 10.0,
-        "detach_features": False,
     },
     "standard": {"width": 32, "features": 16, "blocks": 6, "discriminator_width": 32, "classifier_width": 32},
     "paper": {
@@ -80,7 +81,8 @@ _PRESETS: dict[str, dict[str, Any]] = {
         "blocks": 7,
         "region_convolution": True,
         "order": "discriminators-first",
-        "detach_features": False,
+        "normalized": False,
+        "feature_weight": 10.0,
     },
     "released": {
         "extractor_levels": 3,
@@ -90,8 +92,8 @@ _PRESETS: dict[str, dict[str, Any]] = {
         "region_convolution": True,
         "discriminator_narrowing": True,
         "discriminator_average": True,
+        "normalized": False,
         "feature_weight": 5.0,
-        "detach_features": False,
     },
 }
 

@@ -39,7 +39,7 @@ SMALL = {
 TERMS = {f"{term}_{end}" for term in ("cycle", "feature", "identity") for end in "ab"}
 TERMS |= {"adversarial_ab", "adversarial_ba", "domain"}
 NAMES = TERMS | {"discriminator_a", "discriminator_b", "domain_accuracy", "feature_variance", "reversal"}
-WEIGHTS = {"adversarial": 1.0, "cycle": 10.0, "feature": 10.0, "identity": 5.0, "domain": 5.0}
+WEIGHTS = {"adversarial": 1.0, "cycle": 10.0, "feature": 1.0, "identity": 5.0, "domain": 5.0}
 
 
 class TestContract(GeneratorContract):
