@@ -155,6 +155,7 @@ def write_phantom_for(config: DataConfig, folder: Path, seed: int) -> Path:
                 negative=config.phantom_negative,
                 positive=config.phantom_positive,
                 test=config.phantom_test,
+                test_source=config.held_out_sources,
                 size=config.size,
                 seed=seed,
             )

