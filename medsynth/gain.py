@@ -44,15 +44,16 @@ class Gain:
     @property
     def told(self) -> int:
         """1 if the gain can be told from chance, -1 if the loss can, else 0."""
-        return 0 if not self.p_value < LEVEL else 1 if self.value > 0 else -1
+        if not self.p_value < LEVEL:
+            return 0
+        return 1 if self.value > 0 else -1
 
     @property
     def basis(self) -> str:
         """Say what the interval is over."""
         trainings = len(self.differences)
-        return f"one training, {self.patients:,} patients" if trainings == 1 else (
-            f"{trainings} seeds and {self.patients:,} patients"
-        )  # fmt: skip
+        start = "one training," if trainings == 1 else f"{trainings} seeds and"
+        return f"{start} {self.patients:,} patients"
 
     @property
     def shown(self) -> str:

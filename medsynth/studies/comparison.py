@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from medsynth.api import Score
-from medsynth.gain import MAIN
+from medsynth.gain import BASELINE, MAIN
 from medsynth.statistics import bootstrap_diagnostic
 from medsynth.statistics.diagnostic import Floats
 from medsynth.statistics.screening import LIKELIHOODS, likelihood_ratios, score_name, screening_at
@@ -93,7 +93,7 @@ class Comparison:
         rows: in the order asked for; those without any run are left out.
         reference: label of the row that others are tested against.
         pairs: the tests, adjusted over all of them.
-        gains: what the synthetic images of each row were worth, where its controls were trained.
+        gains: what the synthetic images of each row were worth, where real images alone were trained on, too.
     """
 
     columns: tuple[str, ...]
@@ -133,7 +133,9 @@ def _gains(rows: Sequence[ComparedRow]) -> tuple[RowGains, ...]:
     everything = [result for row in rows for result in row.results.values()]
     judged = [row for row in rows if row.row.subject == MAIN and row.results]
     found = [(row.row.label, gains_of(list(row.results.values()), everything)) for row in judged]
-    return tuple(RowGains(label=label, gains=gains) for label, gains in found if gains)
+    return tuple(
+        RowGains(label=label, gains=gains) for label, gains in found if BASELINE in {gain.against for gain in gains}
+    )
 
 
 def _tested(row: ComparedRow) -> Tested:

@@ -20,7 +20,7 @@ class RowGains:
 
     Args:
         label: of the row.
-        gains: over real images only, and over untranslated ones where they were trained on.
+        gains: over real images only, and over untranslated ones where there is such a row.
     """
 
     label: str
@@ -29,7 +29,7 @@ class RowGains:
     @property
     def sentence(self) -> str:
         """Return the verdict, in words first."""
-        over = "; ".join(f"over {CONTROL_LABELS[gain.against]} {gain.shown}" for gain in self.gains)
+        over = "; ".join(f"{gain.shown} over {CONTROL_LABELS[gain.against]}" for gain in self.gains)
         return f"{self.label}: {meaning_of(self.gains)[1]}. AUC {over}; {self.gains[0].basis}."
 
 
@@ -40,9 +40,6 @@ def gains_of(results: Sequence[RunResult], others: Sequence[RunResult] = ()) -> 
         results: the trainings.
         others: where a control is looked for that a training's own run did not train: the same training, by all that
             decides it, judged on the same images.
-
-    Returns:
-        Nothing without the control that has real images only.
     """
     trainings: list[dict[str, Predictions]] = []
     for result in results:
@@ -50,8 +47,7 @@ def gains_of(results: Sequence[RunResult], others: Sequence[RunResult] = ()) -> 
         trainings.append({row: judged for row, judged in rows.items() if judged is not None})
     if len({result.test_data for result in results}) > 1:
         return ()
-    found = tuple(gains(trainings))
-    return found if CONTROLS[0] in {gain.against for gain in found} else ()
+    return tuple(gains(trainings))
 
 
 def _predictions(row: str, result: RunResult, others: Sequence[RunResult]) -> Predictions | None:

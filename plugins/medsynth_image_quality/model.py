@@ -67,9 +67,12 @@ class ImageQuality:
 
     def _reduced(self, evidence: Evidence) -> Evidence:
         """Return the evidence with at most as many images as asked for; a translation stays with its source."""
+        most = self.config.images
         return replace(
             evidence,
-            **{name: _spread(getattr(evidence, name), self.config.images) for name in ("real", "source", "synthetic")},
+            real=_spread(evidence.real, most),
+            source=_spread(evidence.source, most),
+            synthetic=_spread(evidence.synthetic, most),
         )
 
     def _floor(self, evidence: Evidence, real: Sample, training: Sample) -> Comparison:

@@ -44,7 +44,8 @@ def continuity(recovered: np.ndarray, tissues: np.ndarray, junction: int) -> tup
 
 def _last(marked: np.ndarray) -> np.ndarray:
     """Return (RAYS, 1) the last marked step of each ray."""
-    return (marked.shape[1] - 1 - marked[:, ::-1].argmax(axis=1))[:, None]
+    found: np.ndarray = marked.shape[1] - 1 - marked[:, ::-1].argmax(axis=1)
+    return found[:, None]
 
 
 def _rays(center: np.ndarray, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
