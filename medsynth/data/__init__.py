@@ -85,7 +85,8 @@ def prepare(config: DataConfig, folder: Path, *, seed: int, progress: Callable[[
     from medsynth.data.cache import domain_chains, load_images
     from medsynth.files import write_json
 
-    if config.path == PHANTOM:
+    drawn = config.path == PHANTOM
+    if drawn:
         config = replace(config, path=str(write_phantom_for(config, folder, seed)))
     found = _inspection(config, seed)
     images = load_images(found.records, found.root, config, folder, progress, facts=found.facts)
@@ -96,7 +97,8 @@ def prepare(config: DataConfig, folder: Path, *, seed: int, progress: Callable[[
         records=found.records,
         root=found.root,
         split_hash=found.hash,
-        warnings=(*found.warnings, *_leak_warnings(images)),
+        # The phantom draws every patient anew: among many, some look alike by chance, and none can leak.
+        warnings=(*found.warnings, *(() if drawn else _leak_warnings(images))),
         preprocessing=domain_chains(found.records, found.facts, config),
         positive=config.positive or "positive",
         known_truth=any(record.domain == "oracle" for record in found.records),
