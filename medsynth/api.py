@@ -464,7 +464,7 @@ class Evidence:
     training: ImageSet
     """Real target images the generator was trained on (training split)."""
     predictions: Mapping[str, Predictions]
-    """By subject: ``synthetic`` (trained with synthesis), ``real-only``, ``oracle``."""
+    """By subject: ``synthetic`` (trained with synthesis), ``real-only``, ``untranslated``, ``oracle``."""
     networks: Mapping[str, nn.Module]
     """Exported networks: ``generator`` and ``classifier``, in evaluation mode."""
     extractor: Callable[[str], Extractor]

@@ -1,15 +1,16 @@
 """Train the classifier rows under one budget and let them judge the real test images.
 
-Rows: ``synthetic`` pre-trains on real + synthetic images, ``real-only`` on real ones alone, ``oracle`` on
-real ones + the true counterparts of the sources, where these are known. All fine-tune on real images,
-take the same number of steps, and are selected and given their threshold on the same validation images.
+Rows: ``synthetic`` pre-trains on real + synthetic images, ``real-only`` on real ones alone, ``untranslated`` on real
+ones + the source images as they are, ``oracle`` on real ones + the true counterparts of the sources, where these are
+known. All fine-tune on real images, take the same number of steps, and are selected and given their threshold on the
+same validation images.
 """
 
 from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,15 +60,20 @@ class Row:
         )
 
 
-def make_rows(real: Images, synthetic: Images, oracle: Images | None, batch_size: int) -> dict[str, Row]:
-    """Return the rows by name; images without a label are left out of training."""
-    known = {
-        name: images.where(lambda record: record.label is not None) if images is not None else None
-        for name, images in (("synthetic", synthetic), ("oracle", oracle))
-    }
-    added = {"synthetic": known["synthetic"], "real-only": None, "oracle": known["oracle"]}
-    steps = max(1, (len(real) + len(known["synthetic"] or ())) // batch_size)
-    return {name: Row(real, added[name], steps) for name in ROWS if name != "oracle" or known["oracle"] is not None}
+def make_rows(real: Images, added: Mapping[str, Images], batch_size: int) -> dict[str, Row]:
+    """Return the rows by name; images without a label are left out of training.
+
+    Args:
+        real: target images that all rows see.
+        added: what a row sees beside them, the synthetic images among them. A row of `BASELINES` whose images are
+            missing, or none of which has a label, is left out, but for ``real-only``, which has none.
+        batch_size: images in a step.
+    """
+    known = {name: images.where(lambda record: record.label is not None) for name, images in added.items()}
+    steps = max(1, (len(real) + len(known[MAIN_ROW])) // batch_size)
+    rows = {name: Row(real, images, steps) for name, images in known.items() if name == MAIN_ROW or len(images)}
+    rows["real-only"] = Row(real, None, steps)
+    return {name: rows[name] for name in ROWS if name in rows}
 
 
 def classify(network: nn.Module, images: Images, policy: Policy) -> Tensor:

@@ -18,6 +18,7 @@ from medsynth.data.images import Images
 from medsynth.data.masks import read_tissues
 from medsynth.features import RememberedFeatures
 from medsynth.files import write_json
+from medsynth.gain import gains
 from medsynth.runs import Run, SeedRun
 from medsynth.seeds import seed_everything
 from medsynth.stages import listed_name, load_extractor, policy_of, translate
@@ -45,12 +46,13 @@ def evaluate(seed_run: SeedRun, data: Data, generator: Generator, classifiers: M
         evidence = _evidence(seed_run, data, generator, classifiers, predictions)
         if not (folder / SCORES).exists():
             scores = _judge(run, evidence, folder / "evaluation")
+            scores += [gain.as_score() for gain in gains([predictions])]
             write_scores(folder / MEASUREMENTS, [score for score in scores if score.measured])
             write_scores(folder / SCORES, [score for score in scores if not score.measured])
         scores = read_scores(folder / SCORES)
         for score in scores:
             if score.warning:
-                run.warn(score.warning)
+                run.warn(f"{score.evaluator}-{score.name}".replace("_", "-").replace(" ", "-"), score.warning)
         trained = {"generator": folder / "generator"} | {n: folder / "classifier" / n for n in classifiers}
         return Evaluation(
             scores=scores,
@@ -90,7 +92,8 @@ def _evidence(
     run = seed_run.run
     source = data.images.select(domain="source", split="test")
     if not len(source):
-        run.warn("no source patient is held out: image quality is measured on translations of training images")
+        text = "no source patient is held out: image quality is measured on translations of training images"
+        run.warn("no-held-out-source", text)
         source = data.images.select(domain="source", split="train")
     translated = translate(seed_run, data, generator, source, "evaluation/translated")
     training = data.images.select(domain="target", split="train")

@@ -196,20 +196,27 @@ class Monitor:
         write_bytes(folder / f"epoch-{epoch:04}.png", png(np.concatenate(rows, axis=1)))
 
 
-def problems_of(history: Mapping[str, Any]) -> list[str]:
-    """Return a sentence for each failure that a finished training shows in the epoch it kept, or in its losses.
+def kind_of(problem: str) -> str:
+    """Return what scripts know a problem by: its name, which stands before the first colon, with hyphens."""
+    return problem.partition(":")[0].replace(" ", "-")
+
+
+def problems_of(history: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Return kind and text of each failure that a finished training shows in the epoch it kept, or in its losses.
 
     Args:
         history: of a generator, as `medsynth.training.train` returns it.
     """
     last = history["phases"][-1]
-    found: list[str] = []
+    found: list[tuple[str, str]] = []
     if last["validation"]:
         row = last["validated"].index(history["best"]["epoch"])
         look = Look(**{name: values[row] for name, values in last["validation"].items()})
-        found += [f"generator, epoch {history['best']['epoch']}: {problem}" for problem in look.problems()]
+        epoch = history["best"]["epoch"]
+        found += [(kind_of(problem), f"generator, epoch {epoch}: {problem}") for problem in look.problems()]
     for phase in history["phases"]:
-        found += [text for name, values in phase["losses"].items() for text in _loss_problems(name, values)]
+        texts = [text for name, values in phase["losses"].items() for text in _loss_problems(name, values)]
+        found += [(kind_of(text), text) for text in texts]
     return found
 
 

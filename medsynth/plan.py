@@ -20,8 +20,9 @@ if TYPE_CHECKING:
     from medsynth.finetuning import Parent
 
 SECTIONS = ("data", "training", "generator", "classifier", "evaluators")
-BASELINES = ("real-only", "oracle")
-"""Classifiers trained for comparison: on real images only, and with true counterparts in place of synthetic images."""
+BASELINES = ("real-only", "untranslated", "oracle")
+"""Classifiers trained for comparison: on real images only, and with other images in place of synthetic ones: the source
+images as they are, and their true counterparts."""
 DEFAULT_EVALUATORS = ("image-quality", "structure", "diagnostic", "screening", "efficiency")
 
 

@@ -61,7 +61,7 @@ def needed_bytes(plan: Plan, registry: Registry, records: tuple[Record, ...]) ->
     cache = cache_bytes(records, plan.data)
     if not records:  # the phantom, which is drawn later: sources with their true counterparts, then targets
         data = plan.data
-        sources = data.phantom_source + 2 * data.phantom_test
+        sources = data.phantom_source + 2 * data.held_out_sources
         cache = 5 * image * (2 * sources + data.phantom_negative + data.phantom_positive + 2 * data.phantom_test)
     per_seed = sources * image * 5
     per_seed += 4 * _weight_bytes(plan, registry, "generator") + 10 * _weight_bytes(plan, registry, "classifier")

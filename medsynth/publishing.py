@@ -6,6 +6,7 @@ import copy
 import shutil
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,11 @@ from medsynth.evaluation import Evaluation
 from medsynth.files import new_folder
 from medsynth.importance import importance_rows
 from medsynth.inspection import inspect
-from medsynth.report import GalleryRow, ImportanceRow, ReportContent, write_report
+from medsynth.report import GalleryRow, ImportanceRow, ReportContent, content_verdict, write_report
 from medsynth.runs import Run, SeedRun
 from medsynth.stages import policy_of
 from medsynth.synthesis import png
+from medsynth.warned import texts
 
 SAMPLES = 4
 GALLERY = 8
@@ -82,7 +84,7 @@ def _trust(run: Run, bundle: Path, name: str) -> None:
     try:
         remember(bundle, name, RUN)
     except RunError as error:
-        run.warn(f"the bundle will need --trust: {error.message}")
+        run.warn("bundle-not-trusted", f"the bundle will need --trust: {error.message}")
 
 
 def _samples_folder(seed_run: SeedRun) -> Path:
@@ -180,7 +182,7 @@ def write_run_report(
         content = ReportContent(
             title=f"{plan.generator} + {plan.classifier} on {Path(plan.data.path).name}",
             plan=plan.as_dict(),
-            run={key: value for key, value in run.record.items() if key != "stages"} | {"seed": seed_run.seed},
+            run=facts(run) | {"seed": seed_run.seed},
             scores=evaluation.scores,
             measurements=evaluation.measurements,
             predictions=evaluation.predictions,
@@ -191,14 +193,27 @@ def write_run_report(
             validation={name: _curves(history, "validation") for name, history in histories.items()},
             counts=counts(data),
             stage_seconds={name: stage["seconds"] for name, stage in run.record["stages"].items()},
-            warnings=run.warnings,
+            warnings=texts(run.record),
             sections=observer_sections(run, result),
             references=[plugin.reference for plugin in _plugin_versions(run) if plugin.reference],
             positive=data.positive,
             seed=seed_run.seed,
         )
         write_report(seed_run.folder, content)
+        if len(plan.seeds) == 1:
+            conclude(run, content)
     return result
+
+
+def facts(run: Run) -> dict[str, Any]:
+    """Return how and where it ran: the record without what the report shows elsewhere."""
+    return {key: value for key, value in run.record.items() if key not in ("stages", "warnings", "verdict")}
+
+
+def conclude(run: Run, content: ReportContent) -> None:
+    """Keep what the report says first in run.json, for scripts and for the terminal."""
+    run.record["verdict"] = asdict(content_verdict(content))
+    run.save()
 
 
 def observer_sections(run: Run, result: Result) -> list[Section]:
@@ -211,7 +226,7 @@ def observer_sections(run: Run, result: Result) -> list[Section]:
                 section for part in hooks.medsynth_report_sections(run=info, result=result) for section in part
             ]
         except Exception as failure:  # an observer must not end a run
-            run.warn(f"an observer failed to add to the report: {type(failure).__name__}: {failure}")
+            run.warn("observer-failed", f"an observer failed to add to the report: {type(failure).__name__}: {failure}")
     return sections
 
 
@@ -238,7 +253,7 @@ def _importance(run: Run, classifiers: Mapping[str, Classifier], evaluation: Eva
     try:
         return importance_rows(classifiers, evaluation.evidence.real, judged, main=MAIN)
     except ValueError as error:
-        run.warn(f"the report has no importance maps: {error}")
+        run.warn("no-importance-maps", f"the report has no importance maps: {error}")
         return []
 
 

@@ -24,6 +24,7 @@ from medsynth.plugins import Registry
 from medsynth.progress import Watch
 from medsynth.sharing import Sharing, lock, stage_key
 from medsynth.stopping import Stop
+from medsynth.warned import enter_stage, keep_warning
 
 PLAN, RECORD, LOCK = "plan.toml", "run.json", ".lock"
 STAGES = ("data", "generator", "synthesis", "classifier", "evaluation", "bundle", "report")
@@ -114,7 +115,7 @@ class Run:
         self.folder, self.plan, self.registry, self.watch, self.stop = folder, plan, registry, watch, stop
         self.sharing = sharing
         self.record: dict[str, Any] = {}
-        self.warnings: list[str] = []
+        self._stage = ""
 
     @classmethod
     @contextmanager
@@ -146,11 +147,16 @@ class Run:
         if leads():
             write_json(self.folder / RECORD, self.record)
 
-    def warn(self, text: str) -> None:
-        """Show a warning and keep it for the report."""
-        if text not in self.warnings:
-            self.warnings.append(text)
+    def warn(self, kind: str, text: str) -> None:
+        """Show a warning and keep it, with the stage it arose in, for run.json and the report.
+
+        Args:
+            kind: what scripts know it by: lower case with hyphens, the same in all runs.
+            text: a sentence with what to try.
+        """
+        if keep_warning(self.record, stage=self._stage, kind=kind, text=text):
             self.watch.say(f"warning: {text}")
+        self.save()
 
     @contextmanager
     def shared(self, part: str, *plugins: str, folder: Path | None = None, seed: int | None = None) -> Iterator[None]:
@@ -174,8 +180,13 @@ class Run:
 
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
-        """Record a stage's time and outcome; a finished stage that is entered again keeps its first record."""
+        """Record a stage's time and outcome; a finished stage that is entered again keeps its first record.
+
+        Its warnings are those of the last time: what was found before is found again, unless it is no longer so.
+        """
         self.stop.check()
+        self._stage = name
+        enter_stage(self.record, name)
         start, status, error = time.monotonic(), "failed", ""
         self.watch.say(f"[{STAGES.index(name.split()[-1]) + 1}/{len(STAGES)}] {name}")
         try:
@@ -205,7 +216,10 @@ class Run:
                 try:
                     hooks.medsynth_stage_finished(run=self.info(), stage=info)
                 except Exception as failure:  # an observer must not end a run
-                    self.warn(f"an observer failed after stage '{name}': {type(failure).__name__}: {failure}")
+                    self.warn(
+                        "observer-failed",
+                        f"an observer failed after stage '{name}': {type(failure).__name__}: {failure}",
+                    )
 
     def info(self) -> RunInfo:
         """Return what observers may see."""
@@ -250,6 +264,7 @@ def _new_record(plan: Plan, registry: Registry) -> dict[str, Any]:
         **({"parent": plan.parent} if plan.parent else {}),
         "split": "",
         "stages": {},
+        "warnings": [],
     }
 
 

@@ -40,8 +40,8 @@ def prepare_data(run: Run) -> Data:
             tasks[0].advance(done)
 
         data = prepare(run.plan.data, run.folder / "data", seed=run.plan.data.seed, progress=progress)
-        for text in data.warnings:
-            run.warn(text)
+        for kind, text in data.warnings:
+            run.warn(kind, text)
         run.record["split"] = data.split_hash
     return data
 
@@ -105,8 +105,8 @@ def train_generator(seed_run: SeedRun, data: Data) -> Generator:
             validate_epochs=plan.training.validate_epochs,
             generator_config=config,
         )
-        for problem in problems_of(history):
-            run.warn(problem)
+        for kind, text in problems_of(history):
+            run.warn(kind, text)
     return generator
 
 
@@ -211,9 +211,9 @@ def train_classifiers(seed_run: SeedRun, data: Data, synthetic: Images) -> dict[
 
 def classifier_rows(plan: Plan, data: Data, synthetic: Images) -> dict[str, Row]:
     """Return the images of each classifier row that the plan asks for, by its name."""
-    real = data.images.select(domain="target", split="train")
-    oracle = data.images.select(domain="oracle", split="train")
-    rows = make_rows(real, synthetic, oracle if len(oracle) else None, plan.classifier_config.batch_size)
+    real, source, oracle = (data.images.select(domain=name, split="train") for name in ("target", "source", "oracle"))
+    added = {MAIN_ROW: synthetic, "untranslated": source, "oracle": oracle}
+    rows = make_rows(real, added, plan.classifier_config.batch_size)
     return {name: row for name, row in rows.items() if name in (MAIN_ROW, *plan.training.baselines)}
 
 

@@ -1,13 +1,15 @@
-"""Several seeds: every value, mean and spread, and one bundle for the run."""
+"""Several seeds: every value, mean and spread, what synthesis was worth over all of them, and one bundle."""
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -16,26 +18,33 @@ from medsynth.api import Result, Score, Section
 from medsynth.data import Data
 from medsynth.evaluation import MEASUREMENTS, SCORES, read_scores, write_scores
 from medsynth.files import new_folder
-from medsynth.publishing import counts, observer_sections
-from medsynth.report import Gain, ReportContent, gain_over_seeds, write_report
+from medsynth.gain import EVALUATOR, MAIN, Gain
+from medsynth.publishing import conclude, counts, facts, observer_sections
+from medsynth.report import ReportContent, write_report
 from medsynth.report.tables import metric_label, ordered, subject_label
-from medsynth.report.verdict import BASELINE, MAIN, find
 from medsynth.runs import Run
+from medsynth.studies.gains import gains_of
 from medsynth.studies.pairs import Tested, compare_pairs
 from medsynth.studies.results import read_run
 from medsynth.studies.writing import PAIR_COLUMNS, pair_rows
+from medsynth.warned import of_seed, texts
+
+_SCORE_FILES = (SCORES, MEASUREMENTS)
 
 
 def summarize_seeds(run: Run, data: Data, results: Sequence[Result]) -> Result:
     """Write scores, report, bundle and synthetic images of a run of several seeds into its folder.
 
-    A score's value is the mean over seeds; its interval is Student's t interval of that mean (95 %). Bundle
-    and synthetic images are those of the seed whose classifier validated best.
+    A score's value is the mean over seeds; its interval is Student's t interval of that mean (95 %). Gains of
+    synthesis have one over seeds and test patients. Bundle and synthetic images are those of the seed whose classifier
+    validated best.
     """
     folders = [run.folder / "seeds" / str(seed) for seed in run.plan.seeds]
     with run.stage("report"):
-        for name in (SCORES, MEASUREMENTS):
-            write_scores(run.folder / name, mean_scores([read_scores(folder / name) for folder in folders]))
+        means = {name: mean_scores([read_scores(folder / name) for folder in folders]) for name in _SCORE_FILES}
+        over = gains_of(read_run(run.folder))
+        write_scores(run.folder / SCORES, with_gains(means[SCORES], over))
+        write_scores(run.folder / MEASUREMENTS, means[MEASUREMENTS])
         best = max(folders, key=lambda folder: (_selection_key(folder), -folders.index(folder)))
         for name in ("bundle", "synthetic"):
             with new_folder(run.folder / name) as new:
@@ -48,17 +57,23 @@ def summarize_seeds(run: Run, data: Data, results: Sequence[Result]) -> Result:
         content = ReportContent(
             title=f"{run.plan.generator} + {run.plan.classifier}, {len(folders)} seeds",
             plan=run.plan.as_dict(),
-            run={key: value for key, value in run.record.items() if key != "stages"},
+            run=facts(run),
             scores=result.scores,
             measurements=read_scores(run.folder / MEASUREMENTS),
             counts=counts(data),
             stage_seconds={name: stage["seconds"] for name, stage in run.record["stages"].items()},
-            warnings=run.warnings,
-            gain=gain(results),
-            sections=[_seed_table(run.plan.seeds, results), *compared_by_seed(run), *observer_sections(run, result)],
+            warnings=texts(run.record),
+            gains=over,
+            sections=[
+                *warned_seeds(run.record, run.plan.seeds),
+                _seed_table(run.plan.seeds, results),
+                *compared_by_seed(run),
+                *observer_sections(run, result),
+            ],
             positive=data.positive,
         )
         write_report(run.folder, content)
+        conclude(run, content)
     return result
 
 
@@ -90,12 +105,16 @@ def _selection_key(folder: Path) -> tuple[float, ...]:
     return tuple(float(part) for part in history["best"]["key"])
 
 
-def gain(results: Sequence[Result]) -> Gain | None:
-    """Test over seeds what synthesis was worth."""
-    areas = [
-        [score.value for result in results if (score := find(result.scores, "roc_auc", s))] for s in (MAIN, BASELINE)
-    ]
-    return gain_over_seeds(*areas) if len(areas[0]) == len(areas[1]) == len(results) else None
+def with_gains(means: Sequence[Score], over: Sequence[Gain]) -> list[Score]:
+    """Replace the means of the seeds' gains by the gains over seeds and patients."""
+    return [*(score for score in means if score.evaluator != EVALUATOR), *(gain.as_score() for gain in over)]
+
+
+def warned_seeds(record: Mapping[str, Any], seeds: Sequence[int]) -> list[Section]:
+    """Return which warnings arose in how many seeds; nothing where none did."""
+    kinds = Counter(kind for seed in seeds for kind in {w["kind"] for w in of_seed(record, seed)})
+    rows = [(kind, f"{count} of {len(seeds)}") for kind, count in sorted(kinds.items())]
+    return [Section(title="Warnings by seed", html=_table("Warnings", ("kind", "seeds"), rows))] if rows else []
 
 
 def compared_by_seed(run: Run) -> list[Section]:

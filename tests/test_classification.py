@@ -12,7 +12,8 @@ from scipy.special import expit, logit
 from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
-from medsynth.classification import judge
+from medsynth.classification import ROWS, judge, make_rows
+from medsynth.data.images import Images, Record
 from medsynth.devices import Policy
 from medsynth.statistics import choose_threshold, fit_temperature
 
@@ -85,3 +86,29 @@ def test_calibration_keeps_ranks_and_decisions_and_lowers_the_cross_entropy(poli
         return float(-np.log(np.where(labels == 1, probabilities, 1 - probabilities)).mean())
 
     assert loss(found.probabilities) < loss(plain.probabilities)
+
+
+def labeled(domain: str, labels: list[int | None]) -> Images:
+    records = tuple(
+        Record(image=f"{domain}{index}", domain=domain, label=label, patient=f"{domain}{index}", split="train")
+        for index, label in enumerate(labels)
+    )
+    return Images(records, np.zeros((len(labels), 1, 8, 8), np.float32), np.arange(len(labels)))
+
+
+def test_every_row_sees_the_real_images_its_own_labeled_ones_and_takes_as_many_steps() -> None:
+    added = {
+        "synthetic": labeled("synthetic", [1, 0, 1, 0]),
+        "untranslated": labeled("source", [1, 0, 1, None]),
+        "oracle": labeled("oracle", []),
+    }
+    rows = make_rows(labeled("target", [1, 0, 0, 0]), added, batch_size=2)
+    found = {name: len(row.added) if row.added is not None else 0 for name, row in rows.items()}
+    assert found == {"synthetic": 4, "real-only": 0, "untranslated": 3}
+    assert list(found) == [name for name in ROWS if name != "oracle"]
+    assert {row.steps for row in rows.values()} == {4}
+
+
+def test_sources_without_any_label_are_no_control() -> None:
+    added = {"synthetic": labeled("synthetic", [None, None]), "untranslated": labeled("source", [None, None])}
+    assert list(make_rows(labeled("target", [1, 0]), added, batch_size=2)) == ["synthetic", "real-only"]

@@ -107,9 +107,15 @@ def test_a_generator_that_copies_and_a_near_duplicate_are_named_by_the_run(
     for split in ("train", "test"):
         assert f"{of_target(rows, split)['image']} ({split})" in done.stderr
     assert "images look alike across splits" in report
-    # A run that is continued says so again, though nothing is measured again.
+    recorded = json.loads((folder / "run.json").read_text())["warnings"]
+    assert {"privacy-memorized", "look-alikes-across-splits"} <= {warning["kind"] for warning in recorded}
+    (copies,) = [warning for warning in recorded if warning["kind"] == "privacy-memorized"]
+    assert copies["stage"] == "evaluation"
+    assert copies["text"].startswith(sentence)
+    # A run that is continued says so again, though nothing is measured again, and records it once.
     again = run("example-copy", data, "--resume")
     assert f"warning: {sentence}" in again.stderr
+    assert json.loads((folder / "run.json").read_text())["warnings"] == recorded
 
 
 def test_a_sound_generator_on_sound_data_is_not_accused(run: Run, spoiled: Callable[..., Path], tmp_path: Path) -> None:

@@ -13,20 +13,19 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 from PIL import Image
-from scipy import stats
 from sklearn.calibration import calibration_curve
 from sklearn.metrics import precision_recall_curve
 from sklearn.metrics import roc_curve as sklearn_roc_curve
 
 from medsynth.api import Inspection, Predictions, Score, Section
-from medsynth.report import Gain, GalleryRow, ImportanceRow, ReportContent, gain_over_seeds, verdict, write_report
+from medsynth.gain import Gain, gains
+from medsynth.report import GalleryRow, ImportanceRow, ReportContent, verdict, write_report
 from medsynth.report.bands import precision_band, reliability, roc_band
 from medsynth.report.downloads import csv_text, latex_text
 from medsynth.report.pictures import gallery, importance, png_address
 from medsynth.report.screening import prevalence_figure, screening_table
 from medsynth.report.tables import Cell, duration, metric_label, number, ordered, percent
-from medsynth.report.verdict import gain_on_images
-from medsynth.statistics import delong_test, patient_draws
+from medsynth.statistics import patient_draws
 
 EVIL = "<script>alert('x')</script>\"'&"
 VOID = {"meta", "img", "br", "hr", "link", "input", "path", "use"}
@@ -272,7 +271,7 @@ def auc(subject: str, value: float, low=None, high=None, **more) -> Score:
     ("main", "baseline", "tone", "words"),
     [
         ((0.93, 0.88, 0.97), (0.85, 0.78, 0.92), "uncertain",
-         "0.93 (0.88 to 0.97) against 0.85 (0.78 to 0.92) real only: the intervals overlap, so the gain is not"),
+         "with synthetic images against 0.85 (0.78 to 0.92) real only: the intervals overlap, so the gain is not"),
         ((0.80, 0.70, 0.90), (0.85, 0.78, 0.92), "uncertain", "the intervals overlap, so the loss is not certain."),
         ((0.95, 0.93, 0.97), (0.85, 0.78, 0.92), "better", "the intervals do not overlap, so synthetic images helped"),
         ((0.70, 0.65, 0.75), (0.85, 0.78, 0.92), "worse", "the intervals do not overlap, so synthetic images did harm"),
@@ -288,53 +287,53 @@ def test_the_verdict_claims_no_more_than_the_intervals_allow(main, baseline, ton
     assert words in found.sentence
 
 
-def test_the_verdict_rests_on_the_paired_test_of_the_same_images():
-    judged = {"synthetic": predictions(2.0), "real-only": predictions(1.0)}
-    first, second = judged.values()
-    expected = delong_test(first.probabilities, second.probabilities, first.labels, first.patients)
-    gain = gain_on_images(judged)
-    assert (gain.value, gain.low, gain.high, gain.p_value) == pytest.approx(
-        (expected.difference, expected.low, expected.high, expected.p_value)
+def gain(against: str, value: float, p_value: float, seeds: int = 3) -> Gain:
+    return Gain(
+        against=against,
+        value=value,
+        low=value - 0.05,
+        high=value + 0.05,
+        p_value=p_value,
+        differences=(value,) * seeds,
+        patients=600,
     )
-    overlapping = [auc("synthetic", 0.93, 0.88, 0.97), auc("real-only", 0.85, 0.78, 0.92)]
-    assert gain.p_value < 0.05
-    assert verdict(overlapping, gain).tone == "better"
-    assert verdict(overlapping).tone == "uncertain"
-    assert "DeLong's test on the same images) is no chance, so synthetic" in verdict(overlapping, gain).sentence
-    assert verdict(overlapping, gain).remarks[-1].startswith("One training of each was tested")
 
 
 @pytest.mark.parametrize(
-    ("value", "p_value", "tone", "words"),
+    ("over_real", "over_untranslated", "tone", "words"),
     [
-        (0.08, 0.049, "better", "helped"),
-        (-0.08, 0.0004, "worse", "p < 0.001"),
-        (0.08, 0.05, "uncertain", "cannot be told from chance"),
-        (0.08, float("nan"), "uncertain", "cannot be told from chance"),
+        ((0.08, 0.049), (0.4, 0.0001), "better", "Synthesis helped: AUC 0.95"),
+        ((0.08, 0.001), None, "better", "Synthetic images helped: "),
+        ((0.08, 0.001), (0.02, 0.3), "uncertain", "whether more than the same images untranslated is not decided: "),
+        ((0.08, 0.001), (-0.06, 0.01), "uncertain", "Synthetic images helped, but less than the same images untr"),
+        ((0.08, 0.05), (0.4, 0.001), "uncertain", "Whether synthesis helps is not decided: "),
+        ((0.01, 0.7), (-0.06, 0.01), "uncertain", "not decided, and the same images untranslated are worth more: "),
+        ((0.08, float("nan")), None, "uncertain", "Whether synthesis helps is not decided: "),
+        ((-0.08, 0.0004), (0.4, 0.001), "worse", "Synthesis did harm: "),
     ],
 )
-def test_the_verdict_claims_no_more_than_the_test_allows(value, p_value, tone, words):
-    gain = Gain(value, value - 0.05, value + 0.05, p_value, "a test", "a caution")
-    apart = [auc("synthetic", 0.95, 0.93, 0.97), auc("real-only", 0.85, 0.78, 0.92)]
-    found = verdict(apart, gain)
+def test_the_verdict_says_in_words_first_what_both_controls_allow(over_real, over_untranslated, tone, words):
+    rows = [auc("synthetic", 0.95, 0.93, 0.97), auc("real-only", 0.87, 0.8, 0.92), auc("untranslated", 0.55, 0.5, 0.6)]
+    given = [gain("real-only", *over_real)]
+    given += [gain("untranslated", *over_untranslated)] if over_untranslated else []
+    found = verdict(rows, given)
     assert found.tone == tone
     assert words in found.sentence
+    assert f"a difference of {given[0].shown}" in found.sentence
+    assert found.sentence.endswith("3 seeds and 600 patients.")
+    assert ("0.55 (0.50 to 0.60) with the source images untranslated, of" in found.sentence) == (len(given) == 2)
+    assert ("more labels, not of synthesis" in found.remarks[0]) == (len(given) == 1)
+    assert found.remarks[-1].startswith("The intervals of the differences are over other seeds and other patients")
 
 
-def test_one_patient_of_a_class_or_a_missing_row_allows_no_test():
-    judged = predictions(1.0)
-    lone = dataclasses.replace(judged, patients=np.where(judged.labels == 1, "p", judged.patients))
-    assert gain_on_images({"synthetic": lone, "real-only": lone}) is None
-    assert gain_on_images({"synthetic": judged}) is None
-
-
-def test_over_seeds_the_difference_is_tested_by_scipys_paired_t_test():
-    ours, theirs = [0.91, 0.94, 0.9], [0.88, 0.86, 0.87]
-    expected = stats.ttest_rel(ours, theirs)
-    gain = gain_over_seeds(ours, theirs)
-    assert (gain.p_value, gain.low, gain.high) == pytest.approx((expected.pvalue, *expected.confidence_interval(0.95)))
-    assert gain_over_seeds([0.9], [0.8]) is None
-    assert gain_over_seeds([0.9, 0.8], [0.9, 0.8]).p_value == 1.0
+def test_with_one_training_the_verdict_says_that_its_luck_is_not_in_the_interval():
+    overlapping = [auc("synthetic", 0.93, 0.88, 0.97), auc("real-only", 0.85, 0.78, 0.92)]
+    given = gains([{"synthetic": predictions(2.0), "real-only": predictions(1.0)}])
+    assert given[0].p_value < 0.05
+    found = verdict(overlapping, given)
+    assert (found.tone, verdict(overlapping).tone) == ("better", "uncertain")
+    assert found.sentence.endswith("; one training, 30 patients.")
+    assert found.remarks[-1] == "One training of each was tested: its luck is not in the interval."
 
 
 @pytest.mark.parametrize(

@@ -103,12 +103,12 @@ def stop_within_the_helpers_row(run: Path, number: signal.Signals) -> subprocess
 def test_rows_trained_side_by_side_equal_rows_trained_one_after_the_other(
     alone: Path, side_by_side: tuple[Path, str]
 ) -> None:
-    assert sorted(weights(alone)) == ["oracle", "real-only", "synthetic"]
+    assert sorted(weights(alone)) == ["oracle", "real-only", "synthetic", "untranslated"]
     assert weights(alone) == weights(side_by_side[0])
 
 
 def test_the_helpers_progress_is_shown_as_the_runs_own(side_by_side: tuple[Path, str]) -> None:
-    for row in ("synthetic", "real-only", "oracle"):
+    for row in ("synthetic", "real-only", "untranslated", "oracle"):
         assert f"classifier {row}: pretrain: 32/32" in side_by_side[1]
 
 
@@ -151,7 +151,7 @@ def test_a_run_without_baselines_trains_the_main_classifier_alike_and_claims_not
     finish(start(run, "--set", "training.baselines=", threads=1))
     assert weights(run) == {"synthetic": weights(alone)["synthetic"]}
     scores = json.loads((run / "scores.json").read_text())["scores"]
-    assert {"real-only", "oracle"}.isdisjoint(score["subject"] for score in scores)
+    assert {"real-only", "untranslated", "oracle"}.isdisjoint(score["subject"] for score in scores)
     assert "the value of synthesis is unknown" in (run / "report.html").read_text()
 
 

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from html import unescape
 from pathlib import Path
 
 import numpy as np
@@ -61,7 +62,10 @@ def finished(tmp_path_factory: pytest.TempPathFactory, example_plugin: Path) -> 
         command(out, *plugins), env=environment(example_plugin), capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout)["report"] == str(out / "report.html")
+    printed = json.loads(done.stdout)
+    assert printed["report"] == str(out / "report.html")
+    record = json.loads((out / "run.json").read_text())
+    assert (printed["verdict"], printed["warnings"]) == (record["verdict"], record["warnings"])
     return out
 
 
@@ -79,13 +83,26 @@ def test_a_run_leaves_the_promised_files_directly_in_its_folder(finished: Path) 
     assert [stage["status"] for stage in stages.values()] == ["finished"] * 7
 
 
+def test_the_verdict_stands_in_the_record_the_report_and_its_gains_in_the_scores(finished: Path) -> None:
+    verdict = json.loads((finished / "run.json").read_text())["verdict"]
+    assert "one training, 20 patients" in verdict["sentence"]
+    assert "with the source images untranslated" in verdict["sentence"]
+    page = unescape((finished / "report.html").read_text())
+    assert all(text in page for text in (verdict["sentence"], *verdict["remarks"]))
+    scores = json.loads((finished / "scores.json").read_text())["scores"]
+    areas = {score["subject"]: score["value"] for score in scores if score["name"] == "roc_auc"}
+    found = {score["subject"]: score["value"] for score in scores if score["evaluator"] == "synthesis"}
+    expected = {row: areas["synthetic"] - areas[row] for row in ("real-only", "untranslated")}
+    assert found == pytest.approx(expected)
+
+
 def test_scores_have_the_documented_fields_and_all_rows(finished: Path) -> None:
     content = json.loads((finished / "scores.json").read_text())
     assert content["schema"] == 1
     fields = {"evaluator", "name", "subject", "value", "low", "high", "n", "unit", "higher_is_better"}
     assert all(fields <= set(score) for score in content["scores"])
     rows = {score["subject"] for score in content["scores"] if score["evaluator"] == "diagnostic"}
-    assert rows == {"synthetic", "real-only", "oracle"}
+    assert rows == {"synthetic", "real-only", "untranslated", "oracle"}
     assert {s["subject"] for s in content["scores"] if s["name"] == "kid"} == {"synthetic", "source", "real"}
 
 
@@ -222,15 +239,19 @@ def test_several_seeds_share_the_split_and_report_every_value(tmp_path: Path) ->
         }
         for seed in (1, 2)
     )
-    key = ("roc_auc", "synthetic")
+    key, other = ("roc_auc", "synthetic"), ("roc_auc", "untranslated")
     assert top[key]["value"] == pytest.approx((one[key] + two[key]) / 2)
     assert "mean of 2 seeds" in top[key]["detail"]
     assert (out / "bundle/configs/inference.json").exists()
     assert (out / "synthetic/manifest.csv").exists()
     page = (out / "report.html").read_text()
-    assert "paired t-test over 2 seeds" in page or "equal in all 2 seeds" in page
+    verdict = json.loads((out / "run.json").read_text())["verdict"]["sentence"]
+    assert "2 seeds and 20 patients" in verdict
+    assert verdict in unescape(page)
+    gain = top["gain", "untranslated"]
+    assert (gain["value"], gain["n"]) == (pytest.approx((one[key] + two[key] - one[other] - two[other]) / 2), 20)
     differences = page.partition("<caption>Differences seed by seed</caption>")[2].partition("</table>")[0]
-    assert differences.count("<tr>") == 1 + 2 * 2 * 3  # a head, then seeds, other classifiers, scores
+    assert differences.count("<tr>") == 1 + 2 * 3 * 3  # a head, then seeds, other classifiers, scores
 
 
 # ---------------------------------------------------------------- refusals

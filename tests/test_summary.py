@@ -6,20 +6,12 @@ import shutil
 from pathlib import Path
 from types import SimpleNamespace
 
-import pytest
-
-from medsynth.api import Result, Score
+from medsynth.api import Score
+from medsynth.gain import Gain
 from medsynth.studies.pairs import METRICS
 from medsynth.studies.results import read_run
-from medsynth.summary import compared_by_seed, gain
+from medsynth.summary import compared_by_seed, warned_seeds, with_gains
 from tests.studies.conftest import write_run as write_run
-
-
-def result(**areas: float) -> Result:
-    scores = [
-        Score(evaluator="diagnostic", name="roc_auc", subject=subject, value=value) for subject, value in areas.items()
-    ]
-    return Result(scores=scores, bundle="", report="")
 
 
 def test_every_classifier_is_compared_with_the_one_trained_with_synthetic_images_seed_by_seed(
@@ -40,12 +32,19 @@ def test_every_classifier_is_compared_with_the_one_trained_with_synthetic_images
     assert ["<td>1</td>" in row for row in rows] == [True] * 3 + [False] * 3
 
 
-def test_the_gain_over_seeds_is_the_mean_difference() -> None:
-    found = gain([result(**{"synthetic": 0.9, "real-only": 0.8}), result(**{"synthetic": 0.8, "real-only": 0.76})])
-    assert found is not None
-    assert found.value == pytest.approx(0.07)
-    assert "over 2 seeds" in found.test
+def test_gains_of_single_seeds_give_way_to_the_gain_over_all_of_them_and_their_patients() -> None:
+    def score(evaluator: str, name: str) -> Score:
+        return Score(evaluator=evaluator, name=name, subject="real-only", value=0.5)
+
+    over = Gain(against="real-only", value=0.1, low=0.0, high=0.2, p_value=0.04, differences=(0.1, 0.1), patients=9)
+    found = with_gains([score("diagnostic", "roc_auc"), score("synthesis", "gain")], [over])
+    assert found == [score("diagnostic", "roc_auc"), over.as_score()]
 
 
-def test_without_a_row_of_every_seed_there_is_no_gain() -> None:
-    assert gain([result(**{"synthetic": 0.9, "real-only": 0.8}), result(synthetic=0.8)]) is None
+def test_the_report_counts_in_how_many_seeds_each_kind_of_warning_arose() -> None:
+    stages = {"seed 1 generator": "collapse", "seed 2 generator": "collapse", "seed 2 evaluation": "privacy-memorized"}
+    record = {"warnings": [{"kind": kind, "stage": stage, "text": stage} for stage, kind in stages.items()]}
+    (section,) = warned_seeds(record, [1, 2, 3])
+    assert ">collapse</th><td>2 of 3</td>" in section.html
+    assert ">privacy-memorized</th><td>1 of 3</td>" in section.html
+    assert warned_seeds({"warnings": []}, [1, 2]) == []

@@ -15,7 +15,9 @@ from medsynth.bundle.versions import installed
 SCHEMA = "https://project-monai.github.io/schema/meta_schema_20240725.json"
 PAPER = "Efficient endometrial carcinoma screening via cross-modal synthesis and gradient distillation, 2026"
 INTENDED_USE = "Research only. Not a medical device: not for diagnosis, screening or treatment of patients."
-SUBJECTS = ("synthetic", "real-only", "oracle", "source", "real", "truth", "generator", "classifier", "model")
+SUBJECTS = (
+    "synthetic", "real-only", "untranslated", "oracle", "source", "real", "truth", "generator", "classifier", "model",
+)  # fmt: skip
 """Whose scores go into a bundle. Other subjects are named after values of the data: centers, devices, readers."""
 _REQUIRED = ("pytorch-ignite", "fire", "pillow", "nibabel", "itk-io")
 

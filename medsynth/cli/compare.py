@@ -21,7 +21,9 @@ def compare_command(
             metavar="RUN RUN...", help="Folders of finished runs, or bundles; the first run is the reference."
         ),
     ],
-    subject: Annotated[str, typer.Option(help="Whose scores: synthetic, real-only or oracle.")] = "synthetic",
+    subject: Annotated[
+        str, typer.Option(help="Whose scores: synthetic, real-only, untranslated or oracle.")
+    ] = "synthetic",
     columns: Annotated[
         str, typer.Option(help="EVALUATOR.SCORE, separated by commas, with @SUBJECT where it is another one.")
     ] = "",

@@ -18,6 +18,7 @@ HEADLINES = {
     "image-quality": ("kid", "fid"),
     "structure": ("edge_agreement",),
     "diagnostic": ("roc_auc", "sensitivity", "specificity"),
+    "synthesis": ("gain",),
 }
 """Scores in the table at the end, by evaluator; the report has all of them."""
 
@@ -175,12 +176,18 @@ def parse_seeds(text: str) -> list[int]:
 
 
 def _show(result: Result, folder: Path, as_json: bool) -> None:
+    record = json.loads((folder / "run.json").read_text())
     if as_json:
-        content = json.loads((folder / "scores.json").read_text())
-        typer.echo(
-            json.dumps({**content, "folder": str(folder), "report": result.report, "bundle": result.bundle}, indent=2)
-        )
+        content = {
+            **json.loads((folder / "scores.json").read_text()),
+            **{name: record[name] for name in ("verdict", "warnings")},
+            "folder": str(folder),
+            "report": result.report,
+            "bundle": result.bundle,
+        }
+        typer.echo(json.dumps(content, indent=2))
         return
+    output.print(record["verdict"]["sentence"], markup=False, highlight=False, soft_wrap=True)
     show_scores([score for score in result.scores if score.name in HEADLINES.get(score.evaluator, ())])
     output.print(f"report  {result.report}\nbundle  {result.bundle}", highlight=False, soft_wrap=True)
 

@@ -136,6 +136,8 @@ def show_comparison(comparison: Comparison) -> None:
     """Print the rows as a table."""
     from medsynth.studies.writing import printed
 
+    for row in comparison.gains:
+        output.print(row.sentence, markup=False, highlight=False, soft_wrap=True)
     show_table(*printed(comparison))
 
 

@@ -16,6 +16,7 @@ from medsynth.errors import InputError
 if TYPE_CHECKING:
     from medsynth.data.images import Images, Record
     from medsynth.data.inspection import Inspection
+    from medsynth.data.problems import Warned
 
 PHANTOM = "phantom"
 
@@ -29,7 +30,7 @@ class Data:
         records: their records, in the same order.
         root: folder that images are relative to.
         split_hash: SHA-256 of who is in which split.
-        warnings: what was left out or deserves a look.
+        warnings: what was left out or deserves a look, by kind.
         preprocessing: by domain the MONAI transform configs that read one file.
         positive: name of the positive class, ``positive`` where labels are numbers.
         known_truth: true counterparts of source images exist (domain ``oracle``).
@@ -39,7 +40,7 @@ class Data:
     records: tuple[Record, ...]
     root: Path
     split_hash: str
-    warnings: tuple[str, ...]
+    warnings: tuple[Warned, ...]
     preprocessing: Mapping[str, list[dict[str, Any]]]
     positive: str
     known_truth: bool
@@ -84,7 +85,8 @@ def prepare(config: DataConfig, folder: Path, *, seed: int, progress: Callable[[
     from medsynth.data.cache import domain_chains, load_images
     from medsynth.files import write_json
 
-    if config.path == PHANTOM:
+    drawn = config.path == PHANTOM
+    if drawn:
         config = replace(config, path=str(write_phantom_for(config, folder, seed)))
     found = _inspection(config, seed)
     images = load_images(found.records, found.root, config, folder, progress, facts=found.facts)
@@ -95,14 +97,15 @@ def prepare(config: DataConfig, folder: Path, *, seed: int, progress: Callable[[
         records=found.records,
         root=found.root,
         split_hash=found.hash,
-        warnings=(*found.warnings, *_leak_warnings(images)),
+        # The phantom draws every patient anew: among many, some look alike by chance, and none can leak.
+        warnings=(*found.warnings, *(() if drawn else _leak_warnings(images))),
         preprocessing=domain_chains(found.records, found.facts, config),
         positive=config.positive or "positive",
         known_truth=any(record.domain == "oracle" for record in found.records),
     )
 
 
-def _leak_warnings(images: Images) -> list[str]:
+def _leak_warnings(images: Images) -> list[Warned]:
     """Name near-duplicates across splits, which make scores better than they are."""
     from medsynth.data.likeness import described, look_alikes
     from medsynth.data.problems import some
@@ -110,7 +113,7 @@ def _leak_warnings(images: Images) -> list[str]:
     pairs = [described(pair) for pair in look_alikes(images)]
     if not pairs:
         return []
-    return [f"images look alike across splits, {len(pairs)} pairs: {some(pairs, 5)}"]
+    return [("look-alikes-across-splits", f"images look alike across splits, {len(pairs)} pairs: {some(pairs, 5)}")]
 
 
 def _inspection(config: DataConfig, seed: int) -> Inspection:
@@ -154,6 +157,7 @@ def write_phantom_for(config: DataConfig, folder: Path, seed: int) -> Path:
                 negative=config.phantom_negative,
                 positive=config.phantom_positive,
                 test=config.phantom_test,
+                test_source=config.held_out_sources,
                 size=config.size,
                 seed=seed,
             )

@@ -57,7 +57,7 @@ def cache_bytes(records: Sequence[Record], config: DataConfig) -> int:
     if not records and config.path == "phantom":
         sources, targets = config.phantom_source, config.phantom_negative + config.phantom_positive
         # every source image has a true counterpart, and the extra test patients come per class and domain
-        count = 2 * (sources + 2 * config.phantom_test) + targets + 2 * config.phantom_test
+        count = 2 * (sources + 2 * config.held_out_sources) + targets + 2 * config.phantom_test
     return 128 + count * config.channels * config.size**2 * 4
 
 

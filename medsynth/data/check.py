@@ -56,12 +56,12 @@ def check_data(config: DataConfig, seed: int) -> Findings:
     table = collect_sources(config)
     facts, damaged = examine_files(table.records, table.root, config)
     usable = [record for record in table.records if record.image in facts]
-    usable, warnings = without_empty_slices(usable, facts)
+    usable, dropped = without_empty_slices(usable, facts)
     split, wrong = assign_splits(usable, config, seed=seed)
     errors = [*table.problems, *damaged, *wrong]
     if not wrong:
         errors += split_problems(split)
-    warnings += split_warnings(split) + _duplicates(split, facts, table.root)
+    warnings = [text for _, text in (*dropped, *split_warnings(split))] + _duplicates(split, facts, table.root)
     warnings += _near_duplicates(split, table.root, config, facts) + _privacy(split, table.root, facts)
     warnings += [f"not an image, ignored: {name}" for name in table.ignored]
     return Findings(

@@ -43,4 +43,12 @@ class DataConfig:
     phantom_source: int = option(240, "phantom: MRI patients, one image each, in all splits together", low=20)
     phantom_negative: int = option(240, "phantom: ultrasound patients without invasion", low=20)
     phantom_positive: int = option(24, "phantom: ultrasound patients with invasion (scarce)", low=10)
-    phantom_test: int = option(60, "phantom: extra test patients per class and domain", low=10)
+    phantom_test: int = option(60, "phantom: extra test patients per class, and per domain", low=10)
+    phantom_test_source: int = option(
+        60, "phantom: of the source domain at most so many of them, whose translations are judged", low=10
+    )
+
+    @property
+    def held_out_sources(self) -> int:
+        """Extra test patients of the phantom's source domain, per class."""
+        return min(self.phantom_test, self.phantom_test_source)

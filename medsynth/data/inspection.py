@@ -10,7 +10,7 @@ from pathlib import Path
 from medsynth.data.config import DataConfig
 from medsynth.data.formats import Facts, examine
 from medsynth.data.images import Record
-from medsynth.data.problems import Problem, refuse, some
+from medsynth.data.problems import Problem, Warned, refuse, some
 from medsynth.data.sources import collect_sources
 from medsynth.data.splits import assign_splits, split_hash, split_problems
 
@@ -30,7 +30,7 @@ class Inspection:
     records: tuple[Record, ...]
     root: Path
     facts: Mapping[str, Facts] = field(repr=False)
-    warnings: tuple[str, ...]
+    warnings: tuple[Warned, ...]
     hash: str
 
 
@@ -90,16 +90,17 @@ def _intensity_problems(
     return problems
 
 
-def without_empty_slices(records: Sequence[Record], facts: Mapping[str, Facts]) -> tuple[list[Record], list[str]]:
+def without_empty_slices(records: Sequence[Record], facts: Mapping[str, Facts]) -> tuple[list[Record], list[Warned]]:
     """Leave out constant slices, as at the ends of masked volumes, and say how many they were."""
     kept = [r for r in records if r.slice is None or r.slice not in facts[r.image].empty_slices]
     count = len(records) - len(kept)
-    return kept, [f"{count} constant slices of volumes were left out"] if count else []
+    return kept, [("constant-slices", f"{count} constant slices of volumes were left out")] if count else []
 
 
-def split_warnings(records: Sequence[Record]) -> list[str]:
+def split_warnings(records: Sequence[Record]) -> list[Warned]:
     """Say which target images have no label."""
     names = [record.name for record in records if record.domain == "target" and record.label is None]
     if not names:
         return []
-    return [f"{len(names)} target images have no label and train the generator only: {some(names, 3)}"]
+    text = f"{len(names)} target images have no label and train the generator only: {some(names, 3)}"
+    return [("unlabeled-targets", text)]

@@ -40,14 +40,25 @@ class _Patient:
         return f"P{self.number:05}"
 
 
-def write_phantom(folder: Path, *, source: int, negative: int, positive: int, test: int, size: int, seed: int) -> Path:
+def write_phantom(
+    folder: Path,
+    *,
+    source: int,
+    negative: int,
+    positive: int,
+    test: int,
+    test_source: int | None = None,
+    size: int,
+    seed: int,
+) -> Path:
     """Write images, tissue masks and manifest.csv; identical bytes for identical arguments.
 
     Args:
         folder: is created complete or not at all.
         source: MRI patients for training and validation, every second one positive; one image each.
         negative, positive: ultrasound patients for training and validation.
-        test: further patients per class and domain, held out.
+        test: further ultrasound patients per class, held out.
+        test_source: further MRI patients per class, held out; None = as many.
         size: height and width in pixels.
         seed: decides everything.
 
@@ -61,7 +72,7 @@ def write_phantom(folder: Path, *, source: int, negative: int, positive: int, te
         text = io.StringIO()
         writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
         writer.writeheader()
-        for patient in _patients(source, negative, positive, test):
+        for patient in _patients(source, negative, positive, test, test if test_source is None else test_source):
             writer.writerows(_write_patient(new, patient, size, seed))
         write_text(new / "manifest.csv", text.getvalue())
     return folder / "manifest.csv"
@@ -76,13 +87,17 @@ def _random(seed: int, number: int, purpose: str) -> np.random.Generator:
     return np.random.default_rng([seed, number, zlib.crc32(purpose.encode())])
 
 
-def _patients(source: int, negative: int, positive: int, test: int) -> Iterator[_Patient]:
+def _patients(source: int, negative: int, positive: int, test: int, test_source: int) -> Iterator[_Patient]:
     groups = [
         ("source", 1, source // 2, False),
         ("source", 0, source - source // 2, False),
         ("target", 0, negative, False),
         ("target", 1, positive, False),
-        *((domain, label, test, True) for domain in ("source", "target") for label in (1, 0)),
+        *(
+            (domain, label, count, True)
+            for domain, count in (("source", test_source), ("target", test))
+            for label in (1, 0)
+        ),
     ]
     number = 0
     for domain, label, count, held_out in groups:

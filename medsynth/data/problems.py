@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from medsynth.errors import InputError
 
 SHOWN = 10
+Warned = tuple[str, str]
+"""Kind and text of a warning; see `medsynth.runs.Run.warn`."""
 
 
 @dataclass(frozen=True)

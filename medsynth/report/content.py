@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from medsynth.api import Inspection, Predictions, Score, Section
-from medsynth.report.verdict import Gain
+from medsynth.gain import Gain
 
 Curves = Mapping[str, Mapping[str, Sequence[float]]]
 """By training (e.g. ``generator``) and by loss or metric: one value per epoch."""
@@ -62,7 +62,7 @@ class ReportContent:
         gallery: some translated images.
         importance: some test images with importance maps.
         inspection: what the main classifier found out about its own working on test images.
-        gain: what synthesis was worth, with its test; None = tested on the images of `predictions`.
+        gains: what synthesis was worth, with tests; None = of `predictions`, which are one training's.
         curves: training losses.
         validation: metrics on validation images.
         counts: table of the data: a row per group, a column per split, e.g.
@@ -84,7 +84,7 @@ class ReportContent:
     gallery: Sequence[GalleryRow] = ()
     importance: Sequence[ImportanceRow] = ()
     inspection: Inspection | None = None
-    gain: Gain | None = None
+    gains: Sequence[Gain] | None = None
     curves: Curves = field(default_factory=dict)
     validation: Curves = field(default_factory=dict)
     counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)

@@ -8,12 +8,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from medsynth.api import Predictions, Score
-from medsynth.report.verdict import BASELINE, BEST_CASE, MAIN, finite_interval
+from medsynth.gain import BASELINE, MAIN, UNTRANSLATED
+from medsynth.report.verdict import BEST_CASE, finite_interval
 from medsynth.statistics import confusion
 
 SUBJECTS = {
     MAIN: "with synthetic images",
     BASELINE: "real images only",
+    UNTRANSLATED: "with source images untranslated",
     BEST_CASE: "oracle",
     "source": "source, untranslated",
     "real": "real against real (floor)",
@@ -32,7 +34,7 @@ METRICS = {
     "edge_agreement": "edge agreement with the source", "edge_agreement_true": "edge agreement with the truth",
     "mutual_information": "mutual information with the source",
     "mutual_information_true": "mutual information with the truth", "dice_cavity": "Dice, cavity",
-    "dice_junction": "Dice, junction", "dice_myometrium": "Dice, myometrium",
+    "dice_junction": "Dice, junction", "dice_myometrium": "Dice, myometrium", "gain": "gain in AUC",
 }  # fmt: skip
 _ORDER = list(SUBJECTS)
 

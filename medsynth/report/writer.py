@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from medsynth.api import Predictions
 from medsynth.files import new_folder, write_text
+from medsynth.gain import EVALUATOR, MAIN, gains
 from medsynth.report import tables
 from medsynth.report.classifier_figures import bootstrap_figure, calibration_figure, precision_figure, roc_figure
 from medsynth.report.content import Curves, ReportContent
@@ -22,10 +23,10 @@ from medsynth.report.figures import curves_figure, interval_figure
 from medsynth.report.pictures import gallery, importance
 from medsynth.report.screening import prevalence_figure, screening_table
 from medsynth.report.svg import standalone
-from medsynth.report.verdict import MAIN, find, gain_on_images, verdict
+from medsynth.report.verdict import Verdict, find, verdict
 
 PAPER = "Efficient endometrial carcinoma screening via cross-modal synthesis and gradient distillation, 2026."
-_SPECIAL = ("image-quality", "diagnostic", "screening", "efficiency")
+_SPECIAL = ("image-quality", "diagnostic", "screening", "efficiency", EVALUATOR)
 RATES = ("sensitivity", "specificity")
 Figure = Callable[..., str]
 CLASSIFIER_FIGURES: Mapping[str, tuple[Figure, str]] = {
@@ -62,6 +63,11 @@ def write_report(folder: Path, content: ReportContent) -> Path:
     return path
 
 
+def content_verdict(content: ReportContent) -> Verdict:
+    """Return what the page says first."""
+    return verdict(content.scores, gains([content.predictions]) if content.gains is None else content.gains)
+
+
 def page_environment() -> Environment:
     """Return what fills the templates of pages: escapes everything, refuses names without a value."""
     environment = Environment(
@@ -84,7 +90,8 @@ def _values(content: ReportContent) -> dict[str, Any]:
     script = (resources.files("medsynth") / "report/compare.js").read_text(encoding="utf-8")
     return {
         "content": content,
-        "verdict": verdict(content.scores, content.gain or gain_on_images(content.predictions)),
+        "verdict": content_verdict(content),
+        "worth": found.get(EVALUATOR),
         "headline": _headline(content),
         "asked": _asked(content.plan),
         "plan": tables.flat(content.plan),

@@ -19,6 +19,7 @@ from medsynth.statistics.calibration import (
     expected_calibration_error,
     fit_temperature,
 )
+from medsynth.statistics.crossed import CrossedDifference, crossed_difference
 from medsynth.statistics.decision import DecisionCurve, decision_curve, net_benefit
 from medsynth.statistics.delong import AreaDifference, area_covariance, delong_test
 from medsynth.statistics.diagnostic import (
@@ -80,6 +81,7 @@ __all__ = [
     "AreaDifference",
     "Bootstrap",
     "Counts",
+    "CrossedDifference",
     "DecisionCurve",
     "Difference",
     "IntervalKind",
@@ -101,6 +103,7 @@ __all__ = [
     "cohen_kappa",
     "confusion",
     "consequences",
+    "crossed_difference",
     "decision_curve",
     "delong_test",
     "diagnostic_metrics",

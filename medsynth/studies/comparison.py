@@ -9,10 +9,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from medsynth.api import Score
+from medsynth.gain import BASELINE, MAIN
 from medsynth.statistics import bootstrap_diagnostic
 from medsynth.statistics.diagnostic import Floats
 from medsynth.statistics.screening import LIKELIHOODS, likelihood_ratios, score_name, screening_at
 from medsynth.studies.config import Row, Table
+from medsynth.studies.gains import RowGains, gains_of
 from medsynth.studies.pairs import Pair, Tested, compare_pairs
 from medsynth.studies.results import RunResult, differing
 
@@ -91,12 +93,14 @@ class Comparison:
         rows: in the order asked for; those without any run are left out.
         reference: label of the row that others are tested against.
         pairs: the tests, adjusted over all of them.
+        gains: what the synthetic images of each row were worth, where real images alone were trained on, too.
     """
 
     columns: tuple[str, ...]
     rows: tuple[ComparedRow, ...]
     reference: str
     pairs: tuple[Pair, ...]
+    gains: tuple[RowGains, ...] = ()
 
 
 def compare(table: Table, rows: Sequence[Row], results: Mapping[str, Mapping[str, RunResult]]) -> Comparison:
@@ -114,12 +118,24 @@ def compare(table: Table, rows: Sequence[Row], results: Mapping[str, Mapping[str
     if reference is None:
         return Comparison(columns=table.columns, rows=tuple(shown), reference="", pairs=())
     shown = [replace(row, obstacles=_obstacles(reference, row)) for row in shown]
+    found = Comparison(
+        columns=table.columns, rows=tuple(shown), reference=reference.row.label, pairs=(), gains=_gains(shown)
+    )
     if not table.tests:
-        return Comparison(columns=table.columns, rows=tuple(shown), reference=reference.row.label, pairs=())
+        return found
     # Rows that differ in budget only are tested too, and marked; without equal test images no test exists.
     others = [row for row in shown if row.results and row.row.label != reference.row.label]
     pairs = compare_pairs([(_tested(row), _tested(reference)) for row in others])
-    return Comparison(columns=table.columns, rows=tuple(shown), reference=reference.row.label, pairs=tuple(pairs))
+    return replace(found, pairs=tuple(pairs))
+
+
+def _gains(rows: Sequence[ComparedRow]) -> tuple[RowGains, ...]:
+    everything = [result for row in rows for result in row.results.values()]
+    judged = [row for row in rows if row.row.subject == MAIN and row.results]
+    found = [(row.row.label, gains_of(list(row.results.values()), everything)) for row in judged]
+    return tuple(
+        RowGains(label=label, gains=gains) for label, gains in found if BASELINE in {gain.against for gain in gains}
+    )
 
 
 def _tested(row: ComparedRow) -> Tested:

@@ -43,7 +43,9 @@ class Row:
     generator: str = option("", "of which runs")
     classifier: str = option("", "of which runs")
     ablation: str = option("", "of which runs")
-    subject: str = option("synthetic", "whose scores: synthetic, real-only, oracle, or another subject of an evaluator")
+    subject: str = option(
+        "synthetic", "whose scores: synthetic, real-only, untranslated, oracle, or another subject of an evaluator"
+    )
     seed: int = option(-1, "of which run; -1 = of all, with mean and standard deviation", low=-1)
     prevalence: float = option(0.0, "at which screening scores are shown; 0 = those that depend on none", low=0, high=1)
     given: tuple[float, ...] = option((), "sensitivity and specificity from elsewhere, for screening scores")
@@ -98,7 +100,7 @@ class Study:
         grid: the runs.
         ablations: settings by name; one of no name and no settings where the study has none.
         table, rows: what is compared; without rows every combination with synthetic images gets one, and below
-            them each classifier on real images only, and with true counterparts.
+            them each classifier with each of `BASELINES`.
         reuse: folders of other studies, whose finished stages are taken.
     """
 
@@ -270,7 +272,7 @@ def _default_rows(study: Study) -> tuple[Row, ...]:
     for classifier, (ablation, settings) in itertools.product(grid.classifiers, study.ablations.items()):
         effective = tuple(setting for setting in settings if not setting.startswith("generator."))
         without.setdefault((classifier, effective), (classifier, ablation))
-    for (classifier, ablation), subject in itertools.product(without.values(), ("real-only", "oracle")):
+    for (classifier, ablation), subject in itertools.product(without.values(), BASELINES):
         label = " + ".join(filter(None, (subject, classifier, ablation)))
         rows.append(
             Row(label=label, generator=grid.generators[0], classifier=classifier, ablation=ablation, subject=subject)

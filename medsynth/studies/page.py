@@ -18,7 +18,7 @@ from medsynth.report.tables import flat, metric_label
 from medsynth.report.writer import page_environment
 from medsynth.studies.comparison import Comparison
 from medsynth.studies.figures import comparison_figures
-from medsynth.studies.writing import PAIR_COLUMNS, pair_rows, printed, to_csv, value_rows
+from medsynth.studies.writing import PAIR_COLUMNS, pair_rows, printed, to_csv, value_rows, warning_texts
 
 ASKED = ("medsynth", "preset", "device", "data", "seeds", "settings", "split", "hardware", "versions", "shared")
 
@@ -62,6 +62,8 @@ def write_page(folder: Path, comparison: Comparison, facts: Mapping[str, Any], *
         .render(
             facts=facts,
             sentence=sentence(comparison),
+            worth=[row.sentence for row in comparison.gains],
+            warnings=[*facts["warnings"], *warning_texts(comparison)],
             comparison=compared,
             several=any(len(cell.values) > 1 for row in comparison.rows for cell in row.cells.values()),
             tests=_table("Tests", PAIR_COLUMNS, tests) if tests else None,

@@ -19,6 +19,7 @@ from medsynth.errors import InputError
 from medsynth.evaluation import MEASUREMENTS, SCORES, read_scores
 from medsynth.runs import PLAN, RECORD
 from medsynth.sharing import WITHOUT_EFFECT
+from medsynth.warned import of_seed
 
 BUDGETS = ("epochs", "epoch_steps", "batch_size", "accumulate", "pretrain_epochs", "finetune_epochs")
 SOURCES = ("path", "source")
@@ -43,6 +44,11 @@ class RunResult:
         """Scores and measurements by evaluator, name and subject."""
         found = [*read_scores(self.folder / SCORES), *read_scores(self.folder / MEASUREMENTS)]
         return {(score.evaluator, score.name, score.subject): score for score in found}
+
+    @property
+    def warnings(self) -> list[Mapping[str, str]]:
+        """Kind, stage and text of each warning of this training; none in runs that did not record them."""
+        return of_seed(self.record, int(self.plan["seeds"][0]))
 
     @property
     def split(self) -> str:

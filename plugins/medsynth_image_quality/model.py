@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -47,6 +48,7 @@ class ImageQuality:
         def sample(images: ImageSet) -> Sample:
             return Sample.of(images, extractor, device=evidence.device, batch_size=self.config.batch_size)
 
+        evidence = self._reduced(evidence)
         real = sample(evidence.real)
         training = sample(evidence.training if self.config.mifid else _drawn(evidence))
         subjects = (
@@ -62,6 +64,16 @@ class ImageQuality:
                     found.append(self._mifid(compared, training, extractor))
                 found += self._overlap(compared, extractor, evidence.seed)
         return found
+
+    def _reduced(self, evidence: Evidence) -> Evidence:
+        """Return the evidence with at most as many images as asked for; a translation stays with its source."""
+        most = self.config.images
+        return replace(
+            evidence,
+            real=_spread(evidence.real, most),
+            source=_spread(evidence.source, most),
+            synthetic=_spread(evidence.synthetic, most),
+        )
 
     def _floor(self, evidence: Evidence, real: Sample, training: Sample) -> Comparison:
         """Return two sets of real images to compare.
@@ -143,6 +155,22 @@ class ImageQuality:
         )
 
 
+def _spread(images: ImageSet, most: int) -> ImageSet:
+    """Return up to `most` images, evenly spread over the set; all where `most` is 0."""
+    if not 0 < most < len(images):
+        return images
+    return _taken(images, np.linspace(0, len(images) - 1, most).round().astype(int))
+
+
+def _taken(images: ImageSet, rows: np.ndarray) -> ImageSet:
+    return ImageSet(
+        images=images.images[rows],
+        labels=images.labels[rows],
+        patients=images.patients[rows],
+        names=images.names[rows],
+    )
+
+
 def _draw(evidence: Evidence) -> np.ndarray:
     """Return the indices of as many training images as there are synthetic ones, in rising order."""
     count = min(len(evidence.synthetic) or len(evidence.real), len(evidence.training))
@@ -150,13 +178,7 @@ def _draw(evidence: Evidence) -> np.ndarray:
 
 
 def _drawn(evidence: Evidence) -> ImageSet:
-    training, drawn = evidence.training, _draw(evidence)
-    return ImageSet(
-        images=training.images[drawn],
-        labels=training.labels[drawn],
-        patients=training.patients[drawn],
-        names=training.names[drawn],
-    )
+    return _taken(evidence.training, _draw(evidence))
 
 
 def _score(

@@ -10,6 +10,8 @@ from medsynth.data.phantom_anatomy import Tissue
 
 RAYS = 72
 """Directions around the cavity's center."""
+_OUTSIDE = -1
+"""What no tissue is: beyond the image."""
 
 
 def continuity(recovered: np.ndarray, tissues: np.ndarray, junction: int) -> tuple[float, float]:
@@ -28,23 +30,32 @@ def continuity(recovered: np.ndarray, tissues: np.ndarray, junction: int) -> tup
     inside = np.isin(tissues, (Tissue.ENDOMETRIUM, Tissue.LESION))
     if not inside.any():
         return math.nan, math.nan
-    center = np.argwhere(inside).mean(axis=0)
-    kept, spared = [], []
-    for angle in np.linspace(0.0, 2.0 * math.pi, RAYS, endpoint=False):
-        rows, columns = _ray(center, angle, tissues.shape)
-        truth, found = tissues[rows, columns], recovered[rows, columns] == junction
-        crossing = np.flatnonzero(truth == Tissue.JUNCTION)
-        if len(crossing):
-            kept.append(found[max(crossing[0] - 1, 0) : crossing[-1] + 2].any())
-        elif (truth == Tissue.LESION).any():
-            spared.append(not found[: np.flatnonzero(truth == Tissue.LESION)[-1] + 1].any())
-    return tuple(float(np.mean(part)) if part else math.nan for part in (kept, spared))  # type: ignore[return-value]
+    rows, columns, within = _rays(np.argwhere(inside).mean(axis=0), tissues.shape)
+    steps = np.arange(rows.shape[1])
+    truth = np.where(within, tissues[rows, columns].astype(int), _OUTSIDE)
+    found = within & (recovered[rows, columns] == junction)
+    crossing, lesion = truth == Tissue.JUNCTION, truth == Tissue.LESION
+    crosses, leaves = crossing.any(axis=1), lesion.any(axis=1) & ~crossing.any(axis=1)
+    first, last = crossing.argmax(axis=1)[:, None], _last(crossing)
+    kept = (found & (steps >= first - 1) & (steps <= last + 1)).any(axis=1)[crosses]
+    spared = ~(found & (steps <= _last(lesion))).any(axis=1)[leaves]
+    return tuple(float(np.mean(part)) if len(part) else math.nan for part in (kept, spared))  # type: ignore[return-value]
 
 
-def _ray(center: np.ndarray, angle: float, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
-    """Return rows and columns of the pixels from the center outwards, one per pixel of length, inside the image."""
+def _last(marked: np.ndarray) -> np.ndarray:
+    """Return (RAYS, 1) the last marked step of each ray."""
+    found: np.ndarray = marked.shape[1] - 1 - marked[:, ::-1].argmax(axis=1)
+    return found[:, None]
+
+
+def _rays(center: np.ndarray, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return rows and columns of the pixels from the center outwards, one per pixel of length, and which are inside.
+
+    All are (RAYS, L); pixels outside the image are moved to its border.
+    """
     steps = np.arange(math.ceil(math.hypot(*shape)))
-    rows = np.round(center[0] + steps * math.sin(angle)).astype(int)
-    columns = np.round(center[1] + steps * math.cos(angle)).astype(int)
+    angles = np.linspace(0.0, 2.0 * math.pi, RAYS, endpoint=False)[:, None]
+    rows = np.round(center[0] + steps * np.sin(angles)).astype(int)
+    columns = np.round(center[1] + steps * np.cos(angles)).astype(int)
     within = (rows >= 0) & (rows < shape[0]) & (columns >= 0) & (columns < shape[1])
-    return rows[within], columns[within]
+    return rows.clip(0, shape[0] - 1), columns.clip(0, shape[1] - 1), within

@@ -117,7 +117,7 @@ def test_constant_slices_are_left_out_with_a_warning(tmp_path, table, write, val
     volume[..., 4] = 0
     write.nifti(tmp_path / "v.nii", volume)
     data = prepare(config(table(lambda rows: rows[0].update(image="../v.nii"))), tmp_path / "run", seed=0)
-    assert data.warnings == ("1 constant slices of volumes were left out",)
+    assert data.warnings == (("constant-slices", "1 constant slices of volumes were left out"),)
     assert sum(r.image == "../v.nii" for r in data.records) == 4
 
 
@@ -136,16 +136,16 @@ def test_near_duplicates_across_splits_are_told_with_the_pair(tmp_path, table, c
         Image.fromarray(smooth // 2 + 40).save(tmp_path / "other.png")
         rows[-1]["image"], rows[-2]["image"] = "../one.png", "../other.png"
 
-    (warning,) = prepare(config(table(spoil)), tmp_path / "run", seed=0).warnings
+    ((kind, warning),) = prepare(config(table(spoil)), tmp_path / "run", seed=0).warnings
+    assert kind == "look-alikes-across-splits"
     assert warning.startswith("images look alike across splits, 1 pairs: ")
     assert "../other.png (test) and ../one.png (train), 2 of 64 bits differ" in warning
 
 
 def test_target_images_without_label_are_told(tmp_path, table, config):
     path = table(lambda rows: rows[-1].update(label=""))
-    assert prepare(config(path), tmp_path / "run", seed=0).warnings == (
-        "1 target images have no label and train the generator only: target9.png",
-    )
+    text = "1 target images have no label and train the generator only: target9.png"
+    assert prepare(config(path), tmp_path / "run", seed=0).warnings == (("unlabeled-targets", text),)
 
 
 def test_the_phantom_takes_no_source(config):

@@ -123,7 +123,10 @@ def test_labels_depths_and_masks_in_the_manifest_agree_with_each_other(phantom):
 
 
 def test_a_patient_does_not_depend_on_how_many_others_there_are(tmp_path, phantom):
-    fewer = write_phantom(tmp_path / "fewer", **{**SIZES, "negative": 3, "test": 1})
+    fewer = write_phantom(tmp_path / "fewer", **{**SIZES, "negative": 3, "test": 3, "test_source": 1})
+    held_out = [(row["domain"], row["label"]) for row in rows_of(fewer) if row["split"] == "test"]
+    for label in "01":
+        assert [held_out.count((domain, label)) for domain in ("source", "oracle", "target")] == [1, 1, 3]
     name = rows_of(phantom)[0]["image"]
     assert (phantom.parent / name).read_bytes() == (fewer.parent / name).read_bytes()
 

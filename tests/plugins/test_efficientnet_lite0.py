@@ -5,6 +5,7 @@ import sys
 
 import pytest
 import torch
+from efficientnet_lite_pytorch import EfficientNet
 from medsynth_efficientnet_lite0 import EfficientNetLite0Config, medsynth_extractor
 from medsynth_efficientnet_lite0.model import EfficientNetLite0
 from torch.nn import functional as F
@@ -82,3 +83,13 @@ def test_nothing_is_printed(capfd):
 def test_two_channels_are_refused_with_their_shape(extractor):
     with pytest.raises(ValueError, match=r"need \(B, 1 or 3, H, W\) images, got shape \(1, 2, 8, 8\)"):
         extractor.features(torch.zeros(1, 2, 8, 8))
+
+
+def test_features_are_bit_by_bit_those_of_the_packages_own_network(extractor):
+    plain = EfficientNetLite0(EfficientNetLite0Config())
+    with torch.random.fork_rng():
+        network = EfficientNet.from_name("efficientnet-lite0")
+    network.load_state_dict(plain._network.state_dict())
+    plain._network = network.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+    batch = images("noise", 2)
+    assert torch.equal(extractor.features(batch), plain.features(batch))

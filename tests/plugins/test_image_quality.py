@@ -241,3 +241,15 @@ def test_too_few_patients_leave_extrapolation_out():
     found = table(ImageQuality(ImageQualityConfig(extrapolate=True)).scores(given))
     assert ("fid_infinity", "synthetic") not in found
     assert ("fid_infinity", "source") in found
+
+
+def test_a_limit_takes_images_spread_evenly_and_keeps_translations_with_their_sources():
+    counting = Corners()
+    found = table(ImageQuality(ImageQualityConfig(images=20, mifid=False)).scores(evidence(counting)))
+    rows = {name: np.linspace(0, n - 1, 20).round().astype(int) for name, n in (("real", 40), ("synthetic", 30))}
+    expected = [features(getattr(evidence(), name))[chosen] for name, chosen in rows.items()]
+    assert found["fid", "synthetic"].value == pytest.approx(frechet_distance(expected[1], expected[0]))
+    assert found["kid", "synthetic"].n == found["kid", "real"].n == 20
+    assert sum(counting.batches) == 4 * 20
+    whole = ImageQuality(ImageQualityConfig(images=500)).scores(evidence())
+    assert whole == ImageQuality(ImageQualityConfig()).scores(evidence())

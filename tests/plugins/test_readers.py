@@ -256,6 +256,7 @@ def test_a_shipped_example_is_what_the_simulation_makes_of_a_presets_phantom(tmp
         negative=config.phantom_negative,
         positive=config.phantom_positive,
         test=config.phantom_test,
+        test_source=config.held_out_sources,
         size=16,
         seed=config.seed,
     )

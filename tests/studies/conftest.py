@@ -65,6 +65,7 @@ def write_run(tmp_path: Path) -> Write:
         (folder / "plan.toml").write_text(plan.to_toml())
         plugin = {"kind": "evaluator", "name": "diagnostic", "distribution": "d", "version": version}
         record = {
+            "medsynth": "1",
             "split": split,
             "plugins": [plugin],
             "stages": {"data": {"seconds": 1.0}},

@@ -52,7 +52,8 @@ def test_without_rows_every_combination_has_one_and_each_classifier_its_baseline
     study = load(tmp_path, GRID + "[ablations]\nwide = []\nnarrow = ['generator.width=4']\n")
     rows = [(row.subject, row.classifier) for row in study.rows]
     assert rows.count(("synthetic", "lsnet")) == 4
-    assert rows.count(("real-only", "lsnet")) == rows.count(("oracle", "mobilevit")) == 1
+    for subject in ("real-only", "untranslated", "oracle"):
+        assert rows.count((subject, "lsnet")) == rows.count((subject, "mobilevit")) == 1
 
 
 @pytest.mark.parametrize(
@@ -103,10 +104,10 @@ def test_runs_train_the_baselines_that_the_comparison_shows_and_no_others(tmp_pa
     study, registry = load_study("paper-table3", preset="quick", device="cpu"), Registry()
     found = {run.classifier: study.plan(run, registry).training.baselines for run in study.runs()}
     assert found == {"lsnet": ("real-only",), "mobilenet-v2": (), "efficientnet": (), "mobilevit": ()}
-    # Without rows of its own, a study shows both for each classifier, of its first generator.
+    # Without rows of its own, a study shows all of them for each classifier, of its first generator.
     study = load(tmp_path, GRID)
     found = {run.generator: study.plan(run, registry).training.baselines for run in study.runs()}
-    assert found.pop(study.grid.generators[0]) == ("real-only", "oracle")
+    assert found.pop(study.grid.generators[0]) == ("real-only", "untranslated", "oracle")
     assert set(found.values()) <= {()}
 
 
