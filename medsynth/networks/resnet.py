@@ -101,8 +101,8 @@ class Coordinates(nn.Module):
     """Add to (B, channels, H, W) features a learned linear function of row and column.
 
     A network whose convolutions are padded by reflection cannot know where in the image it is; one that draws a scan's
-    fan has to. Adding is what a convolution over two further channels with row and column does. Both run from -7 to 7, so
-    that with weights as small as all others position counts as much at the start as what a 7x7 convolution sees.
+    fan has to. Adding is what a convolution over two further channels with row and column does. Both run from -7 to 7,
+    so that with weights as small as all others position counts as much at the start as what a 7x7 convolution sees.
 
     Source: Liu et al. 2018 (CoordConv), section 3.
 

@@ -16,8 +16,8 @@ def sliced_texture_distance(images: Tensor, real: Tensor) -> Tensor:
     Images are freed of their local means of 3 x 3 pixels, so that speckle counts and what is shown hardly does. Every
     patch of 5 x 5 pixels is projected on random directions; per direction the sorted projections of both sets are
     compared, mean of their absolute differences.
-    A translator that is too smooth is told so even where a discriminator judges by something else. Patches are taken from
-    a window of half the side at the same random place of all images, so that the empty corners of a scan's fan are
+    A translator that is too smooth is told so even where a discriminator judges by something else. Patches are taken
+    from a window of half the side at the same random place of all images, so that the empty corners of a scan's fan are
     compared with empty corners. Window and directions are drawn from torch's global generator, anew at every call.
 
     Source: Heitz et al. 2021 (sliced Wasserstein loss for texture synthesis), applied to patches of pixels as in

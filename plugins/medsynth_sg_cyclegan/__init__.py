@@ -48,9 +48,7 @@ class SgCycleGanConfig(GeneratorConfig):
     normalized: bool = option(
         True, "normalize every feature map, so that feature consistency cannot be met by features that vanish"
     )
-    detach_features: bool = option(
-        False, "take no gradient through the features of real images in the feature terms"
-    )
+    detach_features: bool = option(False, "take no gradient through the features of real images in the feature terms")
     pool_size: int = option(50, "earlier images kept per domain for the discriminators; 0 = none", low=0)
     order: Literal["generators-first", "discriminators-first"] = option(
         "generators-first",
