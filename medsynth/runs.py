@@ -7,7 +7,7 @@ import platform
 import shutil
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -18,10 +18,11 @@ from medsynth.api import RunInfo, StageInfo
 from medsynth.devices import hardware
 from medsynth.distribution import leads, processes, wait_for_all
 from medsynth.errors import InputError, Interrupted
-from medsynth.files import write_json, write_text
+from medsynth.files import write_text
 from medsynth.plan import Plan
 from medsynth.plugins import Registry
 from medsynth.progress import Watch
+from medsynth.seals import CHECKSUM, read_sealed, sealed
 from medsynth.sharing import Sharing, lock, stage_key
 from medsynth.stopping import Stop
 
@@ -45,13 +46,9 @@ def choose_folder(plan: Plan, out: Path | None, *, resume: bool) -> Path:
         return out
     if not out.is_dir():
         raise InputError(f"--out {out} is a file", hint="Name a folder that does not exist yet.")
-    if not (out / PLAN).exists():
+    if not (out / PLAN).exists() and not (out / RECORD).exists():
         raise InputError(f"--out {out} holds other files", hint="Name a folder that does not exist yet.")
-    if (out / PLAN).read_text() != plan.to_toml():
-        raise InputError(
-            f"--out {out} holds a run of another plan: {_first_difference((out / PLAN).read_text(), plan.to_toml())}",
-            hint="Use another --out, or repeat that run's own command with --resume.",
-        )
+    _refuse_other_plan(out, plan)
     if not resume:
         raise InputError(f"--out {out} already holds a run of this plan", hint="Add --resume to continue it.")
     return out
@@ -65,10 +62,37 @@ def _default_folder(plan: Plan, resume: bool) -> Path:
     if resume:
         for number in reversed(numbers):
             folder = parent / str(number)
-            if (folder / PLAN).exists() and (folder / PLAN).read_text() == plan.to_toml():
+            if _is_of(folder, plan):
+                _refuse_other_plan(folder, plan)
                 return folder
         raise InputError(f"no run of this plan under {parent}", hint="Leave out --resume to start it.")
     return parent / str(numbers[-1] + 1 if numbers else 1)
+
+
+def _is_of(folder: Path, plan: Plan) -> bool:
+    """Tell whether plan.toml, or else an intact run.json, says that the run in `folder` is of the plan."""
+    if (folder / PLAN).exists() and (folder / PLAN).read_bytes() == plan.to_toml().encode():
+        return True
+    try:
+        return bool(read_record(folder)["plan"] == plan.digest)
+    except (InputError, KeyError):
+        return False
+
+
+def _refuse_other_plan(folder: Path, plan: Plan) -> None:
+    """Refuse a folder whose plan.toml is not that of the plan; without plan.toml its run.json decides."""
+    path, asked = folder / PLAN, plan.to_toml()
+    found = path.read_text(encoding="utf-8", errors="replace") if path.exists() else None
+    if found == asked:
+        return
+    if _is_of(folder, plan):  # as run.json says
+        if found is None:
+            return
+        hint = "Remove it and continue with --resume, which writes it again."
+        raise InputError(f"{path} is damaged: it is not as it was written", hint=hint)
+    hint = "Use another --out, or repeat that run's own command with --resume."
+    difference = f"{PLAN} is missing" if found is None else f"{path}: {_first_difference(found, asked)}"
+    raise InputError(f"--out {folder} holds a run of another plan: {difference}", hint=hint)
 
 
 def _first_difference(old: str, new: str) -> str:
@@ -129,7 +153,7 @@ class Run:
     ) -> Iterator[Run]:
         """Create or continue the folder and hold its lock while the block runs; only the leading process writes."""
         run = cls(folder, plan, registry, watch, stop, sharing)
-        run.record = _read_record(folder / RECORD) or _new_record(plan, registry)
+        run.record = read_record(folder) if (folder / RECORD).exists() else _new_record(plan, registry)
         run.record["hardware"] = hardware(plan.device) | {"processes": processes()}
         wait_for_all()  # so that every process has found the folder as it was
         if not leads():
@@ -144,7 +168,7 @@ class Run:
     def save(self) -> None:
         """Write run.json."""
         if leads():
-            write_json(self.folder / RECORD, self.record)
+            write_text(self.folder / RECORD, sealed(self.record))
 
     def warn(self, text: str) -> None:
         """Show a warning and keep it for the report."""
@@ -253,8 +277,25 @@ def _new_record(plan: Plan, registry: Registry) -> dict[str, Any]:
     }
 
 
-def _read_record(path: Path) -> dict[str, Any] | None:
-    return json.loads(path.read_text()) if path.exists() else None
+def read_record(folder: Path, *, older: bool = False) -> dict[str, Any]:
+    """Return the content of a run's run.json.
+
+    Args:
+        folder: of the run.
+        older: take one without a checksum, as versions of medsynth wrote that kept none.
+
+    Raises:
+        InputError: it cannot be read, was changed, or has no checksum.
+    """
+    with suppress(OSError, ValueError, RecursionError):
+        content = json.loads((folder / RECORD).read_bytes())
+        if isinstance(content, dict) and CHECKSUM not in content:
+            if older:
+                return content
+            hint = "Continue it with the version of medsynth that it names, or start another run with another --out."
+            raise InputError(f"{folder / RECORD} has no checksum, as in runs of earlier versions", hint=hint)
+    hint = f"Restore it from a copy, or remove it and continue with --resume: {RECORD} is then begun anew."
+    return read_sealed(folder / RECORD, hint=hint)
 
 
 @contextmanager

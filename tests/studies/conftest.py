@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from medsynth.api import Score
 from medsynth.evaluation import write_scores
 from medsynth.plan import make_plan
 from medsynth.plugins import Registry
+from medsynth.seals import finish, sealed
 from medsynth.studies.results import RunResult, read_run
 
 SUBJECTS = ("synthetic", "real-only")
@@ -65,13 +65,14 @@ def write_run(tmp_path: Path) -> Write:
         (folder / "plan.toml").write_text(plan.to_toml())
         plugin = {"kind": "evaluator", "name": "diagnostic", "distribution": "d", "version": version}
         record = {
+            "plan": plan.digest,
             "split": split,
             "plugins": [plugin],
             "stages": {"data": {"seconds": 1.0}},
             "hardware": {},
             "versions": {},
         }
-        (folder / "run.json").write_text(json.dumps(record))
+        (folder / "run.json").write_text(sealed(record))
         found = list(scores)
         for number, subject in enumerate(SUBJECTS):
             rows = cases(shift / (number + 1), 10 * seed + number)
@@ -83,6 +84,7 @@ def write_run(tmp_path: Path) -> Write:
             found.append(Score(evaluator="diagnostic", name="roc_auc", subject=subject, value=0.1 * (seed + number)))
         write_scores(folder / "scores.json", found)
         write_scores(folder / "measurements.json", [])
+        finish(folder / "evaluation", also=["../scores.json", "../measurements.json"])
         return read_run(folder)[0]
 
     return write
