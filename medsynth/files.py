@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -97,6 +96,8 @@ def sha256(path: Path) -> str:
 
 # ------------------------------------------------------------ errors of the operating system
 
+NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
+"""What stops writing though the path is right."""
 _RESUME = "What was saved before is intact; continue a run with --resume."
 _UNUSABLE = frozenset(
     {errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOENT, errno.ENOTDIR, errno.EISDIR, errno.ENAMETOOLONG, errno.ELOOP}
@@ -118,6 +119,8 @@ def explained(error: OSError) -> MedsynthError:
 
 
 def _hint(error: OSError, path: Path) -> str:
+    import tempfile
+
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         if path.is_relative_to(temporary := tempfile.gettempdir()):
             return f"Make room in {temporary}, or set TMPDIR to a folder with more of it."

@@ -7,10 +7,10 @@ from pathlib import Path
 from medsynth.api import Spec
 from medsynth.data import inspect
 from medsynth.errors import InputError
+from medsynth.folders import check_disk
 from medsynth.footprint import needed_bytes
 from medsynth.plan import Plan
 from medsynth.plugins import Registry
-from medsynth.runs import check_disk
 
 
 def check_plan(plan: Plan, registry: Registry, folder: Path) -> None:

@@ -26,6 +26,7 @@ from ignite.engine import Engine, Events
 from monai.engines import Trainer
 from torch import Tensor, nn
 
+from medsynth import seals
 from medsynth.accumulation import accumulating, in_parts, mean_of
 from medsynth.api import Phase, Stateful
 from medsynth.averaging import Averages
@@ -35,7 +36,6 @@ from medsynth.errors import RunError
 from medsynth.files import write_bytes, write_json
 from medsynth.plan import TrainingConfig
 from medsynth.progress import Silent, Task, Watch
-from medsynth.seals import check, finish, hashes_of, is_finished, refuse_changed, refuse_unsealed, with_digest, without_digest
 from medsynth.seeds import seed_everything
 from medsynth.stopping import Stop
 
@@ -108,12 +108,12 @@ def train(job: Job) -> dict[str, Any]:
         RunError: for a loss that is not finite; names step, loss and last checkpoint.
         Interrupted: after a requested stop, with everything saved.
     """
-    if is_finished(job.folder):
-        check(job.folder)
+    if seals.is_finished(job.folder):
+        seals.check(job.folder)
         _load_networks(job)
         history: dict[str, Any] = json.loads((job.folder / HISTORY).read_text())
         return history
-    refuse_unsealed(job.folder, HISTORY, unless=CHECKPOINT)
+    seals.refuse_unsealed(job.folder, HISTORY, unless=CHECKPOINT)
     job.folder.mkdir(parents=True, exist_ok=True)
     loop = _Loop(job)
     loop.restore()
@@ -334,7 +334,7 @@ class _Loop:
         _save(
             self.job.folder / CHECKPOINT,
             {
-                "files": hashes_of(self.job.folder, besides=(CHECKPOINT,)),
+                "files": seals.hashes_of(self.job.folder, besides=(CHECKPOINT,)),
                 "phase": self.phase_index,
                 "iteration": self.iteration,
                 "sums": {name: float(value) for name, value in self.sums.items()},
@@ -353,9 +353,9 @@ class _Loop:
         if not path.exists():
             return
         hint = f"Restore it from a copy, or remove {self.job.folder} to train again from the start, with --resume."
-        content = without_digest(path, hint=hint)
+        content = seals.without_digest(path, hint=hint)
         saved = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-        refuse_changed(self.job.folder, saved["files"])
+        seals.refuse_changed(self.job.folder, saved["files"])
         self.phase_index, self.iteration = saved["phase"], saved["iteration"]
         self.sums, self.history, self.best = saved["sums"], saved["history"], saved["best"]
         for name, item in self.stateful.items():
@@ -375,7 +375,7 @@ class _Loop:
         if self.writes:
             _save(self.job.folder / NETWORKS, self._weights())
             write_json(self.job.folder / HISTORY, self.history)
-            finish(self.job.folder, besides=(CHECKPOINT,))
+            seals.finish(self.job.folder, besides=(CHECKPOINT,))
             (self.job.folder / CHECKPOINT).unlink(missing_ok=True)
         if self.job.together:
             wait_for_all()
@@ -429,7 +429,7 @@ def _save(path: Path, content: Any, *, digest: bool = False) -> None:
     # Through memory, because torch writes the file's name into the archive: equal weights, equal bytes.
     buffer = io.BytesIO()
     torch.save(content, buffer)
-    write_bytes(path, with_digest(buffer.getvalue()) if digest else buffer.getvalue())
+    write_bytes(path, seals.with_digest(buffer.getvalue()) if digest else buffer.getvalue())
 
 
 def _load_networks(job: Job) -> None:

@@ -126,8 +126,6 @@ def _decode(
     facts: Mapping[str, Facts],
     progress: Progress | None,
 ) -> list[Problem]:
-    import numpy as np
-
     partial = path.with_suffix(".partial")
     shape = (len(records), config.channels, config.size, config.size)
     pixels = new_map(partial, shape)

@@ -62,7 +62,8 @@ def refuse_others(before: dict[str, Any], now: dict[str, Any], root: Path) -> No
     changed = (name for name in old.keys() & new.keys() if old[name] != new[name])
     problems += [Problem(f"{root / name} was changed after it was read", _HINT) for name in changed]
     if not problems and before[TABLE] != now[TABLE]:
-        problems = [Problem(f"{root}: domains, labels, patients, splits or pairs were changed after they were read", _HINT)]
+        what = "domains, labels, patients, splits or pairs of images"
+        problems = [Problem(f"{what} in {root} were changed after they were read", _HINT)]
     refuse(sorted(problems, key=lambda problem: problem.message))
 
 
