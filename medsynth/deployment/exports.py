@@ -25,8 +25,7 @@ def read_exports(bundle: Opened) -> dict[str, Any]:
     """
     path = bundle.root / RECORD
     if path.is_file() and sha256(path) != read_manifest(bundle.root)["files"].get(RECORD):
-        hint = f"Make the exports again with: medsynth export {bundle.root} --format FORMAT"
-        raise InputError(f"{path} was changed after it was checked", hint=hint)
+        raise InputError(f"{path} was changed after it was checked", hint="Delete it and export again.")
     content = read_json(path) if path.is_file() else {"schema": 1, "exports": {}}
     if not isinstance(content, dict) or not isinstance(content.get("exports"), dict):
         raise InputError(f"{path} is no record of exports", hint="Delete it and export again.")
