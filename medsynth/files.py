@@ -123,7 +123,9 @@ def _hint(error: OSError, path: Path) -> str:
 
     if error.errno in (errno.ENOSPC, errno.EDQUOT):
         if path.is_relative_to(temporary := tempfile.gettempdir()):
-            return f"Make room in {temporary}, or set TMPDIR to a folder with more of it."
+            return (
+                f"Make room in {temporary}, or choose another folder: TMPDIR for temporary files, or --out. {_RESUME}"
+            )
         return f"Make room or choose another --out. {_RESUME}"
     if error.errno == errno.EFBIG:
         return f"A limit on the size of files is in force: see ulimit -f, or choose another --out. {_RESUME}"

@@ -16,9 +16,10 @@ from medsynth.bundle.verification import verify_bundle
 from medsynth.deployment.classifier import load_classifier
 from medsynth.deployment.runtimes import load_runtime
 from medsynth.engine import run as carry_out
-from medsynth.errors import InputError, Interrupted
+from medsynth.errors import InputError, Interrupted, RunError
 from medsynth.finetuning import start_from
 from medsynth.folders import choose_folder
+from medsynth.footprint import needed_bytes
 from medsynth.plan import Plan, make_plan
 from medsynth.plugins import Registry
 from medsynth.progress import Silent
@@ -26,6 +27,7 @@ from medsynth.runs import read_record
 from medsynth.stopping import Stop
 from medsynth.studies.results import read_run
 from medsynth.translation.translator import load_translator
+from tests.test_files import file_size_limit
 
 SETTINGS = ["data.size=32", "data.phantom_source=20", "data.phantom_negative=20", "data.phantom_positive=10"]
 SETTINGS += ["data.phantom_test=10", "generator.width=4", "generator.blocks=1", "generator.discriminator_width=4"]
@@ -166,6 +168,24 @@ def test_a_flipped_bit_in_what_a_bundles_commands_read_is_refused_and_elsewhere_
                         load()
                     assert Path(name).parts[0] in caught.value.message, (command, name)
             assert [one.file for one in verify_bundle(bundle).deviations] == [name]
+
+
+def test_the_disk_that_a_run_needs_is_foreseen_within_a_factor_of_two(made, plan: Plan) -> None:
+    size = sum((made[1] / name).stat().st_size for name in files(made[1]))
+    assert size / 2 < needed_bytes(plan, Registry(), ()) < 2 * size
+
+
+def test_a_limit_on_the_size_of_files_ends_a_run_clearly_and_leaves_nothing_half_written(
+    tmp_path: Path, plan: Plan
+) -> None:
+    with (
+        file_size_limit(100_000),
+        pytest.raises(RunError, match=r"pixels-\w+\.partial could not be written.*too large"),
+    ):
+        carry_out(plan, Registry(), tmp_path / "run")
+    left = files(tmp_path / "run/data")
+    assert [name for name in left if not name.startswith("phantom/")] == ["preprocessing.json"]
+    assert [name for name in files(tmp_path / "run") if name.endswith(".part")] == []
 
 
 # ------------------------------------------------------------ a resume asks for what it reads

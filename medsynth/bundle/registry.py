@@ -18,6 +18,7 @@ from medsynth.files import sha256, write_json
 
 INDEX = "index.json"
 _DEEPEST = 8
+_LONGEST_PATH = 4096
 _LARGEST = 1 << 63
 """No bundle has so many bytes."""
 _DESCRIPTION = TypeAdapter(Description)
@@ -97,7 +98,9 @@ def find_entry(index: Path, path: str) -> dict[str, Any]:
 
 def _entry(folder: Path, path: Path) -> dict[str, Any]:
     archive = {"archive": sha256(path)} if path.is_file() else {}
-    return {"path": path.relative_to(folder).as_posix(), **archive, **describe_bundle(path).as_dict()}
+    # A name of bytes that are no text is escaped, so that it spoils neither the table nor the index.
+    place = shown(path.relative_to(folder).as_posix(), _LONGEST_PATH)
+    return {"path": place, **archive, **describe_bundle(path).as_dict()}
 
 
 def _is_bundle(path: Path) -> bool:
