@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import errno
+import shutil
 import tempfile
 from pathlib import Path
 from unittest.mock import ANY
@@ -67,7 +68,7 @@ def test_a_damaged_zip_is_refused(tmp_path):
 
 
 def test_without_room_for_temporary_files_the_error_names_their_folder_and_not_the_zip(made, tmp_path, monkeypatch):
-    packed = zipped(tmp_path / "a.zip", files(made))
+    packed = Path(shutil.make_archive(str(tmp_path / "packed"), "zip", made.parent, made.name))
 
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
