@@ -20,6 +20,7 @@ from medsynth.features import RememberedFeatures
 from medsynth.files import write_json
 from medsynth.gain import gains
 from medsynth.runs import Run, SeedRun
+from medsynth.seals import check, finish, is_finished
 from medsynth.seeds import seed_everything
 from medsynth.stages import listed_name, load_extractor, policy_of, translate
 
@@ -42,13 +43,15 @@ def evaluate(seed_run: SeedRun, data: Data, generator: Generator, classifiers: M
     """Translate held-out sources, predict the real test images, and let every evaluator judge."""
     run, folder = seed_run.run, seed_run.folder
     with run.stage(seed_run.stage_name("evaluation")):
-        predictions = _predict(seed_run, data, classifiers)
+        judged = is_finished(folder / "evaluation") and bool(check(folder / "evaluation"))
+        predictions = _predict(seed_run, data, classifiers, write=not judged)
         evidence = _evidence(seed_run, data, generator, classifiers, predictions)
-        if not (folder / SCORES).exists():
+        if not judged:
             scores = _judge(run, evidence, folder / "evaluation")
             scores += [gain.as_score() for gain in gains([predictions])]
             write_scores(folder / MEASUREMENTS, [score for score in scores if score.measured])
             write_scores(folder / SCORES, [score for score in scores if not score.measured])
+            finish(folder / "evaluation", also=[f"../{name}" for name in (SCORES, MEASUREMENTS)])
         scores = read_scores(folder / SCORES)
         for score in scores:
             if score.warning:
@@ -63,7 +66,9 @@ def evaluate(seed_run: SeedRun, data: Data, generator: Generator, classifiers: M
         )
 
 
-def _predict(seed_run: SeedRun, data: Data, classifiers: Mapping[str, Classifier]) -> dict[str, Predictions]:
+def _predict(
+    seed_run: SeedRun, data: Data, classifiers: Mapping[str, Classifier], *, write: bool
+) -> dict[str, Predictions]:
     plan = seed_run.run.plan
     validation, real = (data.images.select(domain="target", split=split) for split in ("val", "test"))
     predictions = {}
@@ -77,8 +82,10 @@ def _predict(seed_run: SeedRun, data: Data, classifiers: Mapping[str, Classifier
             threshold_policy=plan.training.threshold,
             calibrate=plan.classifier_config.calibrate,
         )
-        path = seed_run.folder / "evaluation" / f"predictions-{name}.csv"
-        write_predictions(path, predictions[name], [listed_name(seed_run.run, data, record) for record in real.records])
+        if write:
+            path = seed_run.folder / "evaluation" / f"predictions-{name}.csv"
+            names = [listed_name(seed_run.run, data, record) for record in real.records]
+            write_predictions(path, predictions[name], names)
     return predictions
 
 

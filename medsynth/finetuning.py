@@ -12,6 +12,7 @@ from medsynth.bundle.privacy import REMOVED, without_locations
 from medsynth.bundle.verification import verify_bundle
 from medsynth.errors import InputError, RunError
 from medsynth.files import write_bytes
+from medsynth.seals import check, finish
 
 if TYPE_CHECKING:
     from medsynth.api import Classifier, Generator
@@ -86,16 +87,18 @@ def take_weights(parent: Parent, folder: Path) -> None:
     """
     for kind, name in _WEIGHTS.items():
         write_bytes(folder / FOLDER / f"{kind}.pt", (parent.root / name).read_bytes())
+    finish(folder / FOLDER)
 
 
 def start_from(folder: Path, kind: str, model: Generator | Classifier) -> None:
     """Load the weights of `take_weights` into the network of `model` that a bundle holds; others keep theirs.
 
     Raises:
-        RunError: they do not fit, or cannot be read.
+        InputError: they are not as they were copied. RunError: they do not fit, or cannot be read.
     """
     import torch
 
+    check(folder / FOLDER)
     network = next(iter(model.networks().values()))
     try:
         network.load_state_dict(torch.load(folder / FOLDER / f"{kind}.pt", map_location="cpu", weights_only=True))

@@ -16,11 +16,12 @@ import torch
 from medsynth.api import Classifier, Generator, Result, RunInfo, Section
 from medsynth.bundle import BundleContents, PluginVersion, SourceSample, TargetSample, write_bundle
 from medsynth.bundle.trust import RUN, remember
+from medsynth.bundle.verification import verify_bundle
 from medsynth.classification import positive_share
 from medsynth.data import Data
 from medsynth.data.phantom import write_phantom
 from medsynth.data.readers import instantiate
-from medsynth.errors import RunError
+from medsynth.errors import InputError, RunError
 from medsynth.evaluation import Evaluation
 from medsynth.files import new_folder
 from medsynth.importance import importance_rows
@@ -49,6 +50,7 @@ def write_run_bundle(
     run, plan, folder = seed_run.run, seed_run.run.plan, seed_run.folder / "bundle"
     with run.stage(seed_run.stage_name("bundle")):
         if (folder / "medsynth.json").exists():
+            _refuse_changed(folder)
             return folder
         classifier = next(iter(classifiers[MAIN].networks().values()))
         judged = evaluation.predictions[MAIN]
@@ -77,6 +79,21 @@ def write_run_bundle(
         _trust(run, folder, contents.name)
         shutil.rmtree(_samples_folder(seed_run), ignore_errors=True)
         return folder
+
+
+def _refuse_changed(bundle: Path) -> None:
+    """Refuse a bundle that is not as its manifest lists it.
+
+    Raises:
+        InputError: names its first file that is not, and what to do.
+    """
+    # Added files do no harm here: Python leaves compiled code in a bundle that was run.
+    if damaged := [one for one in verify_bundle(bundle).deviations if one.problem != "added"]:
+        first = damaged[0]
+        raise InputError(
+            f"{bundle / first.file} is {first.problem}: it is not as {bundle / 'medsynth.json'} lists it",
+            hint=f"Restore it from a copy, or remove {bundle} and continue with --resume, which makes it again.",
+        )
 
 
 def _trust(run: Run, bundle: Path, name: str) -> None:

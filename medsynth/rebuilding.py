@@ -16,12 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medsynth.bundle.importing import import_vendored
-from medsynth.bundle.manifest import digest_of
+from medsynth.bundle.manifest import MANIFEST, digest_of
 from medsynth.data.config import DataConfig
 from medsynth.data.formats import Format
 from medsynth.data.readers import Chain, DomainInfo, preprocessing_config
 from medsynth.errors import InputError, RunError
 from medsynth.files import sha256
+from medsynth.seals import read_sealed
 
 if TYPE_CHECKING:
     from torch import nn
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 METADATA = "configs/metadata.json"
 PROGRAM = "torch.jit.load"
 """What loads the network of a bundle in portable form."""
+_AGAIN = "Copy the bundle again."
 _PACKAGE = re.compile(r"medsynth_[0-9a-f]{8}")
 _KINDS = {"PILReader": "raster", "NibabelReader": "nifti", "ITKReader": "dicom"}
 
@@ -67,8 +69,8 @@ class Opened:
 
     @cached_property
     def origin(self) -> dict[str, Any]:
-        """Content of medsynth.json."""
-        return dict(read_json(self.root / "medsynth.json"))
+        """Content of medsynth.json, which carries a checksum of itself."""
+        return read_sealed(self.root / MANIFEST, hint=_AGAIN)
 
     @cached_property
     def metadata(self) -> dict[str, Any]:
@@ -190,8 +192,8 @@ def read_json(path: Path) -> Any:
     """
     try:
         return json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path} cannot be read: {error}", hint="Copy the bundle again.") from error
+    except (OSError, ValueError, RecursionError) as error:
+        raise InputError(f"{path} cannot be read: {error}", hint=_AGAIN) from error
 
 
 def _network(root: Path, target: str, arguments: Mapping[str, Any], weights: str) -> nn.Module:

@@ -1,13 +1,12 @@
-"""A run's folder: refused or opened, locked, and its record of stages kept in run.json."""
+"""A run's folder: opened, locked, and its record of stages kept in run.json."""
 
 from __future__ import annotations
 
 import json
 import platform
-import shutil
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -18,10 +17,11 @@ from medsynth.api import RunInfo, StageInfo
 from medsynth.devices import hardware
 from medsynth.distribution import leads, processes, wait_for_all
 from medsynth.errors import InputError, Interrupted
-from medsynth.files import write_json, write_text
+from medsynth.files import write_text
 from medsynth.plan import Plan
 from medsynth.plugins import Registry
 from medsynth.progress import Watch
+from medsynth.seals import CHECKSUM, read_sealed, sealed
 from medsynth.sharing import Sharing, lock, stage_key
 from medsynth.stopping import Stop
 from medsynth.warned import enter_stage, keep_warning
@@ -29,75 +29,6 @@ from medsynth.warned import enter_stage, keep_warning
 PLAN, RECORD, LOCK = "plan.toml", "run.json", ".lock"
 STAGES = ("data", "generator", "synthesis", "classifier", "evaluation", "bundle", "report")
 LIBRARIES = ("torch", "monai", "pytorch-ignite", "numpy", "scipy", "torchmetrics", "itk-io", "nibabel", "pydicom")
-
-
-def choose_folder(plan: Plan, out: Path | None, *, resume: bool) -> Path:
-    """Return the folder a run will use, after refusing one that it must not touch. Writes nothing.
-
-    Without `out` it is ``runs/<data>/<generator>--<classifier>/<number>``: with `resume` the newest one of
-    the same plan, otherwise a new number.
-
-    Raises:
-        InputError: the folder holds another plan's run, other files, or the same run without `resume`.
-    """
-    if out is None:
-        return _default_folder(plan, resume)
-    if not out.exists() or (out.is_dir() and not any(out.iterdir())):
-        return out
-    if not out.is_dir():
-        raise InputError(f"--out {out} is a file", hint="Name a folder that does not exist yet.")
-    if not (out / PLAN).exists():
-        raise InputError(f"--out {out} holds other files", hint="Name a folder that does not exist yet.")
-    if (out / PLAN).read_text() != plan.to_toml():
-        raise InputError(
-            f"--out {out} holds a run of another plan: {_first_difference((out / PLAN).read_text(), plan.to_toml())}",
-            hint="Use another --out, or repeat that run's own command with --resume.",
-        )
-    if not resume:
-        raise InputError(f"--out {out} already holds a run of this plan", hint="Add --resume to continue it.")
-    return out
-
-
-def _default_folder(plan: Plan, resume: bool) -> Path:
-    data = Path(plan.data.path).resolve()
-    name = "phantom" if plan.data.path == "phantom" else (data.parent.name if data.is_file() else data.name)
-    parent = Path("runs") / name / f"{plan.generator}--{plan.classifier}"
-    numbers = sorted(int(item.name) for item in parent.glob("*") if item.name.isdigit()) if parent.exists() else []
-    if resume:
-        for number in reversed(numbers):
-            folder = parent / str(number)
-            if (folder / PLAN).exists() and (folder / PLAN).read_text() == plan.to_toml():
-                return folder
-        raise InputError(f"no run of this plan under {parent}", hint="Leave out --resume to start it.")
-    return parent / str(numbers[-1] + 1 if numbers else 1)
-
-
-def _first_difference(old: str, new: str) -> str:
-    for left, right in zip(old.splitlines(), new.splitlines(), strict=False):
-        if left != right:
-            return f"'{left}' there, '{right}' asked for"
-    return "its length differs"
-
-
-def check_disk(folder: Path, needed: int) -> None:
-    """Refuse a run that would fill the disk.
-
-    Args:
-        folder: the run's folder, which may not exist yet.
-        needed: bytes the plan will write.
-
-    Raises:
-        InputError: with both figures.
-    """
-    existing = folder.absolute()
-    while not existing.exists():
-        existing = existing.parent
-    free = shutil.disk_usage(existing).free
-    if needed > free:
-        raise InputError(
-            f"--out {folder}: the plan will write about {needed / 1e6:,.0f} MB, {free / 1e6:,.0f} MB are free",
-            hint="Make room, choose another --out, or reduce data.size.",
-        )
 
 
 class Run:
@@ -130,7 +61,7 @@ class Run:
     ) -> Iterator[Run]:
         """Create or continue the folder and hold its lock while the block runs; only the leading process writes."""
         run = cls(folder, plan, registry, watch, stop, sharing)
-        run.record = _read_record(folder / RECORD) or _new_record(plan, registry)
+        run.record = read_record(folder) if (folder / RECORD).exists() else _new_record(plan, registry)
         run.record["hardware"] = hardware(plan.device) | {"processes": processes()}
         wait_for_all()  # so that every process has found the folder as it was
         if not leads():
@@ -145,7 +76,7 @@ class Run:
     def save(self) -> None:
         """Write run.json."""
         if leads():
-            write_json(self.folder / RECORD, self.record)
+            write_text(self.folder / RECORD, sealed(self.record))
 
     def warn(self, kind: str, text: str) -> None:
         """Show a warning and keep it, with the stage it arose in, for run.json and the report.
@@ -268,8 +199,25 @@ def _new_record(plan: Plan, registry: Registry) -> dict[str, Any]:
     }
 
 
-def _read_record(path: Path) -> dict[str, Any] | None:
-    return json.loads(path.read_text()) if path.exists() else None
+def read_record(folder: Path, *, older: bool = False) -> dict[str, Any]:
+    """Return the content of a run's run.json.
+
+    Args:
+        folder: of the run.
+        older: take one without a checksum, as versions of medsynth wrote that kept none.
+
+    Raises:
+        InputError: it cannot be read, was changed, or has no checksum.
+    """
+    with suppress(OSError, ValueError, RecursionError):
+        content = json.loads((folder / RECORD).read_bytes())
+        if isinstance(content, dict) and CHECKSUM not in content:
+            if older:
+                return content
+            hint = "Continue it with the version of medsynth that it names, or start another run with another --out."
+            raise InputError(f"{folder / RECORD} has no checksum, as in runs of earlier versions", hint=hint)
+    hint = f"Restore it from a copy, or remove it and continue with --resume: {RECORD} is then begun anew."
+    return read_sealed(folder / RECORD, hint=hint)
 
 
 @contextmanager

@@ -19,7 +19,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
-from medsynth.files import new_folder, write_json
+from medsynth.files import new_folder, write_text
+from medsynth.seals import is_intact, read_sealed, sealed
 from medsynth.stopping import Stop
 
 INDEX = "shared"
@@ -67,8 +68,13 @@ class Sharing:
     def part(self, key: str, own: Path, stop: Stop) -> Iterator[str]:
         """Take the files that `key` names into `own`, then hold the key's lock while the block completes them.
 
+        What is finished is taken only if it is intact, so that damage does not spread from one run to others.
+
         Yields:
             Folder they came from, relative to the root, behind the name of another study; empty if there was none.
+
+        Raises:
+            InputError: the index is damaged.
         """
         path, name = _entry(self.root, key), own.resolve().relative_to(self.root).as_posix()
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -77,25 +83,26 @@ class Sharing:
             if not entry["finished"] and (done := self._done_elsewhere(key)):
                 study, origin = done
                 link_folder(study / origin, own)
-                write_json(path, {"folder": name, "finished": True})
+                _write(path, name, finished=True)
                 yield f"{study.name}/{origin}"
                 return
             others = entry["folder"] not in ("", name) and (self.root / entry["folder"]).is_dir()
-            origin = entry["folder"] if others else ""
+            usable = others and (not entry["finished"] or is_intact(self.root / entry["folder"]))
+            origin = entry["folder"] if usable else ""
             if origin:
                 link_folder(self.root / origin, own)
             if origin and entry["finished"]:
                 yield origin
                 return
-            write_json(path, {"folder": name, "finished": False})
+            _write(path, name, finished=False)
             yield origin
-            write_json(path, {"folder": name, "finished": True})
+            _write(path, name, finished=True)
 
     def _done_elsewhere(self, key: str) -> tuple[Path, str] | None:
         """Return another study that finished the part, and the folder in it that holds the files."""
         for study in self.others:
             entry = _read(_entry(study, key))
-            if entry["finished"] and (study / entry["folder"]).is_dir():
+            if entry["finished"] and is_intact(study / entry["folder"]):
                 return study, entry["folder"]
         return None
 
@@ -105,7 +112,13 @@ def _entry(study: Path, key: str) -> Path:
 
 
 def _read(path: Path) -> dict[str, Any]:
-    return dict(json.loads(path.read_text())) if path.exists() else {"folder": "", "finished": False}
+    if not path.exists():
+        return {"folder": "", "finished": False}
+    return read_sealed(path, hint="Remove it and continue with --resume: the stage that it names is then done again.")
+
+
+def _write(path: Path, folder: str, *, finished: bool) -> None:
+    write_text(path, sealed({"folder": folder, "finished": finished}))
 
 
 def link_folder(source: Path, target: Path) -> None:

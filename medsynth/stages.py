@@ -24,9 +24,10 @@ from medsynth.plan import Plan
 from medsynth.progress import Task
 from medsynth.rows import side_by_side
 from medsynth.runs import Run, SeedRun
+from medsynth.seals import is_finished
 from medsynth.seeds import derive_seed, seed_everything
 from medsynth.synthesis import Translation, synthesize
-from medsynth.training import HISTORY, Job, train
+from medsynth.training import Job, train
 
 
 def prepare_data(run: Run) -> Data:
@@ -196,7 +197,7 @@ def listed_name(run: Run, data: Data, record: Record) -> str:
 def train_classifiers(seed_run: SeedRun, data: Data, synthetic: Images) -> dict[str, Classifier]:
     """Train one classifier per row, all under the same budget; processes that train together share out the rows."""
     rows = classifier_rows(seed_run.run.plan, data, synthetic)
-    left = [name for name in rows if not (seed_run.folder / "classifier" / name / HISTORY).exists()]
+    left = [name for name in rows if not is_finished(seed_run.folder / "classifier" / name)]
     with (
         seed_run.run.stage(seed_run.stage_name("classifier")),
         side_by_side(seed_run, list(rows), left[rank() :: processes()]) as team,

@@ -13,10 +13,12 @@ import torch
 from PIL import Image
 
 from medsynth.api import Generator
+from medsynth.data.cache import new_map
 from medsynth.data.images import Images, Record
 from medsynth.devices import Policy
 from medsynth.files import new_folder, write_text
 from medsynth.progress import Watch
+from medsynth.seals import check, finish, is_finished
 from medsynth.stopping import Stop
 
 COLUMNS = ("image", "domain", "label", "patient", "split", "pair", "source", "generator")
@@ -46,18 +48,24 @@ class Translation:
 
 
 def synthesize(job: Translation, folder: Path) -> Images:
-    """Translate into `folder` (images, manifest.csv, pixels.npy), once; return the translations.
+    """Translate into `folder` (images, manifest.csv, pixels.npy), once and sealed; return the translations.
 
     What later stages read is what the PNG files hold: 8-bit values, mapped back to [-1, 1].
     """
-    if not (folder / "manifest.csv").exists():
+    if not is_finished(folder):
         with new_folder(folder) as new:
             _write(job, new)
+            finish(new)
     return load(job.source, folder)
 
 
 def load(source: Images, folder: Path) -> Images:
-    """Return the finished translations of `source` in `folder`."""
+    """Return the finished translations of `source` in `folder`.
+
+    Raises:
+        InputError: a file in it is not as it was written.
+    """
+    check(folder)
     pixels = np.load(folder / "pixels.npy", mmap_mode="r")
     return Images(_records(source), pixels, np.arange(len(source)))
 
@@ -79,7 +87,7 @@ def png(image: np.ndarray) -> bytes:
 def _write(job: Translation, folder: Path) -> None:
     source = job.source
     shape = (len(source), *source.pixels.shape[1:])
-    pixels = np.lib.format.open_memmap(folder / "pixels.npy", mode="w+", dtype=np.float32, shape=shape)
+    pixels = new_map(folder / "pixels.npy", shape)
     records = _records(source)
     (folder / "images").mkdir()
     with job.watch.task(f"synthesis: {job.name}", len(source)) as task, torch.inference_mode():

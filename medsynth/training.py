@@ -26,6 +26,7 @@ from ignite.engine import Engine, Events
 from monai.engines import Trainer
 from torch import Tensor, nn
 
+from medsynth import seals
 from medsynth.accumulation import accumulating, in_parts, mean_of
 from medsynth.api import Phase, Stateful
 from medsynth.averaging import Averages
@@ -103,13 +104,16 @@ def train(job: Job) -> dict[str, Any]:
     The networks end with the chosen weights, in evaluation mode.
 
     Raises:
+        InputError: what an earlier process left is damaged; names the file.
         RunError: for a loss that is not finite; names step, loss and last checkpoint.
         Interrupted: after a requested stop, with everything saved.
     """
-    if (job.folder / HISTORY).exists():
+    if seals.is_finished(job.folder):
+        seals.check(job.folder)
         _load_networks(job)
         history: dict[str, Any] = json.loads((job.folder / HISTORY).read_text())
         return history
+    seals.refuse_unsealed(job.folder, HISTORY, unless=CHECKPOINT)
     job.folder.mkdir(parents=True, exist_ok=True)
     loop = _Loop(job)
     loop.restore()
@@ -330,6 +334,7 @@ class _Loop:
         _save(
             self.job.folder / CHECKPOINT,
             {
+                "files": seals.hashes_of(self.job.folder, besides=(CHECKPOINT,)),
                 "phase": self.phase_index,
                 "iteration": self.iteration,
                 "sums": {name: float(value) for name, value in self.sums.items()},
@@ -338,6 +343,7 @@ class _Loop:
                 "state": {name: item.state_dict() for name, item in self.stateful.items()},
                 "optimizers": {name: optimizer.state_dict() for name, optimizer in phase.optimizers.items()},
             },
+            digest=True,
         )
         self.saved_at = f"phase '{phase.name}', step {self.iteration} ({self.job.folder / CHECKPOINT})"
         self.last_save = time.monotonic()
@@ -346,7 +352,10 @@ class _Loop:
         path = self.job.folder / CHECKPOINT
         if not path.exists():
             return
-        saved = torch.load(path, map_location="cpu", weights_only=True)
+        hint = f"Restore it from a copy, or remove {self.job.folder} to train again from the start, with --resume."
+        content = seals.without_digest(path, hint=hint)
+        saved = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+        seals.refuse_changed(self.job.folder, saved["files"])
         self.phase_index, self.iteration = saved["phase"], saved["iteration"]
         self.sums, self.history, self.best = saved["sums"], saved["history"], saved["best"]
         for name, item in self.stateful.items():
@@ -366,6 +375,7 @@ class _Loop:
         if self.writes:
             _save(self.job.folder / NETWORKS, self._weights())
             write_json(self.job.folder / HISTORY, self.history)
+            seals.finish(self.job.folder, besides=(CHECKPOINT,))
             (self.job.folder / CHECKPOINT).unlink(missing_ok=True)
         if self.job.together:
             wait_for_all()
@@ -415,11 +425,11 @@ def _unique_state(phases: Sequence[Phase]) -> dict[str, Stateful]:
     return unique
 
 
-def _save(path: Path, content: Any) -> None:
+def _save(path: Path, content: Any, *, digest: bool = False) -> None:
     # Through memory, because torch writes the file's name into the archive: equal weights, equal bytes.
     buffer = io.BytesIO()
     torch.save(content, buffer)
-    write_bytes(path, buffer.getvalue())
+    write_bytes(path, seals.with_digest(buffer.getvalue()) if digest else buffer.getvalue())
 
 
 def _load_networks(job: Job) -> None:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
 import pytest
+from typer.testing import CliRunner
 
+from medsynth.cli import app
 from medsynth.plan import DEFAULT_EVALUATORS, presets
 
 QUICK_COMMANDS = [
@@ -85,3 +88,41 @@ def test_shell_completion_offers_plugin_names(medsynth) -> None:
 def test_run_judges_by_the_evaluators_that_a_plan_has_by_default(medsynth) -> None:
     shown = "".join(medsynth("run", "--help").stdout.split())
     assert f"[default:{','.join(DEFAULT_EVALUATORS)}]" in shown
+
+
+OUTPUTS = {
+    "run": ["run", "--device", "cpu", "--out"],
+    "study": ["study", "paper-table1", "--device", "cpu", "--out"],
+    "synthesize": ["synthesize", "bundle", "images", "--out"],
+    "predict": ["predict", "bundle", "images", "--out"],
+    "evaluate": ["evaluate", "bundle", "images", "--out"],
+    "data": ["run", "--device", "cpu", "--data"],
+}
+
+
+@pytest.mark.parametrize("command", OUTPUTS)
+def test_a_name_that_is_not_utf_8_is_refused_before_anything_is_written(command: str, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, [*OUTPUTS[command], os.fsdecode(b"a\xff")])
+    assert done.exit_code == 2, done.output
+    assert "is not UTF-8" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("out", "message"),
+    [
+        ("/dev/null/run", "/dev/null is not a folder"),
+        ("a" * 300, "File name too long"),
+        ("new", "cannot be written to"),
+    ],
+)
+def test_an_output_folder_that_cannot_be_made_is_refused(out: str, message: str, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    if out == "new":  # whoever runs the tests may be allowed everything
+        monkeypatch.setattr("medsynth.folders.os.access", lambda *_: False)
+    done = CliRunner().invoke(app, ["run", "--device", "cpu", "--out", out])
+    assert done.exit_code == 2, done.output
+    assert message in done.stderr
+    assert "Traceback" not in done.output
+    assert list(tmp_path.iterdir()) == []

@@ -10,10 +10,11 @@ from pathlib import Path
 import pytest
 
 from medsynth.errors import InputError
+from medsynth.folders import check_disk, choose_folder
 from medsynth.plan import Plan, make_plan
 from medsynth.plugins import Registry
 from medsynth.progress import Silent
-from medsynth.runs import Run, check_disk, choose_folder
+from medsynth.runs import Run
 from medsynth.stopping import Stop
 
 

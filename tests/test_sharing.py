@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
-from medsynth.errors import Interrupted
+from medsynth.errors import InputError, Interrupted
 from medsynth.plan import make_plan
 from medsynth.plugins import Registry
+from medsynth.seals import finish
 from medsynth.sharing import Sharing, link_folder, stage_key
 from medsynth.stopping import Stop
 
@@ -82,6 +83,7 @@ def make(root: Path, run: str, fail: bool = False) -> str:
             raise RuntimeError
         if not (folder / "two").exists():
             (folder / "two").write_text(run)
+        finish(folder)
     return origin
 
 
@@ -105,7 +107,24 @@ def test_a_stage_whose_run_was_removed_is_made_again(tmp_path: Path) -> None:
     make(tmp_path, "a")
     (tmp_path / "a").rename(tmp_path / "elsewhere")
     assert make(tmp_path, "b") == ""
-    assert json.loads((tmp_path / "shared/k.json").read_text()) == {"folder": "b/generator", "finished": True}
+    index = json.loads((tmp_path / "shared/k.json").read_text())
+    assert (index["folder"], index["finished"]) == ("b/generator", True)
+
+
+def test_a_damaged_stage_is_not_passed_on_but_made_again(tmp_path: Path) -> None:
+    make(tmp_path, "a")
+    (tmp_path / "a/generator/two").write_text("A")
+    assert make(tmp_path, "b") == ""
+    assert (tmp_path / "b/generator/two").read_text() == "b"
+    assert make(tmp_path, "c") == "b/generator"
+
+
+def test_a_damaged_index_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    make(tmp_path, "a")
+    path = tmp_path / "shared/k.json"
+    path.write_text(path.read_text().replace("a/generator", "c/generator"))
+    with pytest.raises(InputError, match=r"shared/k.json is damaged[\s\S]*Remove it and continue with --resume"):
+        make(tmp_path, "b")
 
 
 def test_waiting_for_another_run_ends_when_a_stop_is_requested(tmp_path: Path) -> None:

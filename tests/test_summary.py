@@ -7,7 +7,10 @@ from pathlib import Path
 from types import SimpleNamespace
 
 from medsynth.api import Score
+from medsynth.files import sha256
 from medsynth.gain import Gain
+from medsynth.runs import read_record
+from medsynth.seals import sealed
 from medsynth.studies.pairs import METRICS
 from medsynth.studies.results import read_run
 from medsynth.summary import compared_by_seed, warned_seeds, with_gains
@@ -23,7 +26,8 @@ def test_every_classifier_is_compared_with_the_one_trained_with_synthetic_images
         shutil.copytree(one.folder, run / "seeds" / str(seed))
     plan = (run / "seeds/1/plan.toml").read_text()
     (run / "plan.toml").write_text(plan.replace("seeds = [\n    1,\n]", "seeds = [1, 2]"))
-    shutil.copy(run / "seeds/1/run.json", run / "run.json")
+    record = read_record(run / "seeds/1") | {"plan": sha256(run / "plan.toml")}
+    (run / "run.json").write_text(sealed(record))
     assert len(read_run(run)) == 2
     (section,) = compared_by_seed(SimpleNamespace(folder=run))
     rows = section.html.partition("<tbody>")[2].split("</tr>")[:-1]

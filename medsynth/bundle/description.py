@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-import math
+import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -116,11 +116,15 @@ def _figures(stated: Any) -> dict[str, dict[str, float]]:
 
 
 def _is_finite(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    # Compared, not converted: JSON may hold whole numbers that no float can.
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 def _flat(value: Any, *names: str) -> list[tuple[str, str]]:
     """Return nested values as (dotted name, text); deeper nesting than a plan's becomes text."""
     if isinstance(value, dict) and len(names) < _DEEPEST:
         return [pair for key, inner in value.items() for pair in _flat(inner, *names, key)]
-    return [(shown(".".join(names)), shown(value, _LONGEST))] if names else []
+    try:
+        return [(shown(".".join(names)), shown(value, _LONGEST))] if names else []
+    except RecursionError:
+        return [(shown(".".join(names)), "nested too deeply")]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,9 @@ from medsynth.files import sha256, write_json
 
 INDEX = "index.json"
 _DEEPEST = 8
+_LONGEST_PATH = 4096
+_LARGEST = 1 << 63
+"""No bundle has so many bytes."""
 _DESCRIPTION = TypeAdapter(Description)
 
 
@@ -73,7 +77,7 @@ def read_index(path: Path) -> list[dict[str, Any]]:
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
         return [_checked(entry) for entry in content["bundles"]]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
+    except (OSError, ValueError, KeyError, TypeError, OverflowError, RecursionError) as error:
         raise InputError(
             f"{path} is neither a folder of bundles nor an index of them: {error}",
             hint="Write one with: medsynth bundle index FOLDER",
@@ -94,7 +98,9 @@ def find_entry(index: Path, path: str) -> dict[str, Any]:
 
 def _entry(folder: Path, path: Path) -> dict[str, Any]:
     archive = {"archive": sha256(path)} if path.is_file() else {}
-    return {"path": path.relative_to(folder).as_posix(), **archive, **describe_bundle(path).as_dict()}
+    # A name of bytes that are no text is escaped, so that it spoils neither the table nor the index.
+    place = shown(path.relative_to(folder).as_posix(), _LONGEST_PATH)
+    return {"path": place, **archive, **describe_bundle(path).as_dict()}
 
 
 def _is_bundle(path: Path) -> bool:
@@ -108,7 +114,11 @@ def _is_bundle(path: Path) -> bool:
 def _checked(entry: dict[str, Any]) -> dict[str, Any]:
     """Return an entry with a path and exactly the fields of a description, its words safe to show."""
     place = {key: str(entry[key]) for key in ("path", "archive") if key == "path" or key in entry}
-    return dict(_cleaned({**place, **_DESCRIPTION.validate_python(entry).as_dict()}))
+    described = _DESCRIPTION.validate_python(entry).as_dict()
+    numbers = [number for parts in described["figures"].values() for number in parts.values()]
+    if not all(map(math.isfinite, numbers)) or not all(0 <= described[key] < _LARGEST for key in ("files", "bytes")):
+        raise ValueError(f"{shown(place['path'])} has a number that none can be")
+    return dict(_cleaned({**place, **described}))
 
 
 def _cleaned(value: Any) -> Any:

@@ -74,6 +74,8 @@ def remember(root: Path, name: str, origin: str, *, before: str = "") -> Trusted
 
 def find_trust(digest: str) -> Trusted | None:
     """Return what is remembered about a manifest hash; None if it is not trusted, or what is there cannot be read."""
+    if not _DIGEST.fullmatch(digest):  # an index may call anything a digest
+        return None
     try:
         content = json.loads(_file(digest).read_text())
         entry = Trusted(**{field.name: str(content[field.name]) for field in fields(Trusted)})

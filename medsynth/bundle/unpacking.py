@@ -11,6 +11,7 @@ from pathlib import Path
 from medsynth.bundle.audit.sources import UNREADABLE
 from medsynth.bundle.reading import Files, files_of
 from medsynth.errors import InputError, MedsynthError
+from medsynth.files import NO_ROOM, not_written
 
 
 @contextmanager
@@ -21,6 +22,7 @@ def unpacked(bundle: Path) -> Iterator[Path]:
 
     Raises:
         InputError: it is neither, or the zip file holds what cannot be unpacked safely.
+        RunError: there is no room for temporary files.
     """
     if not bundle.is_file():
         yield bundle
@@ -47,4 +49,6 @@ def _unpack(bundle: Path, files: Files, folder: Path) -> None:
             with member.open() as packed, place.open("wb") as stream:
                 shutil.copyfileobj(packed, stream)
         except UNREADABLE as error:
+            if isinstance(error, OSError) and error.errno in NO_ROOM:
+                raise not_written(place, error) from error
             raise InputError(f"{bundle} cannot be unpacked: {name}: {error}", hint=hint) from error

@@ -99,10 +99,10 @@ def run_command(
     Several processes or GPUs: torchrun --nproc-per-node 2 -m medsynth run ...
     """
     from medsynth.finetuning import read_parent
+    from medsynth.folders import choose_folder
     from medsynth.plan import make_plan, presets
     from medsynth.plugins import Registry
     from medsynth.progress import Silent, watch
-    from medsynth.runs import choose_folder
 
     registry = Registry()
     parent = read_parent(start) if start is not None else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -13,8 +13,12 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from medsynth.errors import InputError, MedsynthError
+from medsynth.files import explained
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+_WRITTEN = ("out", "data", "heatmaps")
+"""Parameters of commands that name files or folders and end up in files that medsynth writes."""
 
 errors = Console(stderr=True)
 output = Console()
@@ -69,17 +73,33 @@ def friendly(command: F) -> F:
     @wraps(command)
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         try:
+            _refuse_unreadable_names(kwargs)
             return command(*args, **kwargs)
         except MedsynthError as error:
-            # Processes started by torchrun refuse the same input alike: one of them says so.
-            if error.exit_code == 2 and os.environ.get("RANK", "0") != "0":
-                raise typer.Exit(2) from None
-            errors.print(f"error: {error.message}", markup=False, highlight=False, soft_wrap=True)
-            if error.hint:
-                errors.print(error.hint, markup=False, highlight=False, soft_wrap=True)
-            raise typer.Exit(error.exit_code) from None
+            raise _told(error) from None
+        except BrokenPipeError:  # who read the output went away, which is no fault
+            raise
+        except OSError as error:
+            raise _told(explained(error)) from None
         except KeyboardInterrupt:
             errors.print("stopped at once; continue with --resume")
             raise typer.Exit(130) from None
 
     return wrapped  # type: ignore[return-value]
+
+
+def _refuse_unreadable_names(given: Mapping[str, Any]) -> None:
+    """Refuse names that cannot be written into the JSON, TOML and HTML files of what the command makes."""
+    for option in _WRITTEN:
+        name = os.fsencode(given.get(option) or "")
+        if name.decode(errors="replace").encode() != name:
+            raise InputError(f"--{option} {name!r} is not UTF-8", hint="Give or make a folder with another name.")
+
+
+def _told(error: MedsynthError) -> typer.Exit:
+    """Print an error and return what ends the command."""
+    # Processes started by torchrun refuse the same input alike: one of them says so.
+    if error.exit_code != 2 or os.environ.get("RANK", "0") == "0":
+        for text in filter(None, (f"error: {error.message}", error.hint)):
+            errors.print(text, markup=False, highlight=False, soft_wrap=True)
+    return typer.Exit(error.exit_code)

@@ -69,7 +69,8 @@ def prepare(config: DataConfig, folder: Path, *, seed: int, progress: Callable[[
     """Resolve, split, validate and decode the data.
 
     Writes into `folder`: ``manifest.csv`` (resolved), ``split.json`` (hash and counts), ``preprocessing.json``, the
-    decoded pixels, and for the phantom its images in ``phantom/``. Calling it again reuses what is complete.
+    decoded pixels, and for the phantom its images in ``phantom/``; then seals it. Calling it again reuses what is
+    complete and unharmed.
 
     Args:
         config: where images come from, how they are read and split.
@@ -78,27 +79,34 @@ def prepare(config: DataConfig, folder: Path, *, seed: int, progress: Callable[[
         progress: called with (images done, images in all).
 
     Raises:
-        InputError: if the data cannot be used; see `inspect`.
+        InputError: if the data cannot be used, see `inspect`; a file in `folder` is not as it was written, or the
+            images are not those that it was made of.
     """
     from dataclasses import replace
 
     from medsynth.data.cache import domain_chains, load_images
+    from medsynth.data.identity import check_prepared, identity, refuse_others
     from medsynth.files import write_json
+    from medsynth.seals import finish
 
-    drawn = config.path == PHANTOM
-    if drawn:
+    before, own = check_prepared(folder), config.path == PHANTOM
+    if own:
         config = replace(config, path=str(write_phantom_for(config, folder, seed)))
     found = _inspection(config, seed)
+    facts = identity(found.records, found.root, own=own)
+    refuse_others(before, facts, found.root)
     images = load_images(found.records, found.root, config, folder, progress, facts=found.facts)
     _write_manifest(found, folder / "manifest.csv")
     write_json(folder / "split.json", _summary(found))
+    known = {name: digest for name, digest in before.get("files", {}).items() if name.startswith("pixels-")}
+    finish(folder, known=known, facts=facts)
     return Data(
         images=images,
         records=found.records,
         root=found.root,
         split_hash=found.hash,
         # The phantom draws every patient anew: among many, some look alike by chance, and none can leak.
-        warnings=(*found.warnings, *(() if drawn else _leak_warnings(images))),
+        warnings=(*found.warnings, *(() if own else _leak_warnings(images))),
         preprocessing=domain_chains(found.records, found.facts, config),
         positive=config.positive or "positive",
         known_truth=any(record.domain == "oracle" for record in found.records),
@@ -143,13 +151,20 @@ def _check_phantom(config: DataConfig) -> None:
 
 
 def write_phantom_for(config: DataConfig, folder: Path, seed: int) -> Path:
-    """Write the phantom once; it gets its final name when it is complete."""
+    """Write the phantom once; it gets its final name when it is complete and sealed.
+
+    Raises:
+        InputError: a file of an earlier one is not as it was written.
+    """
     from medsynth.data.phantom import write_phantom
     from medsynth.files import new_folder
+    from medsynth.seals import check, finish, is_finished
 
     _check_phantom(config)
     final = folder / "phantom"
-    if not final.is_dir():
+    if is_finished(final):
+        check(final)
+    else:
         with new_folder(final) as partial:
             write_phantom(
                 partial,
@@ -161,6 +176,7 @@ def write_phantom_for(config: DataConfig, folder: Path, seed: int) -> Path:
                 size=config.size,
                 seed=seed,
             )
+            finish(partial)
     return final / "manifest.csv"
 
 

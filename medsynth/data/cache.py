@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from medsynth.data.config import DataConfig
 from medsynth.data.formats import Facts, Format
 from medsynth.data.problems import Problem, refuse
 from medsynth.data.readers import Chain, Decoder, DomainInfo, domain_info, preprocessing_config
-from medsynth.errors import RunError
-from medsynth.files import write_json
+from medsynth.files import not_written, write_json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -126,12 +126,9 @@ def _decode(
     facts: Mapping[str, Facts],
     progress: Progress | None,
 ) -> list[Problem]:
-    import numpy as np
-
     partial = path.with_suffix(".partial")
     shape = (len(records), config.channels, config.size, config.size)
-    pixels = np.lib.format.open_memmap(partial, mode="w+", dtype=np.float32, shape=shape)
-    _reserve(partial)
+    pixels = new_map(partial, shape)
     infos = domain_infos(records, facts)
     decoders: dict[tuple[str, Format], Decoder] = {}
     problems: list[Problem] = []
@@ -159,18 +156,24 @@ def _decode(
     return problems
 
 
-def _reserve(path: Path) -> None:
-    """Claim the blocks of a sparse file, because a memory map on a full disk kills the process without a word."""
-    if not hasattr(os, "posix_fallocate"):
-        return
-    size = path.stat().st_size
+def new_map(path: Path, shape: tuple[int, ...]) -> np.memmap[Any, np.dtype[np.float32]]:
+    """Create a NumPy file of float32 and map it, after claiming its blocks: a map on a full disk kills without a word.
+
+    Raises:
+        RunError: there is no room, or a limit on the size of files; the file is gone.
+    """
+    import numpy as np
+
     try:
-        with path.open("rb+") as file:
-            os.posix_fallocate(file.fileno(), 0, size)
+        pixels = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+        if hasattr(os, "posix_fallocate"):
+            with path.open("rb+") as file:
+                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
     except OSError as error:
-        path.unlink()
-        hint = "make room or choose another --out, then continue with --resume"
-        raise RunError(f"{path}: no room for {size / 2**20:.0f} MiB ({error.strerror})", hint=hint) from error
+        path.unlink(missing_ok=True)
+        size = 4 * math.prod(shape)
+        raise not_written(path, error, f"no room for {size / 2**20:.0f} MiB: ") from error
+    return pixels
 
 
 def _flat(image: np.ndarray) -> bool:

@@ -21,7 +21,7 @@ from medsynth.deployment.exports import record_export
 from medsynth.deployment.listing import Listing
 from medsynth.deployment.runtimes import Runtime, load_file, torch_runtime
 from medsynth.errors import InputError, RunError
-from medsynth.files import sha256, write_bytes
+from medsynth.files import not_written, sha256, write_bytes
 
 TOLERANCE = 1e-4
 """Largest difference of a probability between PyTorch and an export."""
@@ -85,6 +85,8 @@ def write_checked(
     try:
         convert(network, (config.channels, config.size, config.size), name, path)
         runtime = load_file(next(r for r in RUNTIMES if RUNTIMES[r] == name), path)
+    except OSError as error:
+        raise not_written(path, error) from error
     except Exception as error:  # exporters raise many types
         lines = str(error).strip().splitlines()
         raise RunError(f"the classifier cannot be exported to {name}: {lines[0] if lines else error!r}") from error

@@ -21,9 +21,11 @@ def read_exports(bundle: Opened) -> dict[str, Any]:
     """Return what is recorded about the bundle's exports, by format; empty if there are none.
 
     Raises:
-        InputError: the record cannot be read.
+        InputError: the record cannot be read, or was changed.
     """
     path = bundle.root / RECORD
+    if path.is_file() and sha256(path) != read_manifest(bundle.root)["files"].get(RECORD):
+        raise InputError(f"{path} was changed after it was checked", hint="Delete it and export again.")
     content = read_json(path) if path.is_file() else {"schema": 1, "exports": {}}
     if not isinstance(content, dict) or not isinstance(content.get("exports"), dict):
         raise InputError(f"{path} is no record of exports", hint="Delete it and export again.")

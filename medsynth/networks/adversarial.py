@@ -202,7 +202,9 @@ class Discriminators:
         if config.spectral_norm:
             for layer in (layer for network in (a, b) for layer in network.modules() if isinstance(layer, nn.Conv2d)):
                 spectral_norm(layer)
-        self.pool_a, self.pool_b = (ImagePool(pool_size, seed=int(torch.randint(2**62, ()))) for _ in range(2))
+        # On the CPU, so that networks can be counted on the meta device, which holds no numbers.
+        seeds = (int(torch.randint(2**62, (), device="cpu")) for _ in range(2))
+        self.pool_a, self.pool_b = (ImagePool(pool_size, seed=seed) for seed in seeds)
         parameters = [*a.parameters(), *b.parameters()]
         self.optimizer = adversarial_adam(parameters, config.learning_rate, weight_decay=weight_decay)
 

@@ -17,7 +17,8 @@ import numpy as np
 from medsynth.api import Predictions, Score
 from medsynth.errors import InputError
 from medsynth.evaluation import MEASUREMENTS, SCORES, read_scores
-from medsynth.runs import PLAN, RECORD
+from medsynth.runs import PLAN, RECORD, read_record
+from medsynth.seals import check, is_finished
 from medsynth.sharing import WITHOUT_EFFECT
 from medsynth.warned import of_seed
 
@@ -105,21 +106,30 @@ def read_run(folder: Path) -> list[RunResult]:
     """Read a finished run: one result per seed.
 
     Raises:
-        InputError: there is no finished run.
+        InputError: there is no finished run, or a file that is read is not as the run wrote it.
     """
-    try:
-        plan = tomllib.loads((folder / PLAN).read_text(encoding="utf-8"))
-        record = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise InputError(
-            f"{folder} holds no run: {Path(error.filename).name} is missing", hint=_runs_below(folder)
-        ) from None
+    for name in (PLAN, RECORD):
+        if not (folder / name).exists():
+            raise InputError(f"{folder} holds no run: {name} is missing", hint=_runs_below(folder))
+    record = read_record(folder, older=True)
+    plan = _checked_plan(folder / PLAN, record)
     seeds = plan["seeds"]
     folders = [folder] if len(seeds) == 1 else [folder / "seeds" / str(seed) for seed in seeds]
     for one in folders:
         if not (one / SCORES).exists():
             raise InputError(f"{one} is not finished: {SCORES} is missing", hint="Continue the run with --resume.")
+        if is_finished(one / "evaluation"):  # runs of earlier versions have no seals
+            check(one / "evaluation")
     return [RunResult(one, {**plan, "seeds": [seed]}, record) for one, seed in zip(folders, seeds, strict=True)]
+
+
+def _checked_plan(path: Path, record: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the content of plan.toml, whose sha256 run.json holds."""
+    text = path.read_bytes()
+    if hashlib.sha256(text).hexdigest() != record.get("plan"):
+        hint = "Restore it from a copy, or remove it and repeat the run's own command with --resume."
+        raise InputError(f"{path} is damaged: it is not as it was written", hint=hint)
+    return tomllib.loads(text.decode())
 
 
 def _runs_below(folder: Path) -> str:

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from medsynth.engine import run
 from medsynth.errors import InputError, MedsynthError
+from medsynth.files import explained
 from medsynth.plugins import Registry
 from medsynth.progress import Lines
 from medsynth.sharing import Sharing
@@ -46,6 +47,7 @@ def work(root: Path, name: str) -> None:
 if __name__ == "__main__":
     try:
         work(Path(sys.argv[1]), sys.argv[2])
-    except MedsynthError as error:
-        sys.stderr.write(f"error: {error}\n")
-        sys.exit(error.exit_code)
+    except (MedsynthError, OSError) as error:
+        told = explained(error) if isinstance(error, OSError) else error
+        sys.stderr.write(f"error: {told}\n")
+        sys.exit(told.exit_code)

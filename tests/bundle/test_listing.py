@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from medsynth.bundle.comparison import Difference, compare_bundles
 from medsynth.bundle.description import describe_bundle
 from medsynth.bundle.manifest import digest_of, list_files
 from medsynth.bundle.registry import INDEX, find_entry, list_bundles, read_index, write_index
+from medsynth.bundle.trust import find_trust
+from medsynth.cli import app
 from medsynth.errors import InputError
 from medsynth.files import sha256
 
@@ -127,6 +131,59 @@ def test_an_index_with_values_of_other_types_is_refused(bundle, field, value):
     path.write_text(json.dumps(content))
     with pytest.raises(InputError, match=field):
         read_index(path)
+
+
+def test_a_number_beyond_floats_spoils_neither_its_bundle_nor_those_beside_it(bundle):
+    shutil.copytree(bundle, bundle.parent / "other")
+    huge = int("9" * 401)
+    restate(bundle, eval_metrics={"a": huge, "b": {"value": 0.5, "low": -huge, "n": huge}, "c": [huge]})
+    assert describe_bundle(bundle).figures == {"b": {"value": 0.5}}
+    assert [entry["path"] for entry in write_index(bundle.parent)] == ["other", "toy"]
+    for arguments in (
+        ["list", bundle.parent],
+        ["list", bundle.parent / INDEX],
+        ["show", bundle],
+        ["diff", bundle, bundle],
+    ):
+        done = CliRunner().invoke(app, ["bundle", *map(str, arguments)])
+        assert (done.exit_code, done.exception) == (0, None), done.output
+
+
+def test_a_folder_whose_name_is_no_text_is_listed_beside_others(bundle):
+    shutil.copytree(bundle, Path(os.fsdecode(os.fsencode(bundle.parent) + b"/\xff")))
+    assert {entry["path"] for entry in write_index(bundle.parent)} == {"toy", "\\udcff"}
+    assert CliRunner().invoke(app, ["bundle", "list", str(bundle.parent)]).exit_code == 0
+
+
+HOSTILE = {
+    "bytes": [-1, 10**400, 1 << 63],
+    "files": [-1, 10**400],
+    "figures": [{"a": {"value": 10**400}}, {"a": {"value": float("nan")}}, {"a": {"value": float("inf")}}],
+}
+
+
+@pytest.mark.parametrize(("field", "value"), [(field, value) for field, values in HOSTILE.items() for value in values])
+def test_an_index_with_numbers_that_none_can_be_is_refused(bundle, field, value):
+    write_index(bundle.parent)
+    path = bundle.parent / INDEX
+    content = json.loads(path.read_text())
+    content["bundles"][0][field] = value
+    path.write_text(json.dumps(content))
+    for command in (["list", path], ["show", path, "toy"]):
+        done = CliRunner().invoke(app, ["bundle", *map(str, command)])
+        assert done.exit_code == 2, done.output
+        assert "nor an index of them" in done.stderr
+
+
+@pytest.mark.parametrize("digest", ["../../secret", "x" * 5000, "a\0b", "\ud800"])
+def test_an_index_with_a_strange_hash_is_listed_as_trusted_by_nobody(bundle, digest):
+    write_index(bundle.parent)
+    path = bundle.parent / INDEX
+    content = json.loads(path.read_text())
+    content["bundles"][0]["sha256"] = digest
+    path.write_text(json.dumps(content))
+    assert find_trust(digest) is None
+    assert CliRunner().invoke(app, ["bundle", "list", str(path)]).exit_code == 0
 
 
 def test_a_strangers_index_cannot_act_on_a_terminal(bundle):

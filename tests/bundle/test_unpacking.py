@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import csv
+import errno
+import shutil
+import tempfile
 from pathlib import Path
 from unittest.mock import ANY
 
@@ -13,7 +16,7 @@ from medsynth.bundle.forms import export_bundle
 from medsynth.bundle.unpacking import unpacked
 from medsynth.bundle.verification import verify_bundle
 from medsynth.cli import app
-from medsynth.errors import InputError
+from medsynth.errors import InputError, RunError
 
 from .samples import files, zipped
 
@@ -62,6 +65,18 @@ def test_a_damaged_zip_is_refused(tmp_path):
     packed.write_bytes(b"no zip")
     with pytest.raises(InputError, match="neither a folder nor a readable zip"), unpacked(packed):
         pytest.fail("unpacked")
+
+
+def test_without_room_for_temporary_files_the_error_names_their_folder_and_not_the_zip(made, tmp_path, monkeypatch):
+    packed = Path(shutil.make_archive(str(tmp_path / "packed"), "zip", made.parent, made.name))
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("shutil.copyfileobj", full)
+    with pytest.raises(RunError, match=r"medsynth-.* could not be written: No space left") as caught, unpacked(packed):
+        pass
+    assert f"Make room in {tempfile.gettempdir()}, or choose another folder: TMPDIR" in caught.value.hint
 
 
 def call(*arguments: object) -> tuple[int, str]:

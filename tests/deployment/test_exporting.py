@@ -139,6 +139,10 @@ def test_a_changed_missing_or_foreign_export_is_refused_with_the_command_that_me
     with pytest.raises(InputError, match="was made of other weights"):
         exported_file(bundle, "torchscript")
     record.write_text("[]")
+    with pytest.raises(InputError, match=r"exports\.json was changed after it was checked\nDelete it and export again"):
+        exported_file(bundle, "torchscript")
+    list_files(bundle.root, ["models/exports.json"])
+    remember(bundle.root, "toy", RUN)
     with pytest.raises(InputError, match="is no record of exports"):
         exported_file(bundle, "torchscript")
 
@@ -185,6 +189,7 @@ def test_the_runtime_is_the_first_that_is_exported_and_installed(classifier, mon
     content = json.loads(record.read_text())
     content["exports"] |= {"onnx": {}, "openvino": {}}
     record.write_text(json.dumps(content))
+    list_files(bundle.root, ["models/exports.json"])
     real = importlib.util.find_spec
     for present, expected in (({"openvino", "onnxruntime"}, "onnxruntime"), ({"openvino"}, "openvino")):
         with monkeypatch.context() as patch:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from medsynth.api import Score
 from medsynth.evaluation import write_scores
 from medsynth.plan import make_plan
 from medsynth.plugins import Registry
+from medsynth.seals import sealed
 from medsynth.studies.results import RunResult, read_run
 
 SUBJECTS = ("synthetic", "real-only")
@@ -66,13 +66,14 @@ def write_run(tmp_path: Path) -> Write:
         plugin = {"kind": "evaluator", "name": "diagnostic", "distribution": "d", "version": version}
         record = {
             "medsynth": "1",
+            "plan": plan.digest,
             "split": split,
             "plugins": [plugin],
             "stages": {"data": {"seconds": 1.0}},
             "hardware": {},
             "versions": {},
         }
-        (folder / "run.json").write_text(json.dumps(record))
+        (folder / "run.json").write_text(sealed(record))
         found = list(scores)
         for number, subject in enumerate(SUBJECTS):
             rows = cases(shift / (number + 1), 10 * seed + number)
