@@ -12,19 +12,19 @@ from medsynth.errors import InputError
 from medsynth.files import json_text, sha256, write_text
 
 MANIFEST = "medsynth.json"
-_CHECKSUM = "checksum"
+CHECKSUM = "checksum"
 
 
 def sealed(content: Mapping[str, Any]) -> str:
     """Return the text of medsynth.json: `content` and, as its last entry, the sha256 of its text without that entry."""
-    return json_text({**content, _CHECKSUM: hashlib.sha256(json_text(content).encode()).hexdigest()})
+    return json_text({**content, CHECKSUM: hashlib.sha256(json_text(content).encode()).hexdigest()})
 
 
 def is_sealed(text: bytes) -> bool:
     """Tell whether the bytes of a medsynth.json are exactly those that `sealed` gives for their content."""
     try:
         content = json.loads(text)
-        del content[_CHECKSUM]
+        del content[CHECKSUM]
         return sealed(content).encode() == text
     except (ValueError, TypeError, KeyError, RecursionError):
         return False
@@ -38,7 +38,7 @@ def list_files(root: Path, names: Iterable[str]) -> None:
         RunError: it cannot be written.
     """
     content = read_manifest(root)
-    content.pop(_CHECKSUM, None)
+    content.pop(CHECKSUM, None)
     added = {name: sha256(root / name) for name in names}
     content["files"] = dict(sorted({**content["files"], **added}.items()))
     write_text(root / MANIFEST, sealed(content))

@@ -60,7 +60,7 @@ def evaluate_command(
     from medsynth.rebuilding import CLASSIFIER
     from medsynth.stopping import Stop, stop_on_signals
 
-    guard(bundle, CLASSIFIER, trust=trust, minutes=time_limit, gib=memory_limit)
+    guard(bundle, CLASSIFIER, trust=trust, minutes=time_limit, gib=memory_limit, tables=[out])
     classifier = load_classifier(bundle)
     config, evaluator = _resolved(classifier, data, sets)
     labeled = find_labeled(config, split)

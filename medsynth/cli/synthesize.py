@@ -55,7 +55,7 @@ def synthesize_command(
     from medsynth.translation.job import Job, synthesize_files
     from medsynth.translation.translator import load_translator
 
-    guard(bundle, TRANSLATOR, trust=trust, minutes=time_limit, gib=memory_limit)
+    guard(bundle, TRANSLATOR, trust=trust, minutes=time_limit, gib=memory_limit, folders=[out])
     translator = load_translator(bundle, resolve_device(device))
     with stop_on_signals() as stop:
         job = Job(
