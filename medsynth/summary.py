@@ -14,9 +14,10 @@ from scipy import stats
 
 from medsynth.api import Result, Score, Section
 from medsynth.data import Data
+from medsynth.data.pseudonyms import KEY
 from medsynth.evaluation import MEASUREMENTS, SCORES, read_scores, write_scores
 from medsynth.files import new_folder
-from medsynth.publishing import counts, observer_sections
+from medsynth.publishing import counts, observer_sections, shown_plan
 from medsynth.report import Gain, ReportContent, gain_over_seeds, write_report
 from medsynth.report.tables import metric_label, ordered, subject_label
 from medsynth.report.verdict import BASELINE, MAIN, find
@@ -36,6 +37,8 @@ def summarize_seeds(run: Run, data: Data, results: Sequence[Result]) -> Result:
     with run.stage("report"):
         for name in (SCORES, MEASUREMENTS):
             write_scores(run.folder / name, mean_scores([read_scores(folder / name) for folder in folders]))
+        if (folders[0] / KEY).is_file():
+            shutil.copyfile(folders[0] / KEY, run.folder / KEY)
         best = max(folders, key=lambda folder: (_selection_key(folder), -folders.index(folder)))
         for name in ("bundle", "synthetic"):
             with new_folder(run.folder / name) as new:
@@ -47,13 +50,13 @@ def summarize_seeds(run: Run, data: Data, results: Sequence[Result]) -> Result:
         )
         content = ReportContent(
             title=f"{run.plan.generator} + {run.plan.classifier}, {len(folders)} seeds",
-            plan=run.plan.as_dict(),
+            plan=shown_plan(run),
             run={key: value for key, value in run.record.items() if key != "stages"},
             scores=result.scores,
             measurements=read_scores(run.folder / MEASUREMENTS),
             counts=counts(data),
             stage_seconds={name: stage["seconds"] for name, stage in run.record["stages"].items()},
-            warnings=run.warnings,
+            warnings=[data.pseudonyms.hide(text) for text in run.warnings],
             gain=gain(results),
             sections=[_seed_table(run.plan.seeds, results), *compared_by_seed(run), *observer_sections(run, result)],
             positive=data.positive,

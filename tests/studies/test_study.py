@@ -5,13 +5,14 @@ from __future__ import annotations
 import csv
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+
+from tests.leftovers import left_after, processes_of
 
 SETTINGS = [
     "data.size=32",
@@ -40,25 +41,18 @@ def environment() -> dict[str, str]:
 
 def working_processes(folder: Path) -> list[int]:
     """Return the processes that carry out a run of the study in `folder`; none where there is no /proc."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = path.read_bytes().split(b"\0")
-        except OSError:
-            continue  # it ended meanwhile
-        if b"medsynth.studies.worker" in words and str(folder).encode() in words:
-            found.append(int(path.parent.name))
-    return found
+    return processes_of(folder, "medsynth.studies.worker")
 
 
 def kill_when(path: Path, command: list[str], out: Path) -> None:
-    """Start a study and kill it with all its processes as soon as `path` exists."""
+    """Start a study and kill it as soon as `path` exists; its processes end with it."""
     with subprocess.Popen(command, env=environment(), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as first:
         while not path.exists():
             assert first.poll() is None, "the study ended before it could be killed"
             time.sleep(0.005)
-        for process in [first.pid, *working_processes(out)]:
-            os.kill(process, signal.SIGKILL)
+        assert working_processes(out)
+        first.kill()
+    assert left_after(2, out) == []
 
 
 def written(run: Path) -> dict[str, int]:
