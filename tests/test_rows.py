@@ -8,7 +8,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -19,6 +18,7 @@ import pytest
 from medsynth.progress import Task
 from medsynth.rows import _relay
 from tests.leftovers import left_after, processes_of
+from tests.shadows import COMMAND, executed, fill
 
 SETS = [
     "data.size=32",
@@ -40,10 +40,11 @@ SETS = [
 ]
 
 
-def start(out: Path, *more: str, threads: int) -> subprocess.Popen[str]:
+def start(out: Path, *more: str, threads: int, folder: Path | None = None) -> subprocess.Popen[str]:
     arguments = ["run", "--classifier", "mobilenet-v2", "--evaluators", "diagnostic", "--preset", "quick", "--out", out]
     return subprocess.Popen(
-        [sys.executable, "-m", "medsynth", *map(str, arguments), *more, *(p for s in SETS for p in ("--set", s))],
+        [COMMAND, *map(str, arguments), *more, *(p for s in SETS for p in ("--set", s))],
+        cwd=folder,
         env={**os.environ, "OMP_NUM_THREADS": str(threads)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -59,9 +60,12 @@ def finish(process: subprocess.Popen[str]) -> str:
 
 @pytest.fixture(scope="module")
 def side_by_side(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """A run with two threads, and what it said."""
+    """A run with two threads in a folder full of modules, and what it said."""
     out = tmp_path_factory.mktemp("rows") / "run"
-    return out, finish(start(out, threads=2))
+    shadows = fill(out.with_name("shadows"))
+    said = finish(start(out, threads=2, folder=shadows))
+    assert executed(shadows) == []
+    return out, said
 
 
 def without_classifiers(finished: Path, copy: Path) -> Path:

@@ -16,6 +16,7 @@ import pytest
 from PIL import Image
 
 from tests.leftovers import left_after, processes_of
+from tests.shadows import COMMAND, executed, fill
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 
@@ -141,8 +142,9 @@ def test_a_killed_prediction_leaves_no_half_written_table(number, medsynth, bund
 
 def test_a_killed_prediction_of_a_foreign_bundle_leaves_no_process_and_no_table(bundle, tmp_path, pictures):
     pictures(2000)
+    fill(tmp_path)
     foreign = shutil.copytree(bundle, tmp_path / "foreign")
-    command = [sys.executable, "-m", "medsynth", "predict", str(foreign), "in", "--out", "p.csv", "--batch", "1"]
+    command = [COMMAND, "predict", str(foreign), "in", "--out", "p.csv", "--batch", "1"]
     environment = {**os.environ, **ONE_THREAD, "MEDSYNTH_HOME": str(tmp_path / "home")}
     with subprocess.Popen([*command, "--trust"], cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL) as started:
         while not any(path.stat().st_size for path in tmp_path.glob(".medsynth-*/.p.csv*")) and started.poll() is None:
@@ -151,6 +153,7 @@ def test_a_killed_prediction_of_a_foreign_bundle_leaves_no_process_and_no_table(
         started.kill()
     assert left_after(2, tmp_path) == []
     assert not (tmp_path / "p.csv").exists()
+    assert executed(tmp_path) == []
 
 
 def test_a_foreign_bundle_gives_what_an_own_one_does_and_stays_trusted_after_an_export(

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.leftovers import left_after, processes_of
+from tests.shadows import COMMAND, executed, fill
 
 SETTINGS = [
     "data.size=32",
@@ -44,9 +45,11 @@ def working_processes(folder: Path) -> list[int]:
     return processes_of(folder, "medsynth.studies.worker")
 
 
-def kill_when(path: Path, command: list[str], out: Path) -> None:
+def kill_when(path: Path, command: list[str], out: Path, shadows: Path) -> None:
     """Start a study and kill it as soon as `path` exists; its processes end with it."""
-    with subprocess.Popen(command, env=environment(), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as first:
+    with subprocess.Popen(
+        command, cwd=shadows, env=environment(), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+    ) as first:
         while not path.exists():
             assert first.poll() is None, "the study ended before it could be killed"
             time.sleep(0.005)
@@ -74,14 +77,15 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "[[comparison.rows]]\nlabel = 'Real'\nsubject = 'real-only'\nclassifier = 'mobilevit'\n"
     )
     out = folder / "out"
-    command = [sys.executable, "-m", "medsynth", "study", str(folder / "tiny.toml"), "--preset", "quick"]
+    command, shadows = [COMMAND, "study", str(folder / "tiny.toml"), "--preset", "quick"], fill(folder / "shadows")
     command += ["--device", "cpu", "--out", str(out)]
     run = out / "runs/cyclegan--mobilenet-v2/3"
-    kill_when(run / "generator/checkpoint.pt", command, out)
+    kill_when(run / "generator/checkpoint.pt", command, out, shadows)
     data = written(run)
-    kill_when(run / "classifier/synthetic/checkpoint.pt", [*command, "--resume"], out)
+    kill_when(run / "classifier/synthetic/checkpoint.pt", [*command, "--resume"], out, shadows)
     stages = written(run)
     assert (len(data), len(stages)) == (1, 3)
+    assert executed(shadows) == []
     done = subprocess.run(
         [*command, "--resume", "--workers", "2"], env=environment(), capture_output=True, text=True, check=False
     )
