@@ -11,6 +11,7 @@ def main() -> None:
     found = leave_working_folder()
     if found:
         _refuse(found)
+    os.environ["PYTHONSAFEPATH"] = "1"  # for every Python that a library starts
     from medsynth.cli import main as command
 
     command()

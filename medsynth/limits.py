@@ -65,7 +65,7 @@ def _tried() -> dict[str, bool]:
         "home": home.name.startswith(HOME),
         "network": _is_refused(lambda: socket.socket().close()),
         "programs": sys.platform == "linux" and _is_refused(_fork),
-        "writing": _is_refused(lambda: (beside.mkdir(), beside.rmdir())),
+        "writing": _is_refused(lambda: _write(beside)),
         "memory": _is_limited(),
     }
 
@@ -84,6 +84,11 @@ def _is_refused(attempt: Callable[[], object]) -> bool:
     except OSError:  # something else is amiss
         return False
     return False
+
+
+def _write(folder: Path) -> None:
+    folder.mkdir()
+    folder.rmdir()
 
 
 def _fork() -> None:

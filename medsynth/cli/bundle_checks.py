@@ -62,13 +62,14 @@ def verify_command(
             if trust and not is_confined():
                 trust_bundle(root)
             reproduction = _reproduced(root, minutes=time_limit, gib=memory_limit) if reproduce else None
-    limits = held()
+    limits = {} if verification.deviations else held()
     if as_json:
         content = verification.as_dict() | {"reproduction": None if reproduction is None else reproduction.as_dict()}
         typer.echo(json.dumps(content | {"confinement": limits}, indent=2))
     else:
         _show(verification, reproduction)
-        _show_limits(limits)
+        if limits:
+            _show_limits(limits)
     if verification.install:
         _warn_versions(verification)
     if verification.deviations or (reproduction is not None and not reproduction.succeeded):
