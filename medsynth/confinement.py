@@ -159,11 +159,10 @@ def _own_environment(home: Path) -> dict[str, str]:
 
 def _copy_fonts(folder: Path) -> Path:
     """Copy the user's list of fonts, which takes matplotlib seconds to make."""
-    home = os.environ.get("MPLCONFIGDIR"), os.environ.get("XDG_CACHE_HOME"), Path("~/.cache").expanduser()
-    known = Path(home[0]) if home[0] else Path(home[1] or home[2]) / "matplotlib"
     folder.mkdir()
-    with suppress(OSError):
-        for path in known.glob("fontlist-*.json"):
+    with suppress(OSError, RuntimeError):  # there need be neither a list nor a home
+        cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "matplotlib"
+        for path in Path(os.environ.get("MPLCONFIGDIR") or cache).glob("fontlist-*.json"):
             shutil.copyfile(path, folder / path.name)
     return folder
 
