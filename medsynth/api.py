@@ -474,6 +474,9 @@ class Evidence:
     (N, H, W) uint8 with the values of `medsynth.data.phantom_anatomy.Tissue`."""
     device: str = "cpu"
     seed: int = 0
+    alias: Callable[[str, str], str] = lambda _kind, name: name
+    """What to call somebody or something in a score: ``alias("reader", "Dr Who")`` is ``"A"`` unless the user wants
+    to see names; ``alias("image", name)`` takes a name of an `ImageSet`."""
     folder: str = ""
     """Where the evaluator may leave files, e.g. for a section of the report; empty = nowhere."""
 

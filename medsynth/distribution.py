@@ -17,6 +17,7 @@ import ignite.distributed as idist
 import torch
 from torch import Tensor
 
+from medsynth.children import die_with_parent
 from medsynth.errors import InputError
 
 PATIENCE = timedelta(days=7)
@@ -29,6 +30,8 @@ def joined(device: str) -> Iterator[None]:
     if int(os.environ.get("WORLD_SIZE", "1")) == 1:
         yield
         return
+    if "TORCHELASTIC_RUN_ID" in os.environ:
+        die_with_parent()  # torchrun; other launchers may start processes from threads that end
     idist.initialize("nccl" if device.startswith("cuda") else "gloo", timeout=PATIENCE)
     try:
         yield

@@ -16,6 +16,7 @@ from medsynth.classification import judge, write_predictions
 from medsynth.data import PHANTOM, Data
 from medsynth.data.images import Images
 from medsynth.data.masks import read_tissues
+from medsynth.data.pseudonyms import KEY, Pseudonyms
 from medsynth.features import RememberedFeatures
 from medsynth.files import write_json
 from medsynth.gain import gains
@@ -47,8 +48,9 @@ def evaluate(seed_run: SeedRun, data: Data, generator: Generator, classifiers: M
         predictions = _predict(seed_run, data, classifiers, write=not judged)
         evidence = _evidence(seed_run, data, generator, classifiers, predictions)
         if not judged:
-            scores = _judge(run, evidence, folder / "evaluation")
+            scores = [_hidden(score, data.pseudonyms) for score in _judge(run, evidence, folder / "evaluation")]
             scores += [gain.as_score() for gain in gains([predictions])]
+            data.pseudonyms.write_key(folder / KEY)
             write_scores(folder / MEASUREMENTS, [score for score in scores if score.measured])
             write_scores(folder / SCORES, [score for score in scores if not score.measured])
             finish(folder / "evaluation", also=[f"../{name}" for name in (SCORES, MEASUREMENTS)])
@@ -74,7 +76,7 @@ def _predict(
     predictions = {}
     for name, classifier in classifiers.items():
         network = next(iter(classifier.networks().values()))
-        predictions[name] = judge(
+        judged = judge(
             network,
             validation,
             real,
@@ -82,6 +84,7 @@ def _predict(
             threshold_policy=plan.training.threshold,
             calibrate=plan.classifier_config.calibrate,
         )
+        predictions[name] = replace(judged, groups=data.pseudonyms.groups(judged.groups))
         if write:
             path = seed_run.folder / "evaluation" / f"predictions-{name}.csv"
             names = [listed_name(seed_run.run, data, record) for record in real.records]
@@ -120,6 +123,7 @@ def _evidence(
         tissues=true_tissues(data, source=source, training=training) if run.plan.data.path == PHANTOM else {},
         device=run.plan.device,
         seed=seed_run.seed,
+        alias=data.pseudonyms.alias,
     )
 
 
@@ -147,6 +151,10 @@ def _judge(run: Run, evidence: Evidence, folder: Path) -> list[Score]:
             scores.extend(run.registry.create(spec, config).scores(replace(evidence, folder=str(folder / name))))
             task.advance(done)
     return scores
+
+
+def _hidden(score: Score, pseudonyms: Pseudonyms) -> Score:
+    return replace(score, detail=pseudonyms.hide(score.detail), warning=pseudonyms.hide(score.warning))
 
 
 def write_scores(path: Path, scores: list[Score]) -> None:

@@ -7,12 +7,22 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from medsynth.errors import InputError, MedsynthError, RunError
+
+_instead: dict[Path, Path] = {}
+
+
+def write_instead(places: Mapping[Path, Path]) -> None:
+    """From now on write each of these files, given by its absolute path, in another place.
+
+    Whoever confined this process moves it from there, see `medsynth.confinement`.
+    """
+    _instead.update(places)
 
 
 @contextmanager
@@ -22,15 +32,16 @@ def new_file(path: Path) -> Iterator[BinaryIO]:
     Raises:
         RunError: naming the file and the cause; the previous content stays.
     """
+    place = _instead.get(path.absolute(), path)
     # Processes of one training may write the same file, so each has a name of its own.
-    temporary = path.with_name(f".{path.name}.{os.environ.get('RANK', '0')}.part")
+    temporary = place.with_name(f".{path.name}.{os.environ.get('RANK', '0')}.part")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        place.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())
-        temporary.replace(path)
+        temporary.replace(place)
     except OSError as error:
         _remove(temporary)
         raise not_written(path, error) from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,12 @@ from medsynth.report.tables import subject_label
 
 
 def importance_rows(
-    classifiers: Mapping[str, Classifier], real: ImageSet, judged: Predictions, *, main: str
+    classifiers: Mapping[str, Classifier],
+    real: ImageSet,
+    judged: Predictions,
+    *,
+    main: str,
+    called: Callable[[str], str] = lambda name: Path(name).name,
 ) -> list[ImportanceRow]:
     """Return some test images with Grad-CAM of every classifier, and attention of the main one where it has any.
 
@@ -25,6 +30,7 @@ def importance_rows(
         real: the test images.
         judged: what the main classifier said about them.
         main: its subject.
+        called: returns what to call an image by its name.
 
     Raises:
         ValueError: a network has no features with height and width.
@@ -41,7 +47,7 @@ def importance_rows(
         ImportanceRow(
             image=real.images[index],
             overlays={kind: _as_image(overlay(real.images[index], heats[place])) for kind, heats in maps.items()},
-            caption=f"{Path(str(real.names[index])).name}: {_said(judged, index)}",
+            caption=f"{called(str(real.names[index]))}: {_said(judged, index)}",
         )
         for place, index in enumerate(chosen)
     ]

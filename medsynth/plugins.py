@@ -19,6 +19,7 @@ from typing import Any, cast
 import pluggy
 
 from medsynth import __version__, api, hookspecs
+from medsynth.children import end_with_parent, environment, python
 from medsynth.config import contract_faults, nearest
 from medsynth.errors import PluginError
 
@@ -243,9 +244,9 @@ def probe(records: Sequence[Found]) -> list[Found]:
     foreign = [r for r in records if r.distribution != DISTRIBUTION and r.status == "ready"]
     if not foreign:
         return list(records)
-    command = [sys.executable, "-m", "medsynth.plugins", *(f"{r.kind}.{r.name}" for r in foreign)]
+    command = python("-m", "medsynth.plugins", *(f"{r.kind}.{r.name}" for r in foreign))
     try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        done = subprocess.run(command, env=environment(), capture_output=True, text=True, timeout=60, check=False)
         causes = json.loads(done.stdout.strip().splitlines()[-1])
     except (subprocess.TimeoutExpired, IndexError, ValueError):
         causes = {f"{r.kind}.{r.name}": ["importing it ended the process or took over 60 s", ""] for r in foreign}
@@ -274,4 +275,5 @@ def _probe_here(names: Sequence[str]) -> dict[str, list[str]]:
 
 
 if __name__ == "__main__":
+    end_with_parent(piped=False)
     sys.stdout.write("\n" + json.dumps(_probe_here(sys.argv[1:])) + "\n")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import shutil
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -15,11 +15,13 @@ import torch
 
 from medsynth.api import Classifier, Generator, Result, RunInfo, Section
 from medsynth.bundle import BundleContents, PluginVersion, SourceSample, TargetSample, write_bundle
+from medsynth.bundle.privacy import without_locations
 from medsynth.bundle.trust import RUN, remember
 from medsynth.bundle.verification import verify_bundle
 from medsynth.classification import positive_share
 from medsynth.data import Data
 from medsynth.data.phantom import write_phantom
+from medsynth.data.pseudonyms import IMAGE
 from medsynth.data.readers import instantiate
 from medsynth.errors import InputError, RunError
 from medsynth.evaluation import Evaluation
@@ -197,20 +199,20 @@ def write_run_report(
     with run.stage(seed_run.stage_name("report")):
         histories = evaluation.histories
         content = ReportContent(
-            title=f"{plan.generator} + {plan.classifier} on {Path(plan.data.path).name}",
-            plan=plan.as_dict(),
+            title=f"{plan.generator} + {plan.classifier}{_on(data, plan.data.path)}",
+            plan=shown_plan(run),
             run=facts(run) | {"seed": seed_run.seed},
             scores=evaluation.scores,
             measurements=evaluation.measurements,
             predictions=evaluation.predictions,
-            gallery=_gallery(evaluation),
-            importance=_importance(run, classifiers, evaluation),
+            gallery=_gallery(evaluation, data),
+            importance=_importance(run, data, classifiers, evaluation),
             inspection=inspect(classifiers[MAIN], data.images.select(domain="target", split="test"), policy_of(plan)),
             curves={name: _curves(history, "losses") for name, history in histories.items()},
             validation={name: _curves(history, "validation") for name, history in histories.items()},
             counts=counts(data),
             stage_seconds={name: stage["seconds"] for name, stage in run.record["stages"].items()},
-            warnings=texts(run.record),
+            warnings=[data.pseudonyms.hide(text) for text in texts(run.record)],
             sections=observer_sections(run, result),
             references=[plugin.reference for plugin in _plugin_versions(run) if plugin.reference],
             positive=data.positive,
@@ -231,6 +233,16 @@ def conclude(run: Run, content: ReportContent) -> None:
     """Keep what the report says first in run.json, for scripts and for the terminal."""
     run.record["verdict"] = asdict(content_verdict(content))
     run.save()
+
+
+def _on(data: Data, path: str) -> str:
+    return f" on {Path(path).name}" if data.pseudonyms.shown else ""
+
+
+def shown_plan(run: Run) -> dict[str, Any]:
+    """Return the plan as the report shows it: without paths and names, unless the user wants to see them."""
+    plan = run.plan.as_dict()
+    return plan if run.plan.data.show_names else dict(without_locations(plan))
 
 
 def observer_sections(run: Run, result: Result) -> list[Section]:
@@ -264,17 +276,25 @@ def _by_epoch(values: list[float], epochs: list[int], kind: str) -> list[float]:
     return [placed.get(epoch, float("nan")) for epoch in range(1, epochs[-1] + 1)]
 
 
-def _importance(run: Run, classifiers: Mapping[str, Classifier], evaluation: Evaluation) -> list[ImportanceRow]:
+def _importance(
+    run: Run, data: Data, classifiers: Mapping[str, Classifier], evaluation: Evaluation
+) -> list[ImportanceRow]:
     """Return importance maps; a classifier of a plugin need not have features that they could show."""
     judged = evaluation.predictions[MAIN]
     try:
-        return importance_rows(classifiers, evaluation.evidence.real, judged, main=MAIN)
+        return importance_rows(classifiers, evaluation.evidence.real, judged, main=MAIN, called=_called(data))
     except ValueError as error:
         run.warn("no-importance-maps", f"the report has no importance maps: {error}")
         return []
 
 
-def _gallery(evaluation: Evaluation) -> list[GalleryRow]:
+def _called(data: Data) -> Callable[[str], str]:
+    """Return what the report calls an image by its name."""
+    names = data.pseudonyms
+    return lambda name: Path(name).name if names.shown else names.alias(IMAGE, name)
+
+
+def _gallery(evaluation: Evaluation, data: Data) -> list[GalleryRow]:
     evidence = evaluation.evidence
     training = evidence.training.images
     rows = []
@@ -288,7 +308,7 @@ def _gallery(evaluation: Evaluation) -> list[GalleryRow]:
                 synthetic=synthetic,
                 nearest=training[nearest],
                 truth=None if evidence.truth is None else evidence.truth.images[index],
-                caption=f"{Path(str(evidence.source.names[index])).name}, {label}",
+                caption=f"{_called(data)(str(evidence.source.names[index]))}, {label}",
             )
         )
     return rows

@@ -3,14 +3,13 @@
 Rows do not depend on each other, and a step of a small network gains little from a second thread, so that rows with a
 thread each are done sooner side by side than one after the other with all threads. A helper is a process
 ``python -m medsynth.rows RUN SEED ROW ...``; it trains these rows into the run's folder and tells its progress on
-standard output. It ends when its standard input does, so it does not outlive the run.
+standard output. It does not outlive the run, see `medsynth.children`.
 What a helper leaves unfinished, for whatever reason, the run completes itself, and so meets the same error.
 """
 
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import threading
@@ -21,10 +20,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from medsynth.children import ask_to_stop, end_with_parent, environment, python
 from medsynth.distribution import processes
 from medsynth.progress import Task, Watch
 from medsynth.runs import PLAN, Run, SeedRun
-from medsynth.stopping import Stop, stop_when_input_ends
+from medsynth.stopping import Stop
 
 _INTERVAL = 0.25
 """Seconds between two messages about the same task, and between two looks at a helper."""
@@ -60,10 +60,11 @@ class Team:
     def dismiss(self) -> None:
         """Ask the helpers to save and end, and wait for it."""
         for helper in self.helpers:
-            if helper.stdin is not None:
-                helper.stdin.close()
+            ask_to_stop(helper)
         for helper in self.helpers:
             helper.wait()
+            if helper.stdin is not None:
+                helper.stdin.close()
 
 
 @contextmanager
@@ -100,8 +101,8 @@ def side_by_side(seed_run: SeedRun, rows: Sequence[str], left: Sequence[str]) ->
 
 def _start(seed_run: SeedRun, rows: Sequence[str], threads: int) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [sys.executable, "-m", "medsynth.rows", str(seed_run.run.folder), str(seed_run.seed), *rows],
-        env={**os.environ, "OMP_NUM_THREADS": str(threads)},
+        python("-m", "medsynth.rows", str(seed_run.run.folder), str(seed_run.seed), *rows),
+        env=environment(OMP_NUM_THREADS=str(threads)),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -176,7 +177,7 @@ def work(folder: Path, seed: int, names: Sequence[str]) -> None:
     from medsynth.synthesis import load
 
     registry, stop = Registry(), Stop()
-    stop_when_input_ends(stop)
+    end_with_parent(stop)
     run = Run(folder, read_plan(folder / PLAN, registry), registry, _Messages(), stop)
     seed_run = SeedRun(run, seed)
     data = prepare(run.plan.data, folder / "data", seed=run.plan.data.seed)

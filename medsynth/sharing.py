@@ -24,7 +24,7 @@ from medsynth.seals import is_intact, read_sealed, sealed
 from medsynth.stopping import Stop
 
 INDEX = "shared"
-WITHOUT_EFFECT = ("workers", "tensorboard", "mlflow", "checkpoint_minutes", "threshold", "baselines")
+WITHOUT_EFFECT = ("workers", "show_names", "tensorboard", "mlflow", "checkpoint_minutes", "threshold", "baselines")
 """Fields of data and training that change nothing of what is prepared, trained or translated."""
 PATIENCE = 0.2
 """Seconds between two looks at a lock that another process holds."""

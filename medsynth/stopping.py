@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -57,19 +55,3 @@ def stop_on_signals(stop: Stop | None = None) -> Iterator[Stop]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
-
-
-def stop_when_input_ends(stop: Stop) -> None:
-    """Request a stop once standard input ends; end the process if it then does not end in `GRACE` seconds.
-
-    Whoever started the process may vanish without a word, and must not be survived.
-    """
-
-    def follow() -> None:
-        while os.read(0, 1024):
-            pass
-        stop.requested = True
-        time.sleep(GRACE)
-        os._exit(130)
-
-    threading.Thread(target=follow, daemon=True).start()

@@ -16,10 +16,11 @@ from scipy import stats
 
 from medsynth.api import Result, Score, Section
 from medsynth.data import Data
+from medsynth.data.pseudonyms import KEY
 from medsynth.evaluation import MEASUREMENTS, SCORES, read_scores, write_scores
 from medsynth.files import new_folder
 from medsynth.gain import EVALUATOR, MAIN, Gain
-from medsynth.publishing import conclude, counts, facts, observer_sections
+from medsynth.publishing import conclude, counts, facts, observer_sections, shown_plan
 from medsynth.report import ReportContent, write_report
 from medsynth.report.tables import metric_label, ordered, subject_label
 from medsynth.runs import Run
@@ -45,6 +46,8 @@ def summarize_seeds(run: Run, data: Data, results: Sequence[Result]) -> Result:
         over = gains_of(read_run(run.folder))
         write_scores(run.folder / SCORES, with_gains(means[SCORES], over))
         write_scores(run.folder / MEASUREMENTS, means[MEASUREMENTS])
+        if (folders[0] / KEY).is_file():
+            shutil.copyfile(folders[0] / KEY, run.folder / KEY)
         best = max(folders, key=lambda folder: (_selection_key(folder), -folders.index(folder)))
         for name in ("bundle", "synthetic"):
             with new_folder(run.folder / name) as new:
@@ -56,13 +59,13 @@ def summarize_seeds(run: Run, data: Data, results: Sequence[Result]) -> Result:
         )
         content = ReportContent(
             title=f"{run.plan.generator} + {run.plan.classifier}, {len(folders)} seeds",
-            plan=run.plan.as_dict(),
+            plan=shown_plan(run),
             run=facts(run),
             scores=result.scores,
             measurements=read_scores(run.folder / MEASUREMENTS),
             counts=counts(data),
             stage_seconds={name: stage["seconds"] for name, stage in run.record["stages"].items()},
-            warnings=texts(run.record),
+            warnings=[data.pseudonyms.hide(text) for text in texts(run.record)],
             gains=over,
             sections=[
                 *warned_seeds(run.record, run.plan.seeds),

@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from medsynth.api import Phase, Setup, Spec
+from medsynth.children import environment, python
 from medsynth.config import as_dict, resolve
 from medsynth.devices import Policy
 from medsynth.errors import Interrupted
@@ -79,7 +80,7 @@ class PluginContract:
         """Listing and showing plugins must answer at once."""
         package = Registry().record(self.kind, self.name).package
         code = f"import sys, {package}; print(sorted({{'torch', 'monai'}} & set(sys.modules)))"
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+        done = subprocess.run(python("-c", code), env=environment(), capture_output=True, text=True, check=True)
         assert done.stdout.strip() == "[]"
 
     def test_its_spec_is_named_as_its_entry_point_and_says_what_it_is(self) -> None:

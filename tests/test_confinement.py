@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ import pytest
 
 from medsynth import __version__, confinement
 from medsynth.errors import RunError
+from medsynth.limits import LIMITS, held
 
 LIMITED = pytest.mark.skipif(sys.platform != "linux", reason="limits of memory are enforced on Linux only")
 MEMORY = 1 << 33
@@ -45,24 +47,128 @@ def test_a_child_gets_no_more_memory_than_allowed(monkeypatch, tmp_path, capfd):
     assert capfd.readouterr().out.split() == ["refused", "given"]
 
 
+STUBBORN = (
+    "import os, signal, time\n"
+    "for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP): signal.signal(number, signal.SIG_IGN)\n"
+    "print(os.getpid(), flush=True)\n"
+    "time.sleep(100)"
+)
+
+
 @pytest.mark.skipif(os.name != "posix", reason="signals")
-def test_a_child_that_ignores_being_stopped_is_ended_with_its_own_children(monkeypatch, tmp_path):
-    body = (
-        "import os, signal, subprocess, sys, time\n"
-        "signal.signal(signal.SIGTERM, signal.SIG_IGN)\n"
-        "child = subprocess.Popen(['sleep', '100'])\n"
-        f"open({str(tmp_path / 'pid')!r}, 'w').write(str(child.pid))\n"
-        "time.sleep(100)"
-    )
-    replace_command(monkeypatch, tmp_path, body)
+def test_a_child_that_ignores_being_stopped_is_ended(monkeypatch, tmp_path, capfd):
+    replace_command(monkeypatch, tmp_path, STUBBORN)
     monkeypatch.setattr(confinement, "_GRACE", 0.2)
     with pytest.raises(RunError, match=r"was stopped after 0\.05 minutes"):
         confinement.run_confined([], seconds=3, memory=MEMORY)
-    assert has_ended(int((tmp_path / "pid").read_text()))
+    assert has_ended(int(capfd.readouterr().out))
+
+
+def parent(**more: object) -> list[str]:
+    """Return the command of a process that runs the replaced medsynth command confined."""
+    keywords = "".join(f", {name}={value!r}" for name, value in more.items())
+    code = "import sys; from medsynth import confinement; confinement._GRACE = 0.2;"
+    return [sys.executable, "-c", f"{code} sys.exit(confinement.run_confined([], memory={MEMORY}{keywords}))"]
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals")
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -9), (signal.SIGHUP, 129)])
+def test_a_child_that_ignores_everything_does_not_outlive_its_parent(monkeypatch, tmp_path, number, code):
+    replace_command(monkeypatch, tmp_path, STUBBORN)
+    with subprocess.Popen(parent(seconds=60), stdout=subprocess.PIPE, text=True) as process:
+        child = int(process.stdout.readline())
+        process.send_signal(number)
+        assert process.wait(30) == code
+        assert has_ended(child)
+
+
+FACTS = """
+import json, os, pathlib, socket, threading
+from medsynth.files import write_text
+def tried(attempt):
+    try:
+        return attempt() and None
+    except OSError as error:
+        return type(error).__name__
+here = pathlib.Path.cwd()
+thread = threading.Thread(target=lambda: None); thread.start(); thread.join()
+write_text(pathlib.Path("table.csv"), "new")
+write_text(here / "made/deep/a.txt", "in a folder")
+home = pathlib.Path.home()
+(home / "notes").write_text("x")
+print(json.dumps({
+    "environment": sorted(os.environ),
+    "home": str(home),
+    "beside the table": tried(lambda: (here / "other.csv").write_text("")),
+    "the table itself": tried(lambda: (here / "table.csv").write_text("")),
+    "real home": tried(lambda: (pathlib.Path(HOME) / ".profile").write_text("")),
+    "rights": tried(lambda: (here / "table.csv").chmod(0o777)),
+    "inet": tried(socket.socket),
+    "unix": tried(lambda: socket.socket(socket.AF_UNIX)),
+    "program": tried(lambda: os.posix_spawn("/bin/true", ["true"], {})),
+    "copy": tried(os.fork),
+}))
+"""
+DENIED = ("beside the table", "the table itself", "real home", "rights", "inet", "unix", "program", "copy")
+
+
+@pytest.fixture
+def facts(monkeypatch, tmp_path, capfd):
+    """What a confined child could do, and the folder that it worked in."""
+    home, work = tmp_path / "user", tmp_path / "work"
+    home.mkdir()
+    work.mkdir()
+    (work / "table.csv").write_text("old")
+    replace_command(monkeypatch, tmp_path, FACTS.replace("HOME", repr(str(home))))
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.setenv("MEDSYNTH_KEY_PASSWORD", "hunter2")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hunter2")
+    monkeypatch.chdir(work)
+    folders, tables = [Path("made/deep"), Path("unused/deep")], [Path("table.csv")]
+    assert confinement.run_confined([], seconds=60, memory=MEMORY, folders=folders, tables=tables) == 0
+    return json.loads(capfd.readouterr().out), work
+
+
+@pytest.mark.skipif(sys.platform != "linux" or not all(held().values()), reason="this system has no such limits")
+def test_a_child_reaches_nothing_but_its_output(facts):
+    found, work = facts
+    assert [name for name in DENIED if found[name] != "PermissionError"] == []
+    assert (work / "table.csv").read_text() == "new"
+    assert (work / "made/deep/a.txt").read_text() == "in a folder"
+    assert sorted(path.name for path in work.iterdir()) == ["made", "table.csv"]
+
+
+def test_a_child_knows_no_secrets_and_has_a_home_for_the_time_it_lives(facts):
+    found, _ = facts
+    assert not {"MEDSYNTH_KEY_PASSWORD", "AWS_SECRET_ACCESS_KEY"} & set(found["environment"])
+    assert {"PATH", "PYTHONSAFEPATH", "MEDSYNTH_HOME"} <= set(found["environment"])
+    assert Path(found["home"]).name.startswith(confinement.HOME)
+    assert not Path(found["home"]).exists()
+
+
+def test_a_link_in_place_of_a_table_is_not_taken_over(monkeypatch, tmp_path):
+    (tmp_path / "secret").write_text("mine")
+    body = (
+        f"from medsynth import files\n[place] = files._instead.values()\nplace.symlink_to({str(tmp_path / 'secret')!r})"
+    )
+    replace_command(monkeypatch, tmp_path, body)
+    assert confinement.run_confined([], seconds=60, memory=MEMORY, tables=[tmp_path / "table.csv"]) == 0
+    assert not (tmp_path / "table.csv").exists()
+    assert not list(tmp_path.glob(".medsynth-*"))
+
+
+def test_limits_that_the_system_does_not_offer_are_said_not_to_hold(monkeypatch, tmp_path):
+    (tmp_path / "sitecustomize.py").write_text(
+        "import medsynth.restrictions as r, resource\nr.restrict = lambda _: None\nresource.setrlimit = lambda *_: None"
+    )
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    found = held()
+    assert {name for name in found if not found[name]} == {"network", "programs", "writing", "memory"}
+    assert list(found) == list(LIMITS)
 
 
 def has_ended(pid: int) -> bool:
-    for _ in range(100):
+    for _ in range(40):  # two seconds
         try:
             os.kill(pid, 0)
         except ProcessLookupError:
@@ -82,13 +188,8 @@ def test_signals_reach_the_child_which_may_save_and_choose_the_exit_code(monkeyp
         "print('ready', flush=True)\n"
         "time.sleep(100)"
     )
-    parent = (
-        "import sys; from medsynth.confinement import run_confined;"
-        f"sys.exit(run_confined([], seconds=60, memory={MEMORY}))"
-    )
-    command = [sys.executable, "-c", parent]
     replace_command(monkeypatch, tmp_path, body)
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(parent(seconds=60), stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "ready\n"
         process.send_signal(number)
         assert process.stdout.read() == "saved\n"

@@ -8,19 +8,21 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
 from medsynth.progress import Task
 from medsynth.rows import _relay
+from tests.leftovers import left_after, processes_of
+from tests.shadows import COMMAND, executed, fill
 
 SETS = [
     "data.size=32",
+    "data.workers=1",
     "data.phantom_source=20",
     "data.phantom_negative=20",
     "data.phantom_positive=10",
@@ -38,10 +40,11 @@ SETS = [
 ]
 
 
-def start(out: Path, *more: str, threads: int) -> subprocess.Popen[str]:
+def start(out: Path, *more: str, threads: int, folder: Path | None = None) -> subprocess.Popen[str]:
     arguments = ["run", "--classifier", "mobilenet-v2", "--evaluators", "diagnostic", "--preset", "quick", "--out", out]
     return subprocess.Popen(
-        [sys.executable, "-m", "medsynth", *map(str, arguments), *more, *(p for s in SETS for p in ("--set", s))],
+        [COMMAND, *map(str, arguments), *more, *(p for s in SETS for p in ("--set", s))],
+        cwd=folder,
         env={**os.environ, "OMP_NUM_THREADS": str(threads)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -65,12 +68,15 @@ def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def side_by_side(alone: Path) -> tuple[Path, str]:
-    """The same run with its classifiers trained again with two threads, and what it said.
+    """The same run with its classifiers trained again with two threads in a folder full of modules, and what it said.
 
     Its generator is the other's: with two threads it would be another one, but for rounding.
     """
     out = without_classifiers(alone, alone.with_name("side-by-side"))
-    return out, finish(start(out, "--resume", threads=2))
+    shadows = fill(out.with_name("shadows"))
+    said = finish(start(out, "--resume", threads=2, folder=shadows))
+    assert executed(shadows) == []
+    return out, said
 
 
 def without_classifiers(finished: Path, copy: Path) -> Path:
@@ -84,10 +90,9 @@ def weights(run: Path) -> dict[str, bytes]:
     return {path.parent.name: path.read_bytes() for path in (run / "classifier").rglob("networks.pt")}
 
 
-def helpers(run: Path) -> list[str]:
-    """Return the command lines of the run's helpers that are alive."""
-    found = subprocess.run(["ps", "-wweo", "args"], capture_output=True, text=True, check=True).stdout
-    return [line for line in found.splitlines() if "medsynth.rows" in line and str(run) in line]
+def helpers(run: Path) -> list[int]:
+    """Return the run's helpers that are alive, and the processes that load images for them."""
+    return processes_of(run, "medsynth.rows")
 
 
 def stop_within_the_helpers_row(run: Path, number: signal.Signals) -> subprocess.Popen[str]:
@@ -117,10 +122,7 @@ def test_killed_within_a_helpers_row_and_resumed_it_equals_a_run_that_was_not(
 ) -> None:
     killed = without_classifiers(side_by_side[0], tmp_path / "killed")
     stop_within_the_helpers_row(killed, signal.SIGKILL)
-    until = time.monotonic() + 30
-    while helpers(killed) and time.monotonic() < until:
-        time.sleep(0.1)
-    assert not helpers(killed), "a helper outlived its run"
+    assert left_after(2, killed) == [], "a helper or a process that loads images outlived its run"
     finish(start(killed, "--resume", threads=2))
     assert weights(killed) == weights(side_by_side[0])
     assert (killed / "scores.json").read_bytes() == (side_by_side[0] / "scores.json").read_bytes()
@@ -139,7 +141,9 @@ def test_what_a_helper_could_not_do_the_run_does_itself(side_by_side: tuple[Path
     process = start(run, "--resume", threads=2)
     while not (run / "classifier/real-only/checkpoint.pt").exists() and process.poll() is None:
         time.sleep(0.005)
-    subprocess.run(["pkill", "-KILL", "-f", f"medsynth.rows {run}"], check=True)
+    for helper in helpers(run):
+        with suppress(ProcessLookupError):  # a loading process ends with its helper
+            os.kill(helper, signal.SIGKILL)
     finish(process)
     assert weights(run) == weights(side_by_side[0])
 

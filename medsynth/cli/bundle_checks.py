@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import sys
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -44,6 +44,8 @@ def verify_command(
 ) -> None:
     """Compare every file of a bundle with its manifest; nothing is executed unless --reproduce is given.
 
+    Says, too, which limits a foreign bundle is executed under on this machine, after trying them.
+
     Signatures need the package model-signing; checking an --identity reaches the network, nothing else does.
     Exit codes: 0 as listed, 1 a file was changed, is missing or was added, or a signature or sample does not fit,
     2 wrong use.
@@ -51,6 +53,7 @@ def verify_command(
     from medsynth.bundle.admission import trust_bundle
     from medsynth.bundle.unpacking import unpacked
     from medsynth.confinement import is_confined
+    from medsynth.limits import held
 
     verification = _verified(bundle, sha256, _signer(key, identity, issuer))
     reproduction = None
@@ -59,11 +62,14 @@ def verify_command(
             if trust and not is_confined():
                 trust_bundle(root)
             reproduction = _reproduced(root, minutes=time_limit, gib=memory_limit) if reproduce else None
+    limits = {} if verification.deviations else held()
     if as_json:
         content = verification.as_dict() | {"reproduction": None if reproduction is None else reproduction.as_dict()}
-        typer.echo(json.dumps(content, indent=2))
+        typer.echo(json.dumps(content | {"confinement": limits}, indent=2))
     else:
         _show(verification, reproduction)
+        if limits:
+            _show_limits(limits)
     if verification.install:
         _warn_versions(verification)
     if verification.deviations or (reproduction is not None and not reproduction.succeeded):
@@ -97,7 +103,7 @@ def _reproduced(bundle: Path, *, minutes: float, gib: float) -> Reproduction:
     from medsynth.confinement import is_confined
 
     if not is_confined():
-        run_again(sys.argv[1:], minutes=minutes, gib=gib)
+        raise typer.Exit(run_again(minutes=minutes, gib=gib))
     from medsynth.bundle.reproduction import reproduce
 
     return reproduce(bundle)
@@ -119,6 +125,15 @@ def _show(verification: Verification, reproduction: Reproduction | None) -> None
             f"{reproduction.translations} translations within {reproduction.grey_difference} grey levels "
             f"(allowed {reproduction.grey_tolerance})"
         )
+    output.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
+
+
+def _show_limits(limits: Mapping[str, bool]) -> None:
+    from medsynth.limits import LIMITS
+
+    named = {wanted: ", ".join(LIMITS[name] for name, holds in limits.items() if holds == wanted) for wanted in (1, 0)}
+    lines = [f"a foreign bundle is confined here: {named[1] or 'not at all'}"]
+    lines += [f"this system does not offer: {named[0]}"] if named[0] else []
     output.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
 
 

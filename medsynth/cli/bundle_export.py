@@ -37,7 +37,7 @@ def export_command(
     from medsynth.rebuilding import CLASSIFIER
 
     if form == "portable":
-        guard(bundle, CLASSIFIER, trust=trust, minutes=time_limit, gib=memory_limit)
+        guard(bundle, CLASSIFIER, trust=trust, minutes=time_limit, gib=memory_limit, folders=[out])
     path = export_bundle(bundle, out, form=form, zipped=zipped)
     digest, verdict = verify_bundle(path).digest, audit_bundle(path).verdict
     if as_json:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -38,6 +39,9 @@ def evaluate_command(
         str, typer.Option(help=f"auto, {', '.join(RUNTIMES)}; auto: the first that is installed and exported.")
     ] = "auto",
     batch: Annotated[int, typer.Option(help="Images in one step.", min=1)] = 4,
+    show_names: Annotated[
+        bool, typer.Option("--show-names", help="Call centers and other groups by name in the scores.")
+    ] = False,
     trust: Trust = False,
     time_limit: TimeLimit = MINUTES,
     memory_limit: MemoryLimit = GIB,
@@ -45,13 +49,15 @@ def evaluate_command(
 ) -> None:
     """Score the classifier of a bundle on labeled images: metrics with intervals from resampling patients.
 
-    Of DATA the target images with a label count, at the threshold that the bundle brings. --set takes data.FIELD=VALUE
-    and evaluators.diagnostic.FIELD=VALUE. Executes what `medsynth predict` does.
+    Of DATA the target images with a label count, at the threshold that the bundle brings. Centers are
+    called A, B, ... in the scores; a key beside them, which is not to be given away, resolves that. --set takes
+    data.FIELD=VALUE and evaluators.diagnostic.FIELD=VALUE. Executes what `medsynth predict` does.
     """
     check_choice("--runtime", runtime, ("auto", *RUNTIMES))
     check_choice("--split", split, SPLITS)
     if out.is_dir():
         raise InputError(f"--out {out} is a folder", hint="Name a file, for example scores.json.")
+    from medsynth.data.pseudonyms import KEY, Pseudonyms
     from medsynth.deployment.classifier import load_classifier
     from medsynth.deployment.judging import as_evidence, find_labeled, predict_labeled
     from medsynth.deployment.runtimes import choose_runtime, load_runtime
@@ -60,15 +66,20 @@ def evaluate_command(
     from medsynth.rebuilding import CLASSIFIER
     from medsynth.stopping import Stop, stop_on_signals
 
-    guard(bundle, CLASSIFIER, trust=trust, minutes=time_limit, gib=memory_limit)
+    key = out.with_name(f"{out.stem}-{KEY}")
+    guard(bundle, CLASSIFIER, trust=trust, minutes=time_limit, gib=memory_limit, tables=[out, key])
     classifier = load_classifier(bundle)
-    config, evaluator = _resolved(classifier, data, sets)
+    config, evaluator = _resolved(classifier, data, [*(sets or ()), *(["data.show_names=true"] if show_names else [])])
     labeled = find_labeled(config, split)
     logits = load_runtime(classifier, choose_runtime(classifier.bundle, runtime, "cpu"), threads=1)
     with stop_on_signals(Stop("stopped on request; no scores were written", hint="Run the command again.")) as stop:
         predictions = predict_labeled(classifier, logits, labeled, batch=batch, watch=watch(errors), stop=stop)
+    pseudonyms = Pseudonyms.of(labeled.records, shown=config.show_names)
+    predictions = replace(predictions, groups=pseudonyms.groups(predictions.groups))
     scores = list(evaluator.scores(as_evidence(predictions, config.seed)))
     write_scores(out, scores)
+    if predictions.groups:
+        pseudonyms.write_key(key)
     if as_json:
         typer.echo(out.read_text(encoding="utf-8"))
         return

@@ -35,9 +35,11 @@ def export_command(
     check_choice("--format", file_format, FORMATS)
     from medsynth.deployment.classifier import load_classifier
     from medsynth.deployment.exporting import TOLERANCE, export_classifier
+    from medsynth.deployment.exports import RECORD
     from medsynth.rebuilding import CLASSIFIER
 
-    guard(bundle, CLASSIFIER, trust=trust, minutes=time_limit, gib=memory_limit)
+    written = [RECORD, *(f"models/{file}" for file in FORMATS[file_format])]
+    guard(bundle, CLASSIFIER, trust=trust, minutes=time_limit, gib=memory_limit, changes=written)
     classifier = load_classifier(bundle)
     parity = export_classifier(classifier, file_format, images or ())
     files = [str(classifier.bundle.root / "models" / file) for file in FORMATS[file_format]]

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -44,17 +44,36 @@ def takes_zip(command: F) -> F:
     return wrapped  # type: ignore[return-value]
 
 
-def guard(bundle: Path, role: Role, *, trust: bool, minutes: float, gib: float) -> None:
+def guard(
+    bundle: Path,
+    role: Role,
+    *,
+    trust: bool,
+    minutes: float,
+    gib: float,
+    folders: Sequence[Path] = (),
+    tables: Sequence[Path] = (),
+    changes: Collection[str] = (),
+) -> None:
     """Return if this process may execute the bundle: a run of this user wrote it, or the process is limited.
 
     For another bundle that may be executed, run the same command in a child process with limits and end with its
     exit code.
+
+    Args:
+        bundle: its folder, or that of a run.
+        role: the network that is wanted.
+        trust: trust it from now on.
+        minutes, gib: limits of the child.
+        folders, tables: where the command writes, see `medsynth.confinement.run_confined`.
+        changes: files of the bundle that the command adds or replaces; if it changes no others, trust remains.
 
     Raises:
         InputError: no bundle, or one that may not be executed.
         RunError: the child took too long.
     """
     from medsynth.bundle.admission import admit, is_foreign, trust_bundle
+    from medsynth.bundle.trust import pass_on_through
     from medsynth.confinement import is_confined
     from medsynth.rebuilding import open_bundle
 
@@ -66,15 +85,18 @@ def guard(bundle: Path, role: Role, *, trust: bool, minutes: float, gib: float) 
     if not is_foreign(root):
         return
     admit(root)
-    run_again(sys.argv[1:], minutes=minutes, gib=gib)
+    with pass_on_through(root, changes):
+        code = run_again(minutes=minutes, gib=gib, folders=[*folders, *([root] if changes else [])], tables=tables)
+    raise typer.Exit(code)
 
 
-def run_again(arguments: Sequence[str], *, minutes: float, gib: float) -> NoReturn:
-    """Run the medsynth command in a child process with limits and end with its exit code.
+def run_again(*, minutes: float, gib: float, folders: Sequence[Path] = (), tables: Sequence[Path] = ()) -> int:
+    """Run this medsynth command in a child process with limits; return its exit code.
 
     Raises:
         RunError: the child took too long.
     """
     from medsynth.confinement import run_confined
 
-    raise typer.Exit(run_confined(arguments, seconds=minutes * 60, memory=round(gib * _GIBIBYTE)))
+    memory = round(gib * _GIBIBYTE)
+    return run_confined(sys.argv[1:], seconds=minutes * 60, memory=memory, folders=folders, tables=tables)

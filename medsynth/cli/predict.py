@@ -58,7 +58,15 @@ def predict_command(
     from medsynth.rebuilding import CLASSIFIER
     from medsynth.stopping import Stop, stop_on_signals
 
-    guard(bundle, CLASSIFIER, trust=trust, minutes=time_limit, gib=memory_limit)
+    guard(
+        bundle,
+        CLASSIFIER,
+        trust=trust,
+        minutes=time_limit,
+        gib=memory_limit,
+        folders=[heatmaps] if heatmaps else (),
+        tables=[out],
+    )
     classifier = load_classifier(bundle)
     device = _device(device)
     chosen = choose_runtime(classifier.bundle, runtime, device)

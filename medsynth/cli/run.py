@@ -91,6 +91,9 @@ def run_command(
     out: Annotated[
         Path | None, typer.Option(help="Folder for the run; default: runs/DATA/GENERATOR--CLASSIFIER/NUMBER.")
     ] = None,
+    show_names: Annotated[
+        bool, typer.Option("--show-names", help="Call files, centers and readers by name in report and scores.")
+    ] = False,
     resume: Annotated[bool, typer.Option("--resume", help="Continue a run of the same plan.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -113,7 +116,7 @@ def run_command(
         "evaluators": [name.strip() for name in evaluators.split(",") if name.strip()],
         "seeds": parse_seeds(seeds),
         "data": data,
-        "overrides": sets or (),
+        "overrides": [*(sets or ()), *(["data.show_names=true"] if show_names else [])],
     }
     # Names and values are checked before torch is imported, so that a typing error is answered at once.
     make_plan(registry, preset=preset or presets()[0], device=device, **names)  # type: ignore[arg-type]

@@ -36,6 +36,9 @@ def synthesize_command(
     batch: Annotated[int, typer.Option(help="Images or slices translated in one step.", min=1)] = 16,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     resume: Annotated[bool, typer.Option("--resume", help="Keep what OUT already holds, translate the rest.")] = False,
+    show_names: Annotated[
+        bool, typer.Option("--show-names", help="Call DICOM files like their sources instead of by pseudonyms.")
+    ] = False,
     trust: Trust = False,
     time_limit: TimeLimit = MINUTES,
     memory_limit: MemoryLimit = GIB,
@@ -55,7 +58,7 @@ def synthesize_command(
     from medsynth.translation.job import Job, synthesize_files
     from medsynth.translation.translator import load_translator
 
-    guard(bundle, TRANSLATOR, trust=trust, minutes=time_limit, gib=memory_limit)
+    guard(bundle, TRANSLATOR, trust=trust, minutes=time_limit, gib=memory_limit, folders=[out])
     translator = load_translator(bundle, resolve_device(device))
     with stop_on_signals() as stop:
         job = Job(
@@ -66,6 +69,7 @@ def synthesize_command(
             size=size,
             batch=batch,
             resume=resume,
+            show_names=show_names,
             watch=watch(errors),
             stop=stop,
         )

@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medsynth.data.config import DataConfig
+from medsynth.data.pseudonyms import Pseudonyms
 from medsynth.errors import InputError
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class Data:
         preprocessing: by domain the MONAI transform configs that read one file.
         positive: name of the positive class, ``positive`` where labels are numbers.
         known_truth: true counterparts of source images exist (domain ``oracle``).
+        pseudonyms: what to call images and groups where others may read it.
     """
 
     images: Images
@@ -44,6 +46,7 @@ class Data:
     preprocessing: Mapping[str, list[dict[str, Any]]]
     positive: str
     known_truth: bool
+    pseudonyms: Pseudonyms = field(default_factory=Pseudonyms)
 
 
 def inspect(config: DataConfig, seed: int) -> tuple[tuple[Record, ...], Path, str]:
@@ -89,12 +92,14 @@ def prepare(config: DataConfig, folder: Path, *, seed: int, progress: Callable[[
     from medsynth.files import write_json
     from medsynth.seals import finish
 
+    shown = config.show_names or config.path == PHANTOM  # nobody's names
     before, own = check_prepared(folder), config.path == PHANTOM
     if own:
         config = replace(config, path=str(write_phantom_for(config, folder, seed)))
     found = _inspection(config, seed)
     facts = identity(found.records, found.root, own=own)
     refuse_others(before, facts, found.root)
+    places = [config.path, str(Path(config.path).absolute()), str(found.root), config.source]
     images = load_images(found.records, found.root, config, folder, progress, facts=found.facts)
     _write_manifest(found, folder / "manifest.csv")
     write_json(folder / "split.json", _summary(found))
@@ -110,6 +115,7 @@ def prepare(config: DataConfig, folder: Path, *, seed: int, progress: Callable[[
         preprocessing=domain_chains(found.records, found.facts, config),
         positive=config.positive or "positive",
         known_truth=any(record.domain == "oracle" for record in found.records),
+        pseudonyms=Pseudonyms.of(found.records, shown=shown, places=places),
     )
 
 

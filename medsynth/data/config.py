@@ -38,6 +38,9 @@ class DataConfig:
         True, "where labels are known, the generator sees target classes in the source's proportions"
     )
     held_out_center: str = option("", "value of the manifest's center column that becomes the test split")
+    show_names: bool = option(
+        False, "call files, centers and readers by their names in report and scores, not by pseudonyms"
+    )
     seed: int = option(42, "seed of drawn splits and of the phantom; training seeds do not change the data", low=0)
     workers: int = option(0, "processes that load images; results do not depend on it", low=0)
     phantom_source: int = option(240, "phantom: MRI patients, one image each, in all splits together", low=20)

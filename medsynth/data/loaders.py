@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
+from medsynth.children import end_worker_with_parent
 from medsynth.data.augment import LABELLED_DRAWS, UNPAIRED_DRAWS, flip_affine_gain_gamma, flip_and_crop
 from medsynth.errors import InputError
 
@@ -57,6 +58,7 @@ class _Loader:
             batch_size=None,
             num_workers=self._workers,
             pin_memory=self._pinned,
+            worker_init_fn=end_worker_with_parent,
             # DataLoader draws a base seed from the global generator otherwise
             generator=torch.Generator().manual_seed(self._seed),
         )

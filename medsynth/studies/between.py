@@ -68,6 +68,7 @@ def write_runs_comparison(comparison: Comparison, folder: Path) -> Path:
         "preset": first.plan["preset"],
         "device": first.plan["device"],
         "data": first.plan["data"]["path"],
+        "show_names": bool(first.plan["data"].get("show_names")),
         "seeds": list(dict.fromkeys(_seed(result) for row in comparison.rows for result in row.results.values())),
         "paper": "",
         "split": first.split,

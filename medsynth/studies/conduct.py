@@ -109,6 +109,7 @@ def _facts(study: Study, found: Mapping[StudyRun, RunResult], failed: Sequence[O
         "data": study.grid.data,
         "seeds": list(study.grid.seeds),
         "settings": list(study.grid.settings),
+        "show_names": bool(first and first.plan["data"].get("show_names")),
         "paper": study.table.paper,
         "split": first.split if first else "",
         "hardware": first.record["hardware"] if first else {},

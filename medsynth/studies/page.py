@@ -18,7 +18,15 @@ from medsynth.report.tables import flat, metric_label
 from medsynth.report.writer import page_environment
 from medsynth.studies.comparison import Comparison
 from medsynth.studies.figures import comparison_figures
-from medsynth.studies.writing import PAIR_COLUMNS, pair_rows, printed, to_csv, value_rows, warning_texts
+from medsynth.studies.writing import (
+    PAIR_COLUMNS,
+    pair_rows,
+    printed,
+    to_csv,
+    value_rows,
+    warning_texts,
+    without_names,
+)
 
 ASKED = ("medsynth", "preset", "device", "data", "seeds", "settings", "split", "hardware", "versions", "shared")
 
@@ -43,6 +51,7 @@ def write_page(folder: Path, comparison: Comparison, facts: Mapping[str, Any], *
         facts: as study.json holds them.
         draw_bootstrap: also the scores in resamples of the test patients.
     """
+    facts = without_names(facts)
     figures = comparison_figures(comparison, draw_bootstrap=draw_bootstrap)
     with new_folder(folder / "figures") as drawn:
         for name, (figure, _) in figures.items():
@@ -70,7 +79,7 @@ def write_page(folder: Path, comparison: Comparison, facts: Mapping[str, Any], *
             values=_table("Every seed", *value_rows(comparison)),
             obstacles=[(row.row.label, "; ".join(row.obstacles)) for row in comparison.rows if row.obstacles],
             figures=[(Markup(figure), caption) for figure, caption in figures.values()],
-            reports=_reports(folder, comparison),
+            reports=_reports(folder, comparison, everywhere=facts.get("show_names", False)),
             asked=flat({name: facts[name] for name in ASKED if facts.get(name) not in (None, "", [], {})}),
         )
     )
@@ -83,13 +92,13 @@ def _table(caption: str, head: Sequence[str], body: Sequence[Sequence[str]]) -> 
     return PageTable(caption, head, body, Download(name, csv_text(head, body), latex_text(head, body)))
 
 
-def _reports(folder: Path, comparison: Comparison) -> list[tuple[str, str]]:
-    """Return the reports of all runs with their labels, each once."""
+def _reports(folder: Path, comparison: Comparison, *, everywhere: bool) -> list[tuple[str, str]]:
+    """Return the reports of all runs with their labels, each once: of those below `folder`, or of all."""
     found = {result.folder: result for row in comparison.rows for result in row.results.values()}
     return [
         (f"report of {relative(path, folder)}", relative(path / "report.html", folder))
         for path in found
-        if (path / "report.html").exists()
+        if (path / "report.html").exists() and (everywhere or path.resolve().is_relative_to(folder.resolve()))
     ]
 
 

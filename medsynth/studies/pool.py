@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from medsynth import children
 from medsynth.progress import Watch
 from medsynth.stopping import Stop
 from medsynth.studies.config import StudyRun
@@ -94,13 +94,13 @@ def attempt(root: Path, name: str, variables: Mapping[str, str], watch: Watch, s
     Returns:
         Its exit code; a negative one is the signal that ended the process.
     """
-    command, log = [sys.executable, "-m", "medsynth.studies.worker", str(root), name], log_path(root, name)
+    command, log = children.python("-m", "medsynth.studies.worker", str(root), name), log_path(root, name)
     log.parent.mkdir(parents=True, exist_ok=True)
     with (
         log.open("a", encoding="utf-8") as kept,
         subprocess.Popen(
             command,
-            env=variables,
+            env=children.environment(variables),
             stdin=subprocess.PIPE,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
@@ -119,9 +119,9 @@ def attempt(root: Path, name: str, variables: Mapping[str, str], watch: Watch, s
 
 
 def _end_on_stop(process: subprocess.Popen[str], stop: Stop) -> None:
-    """Close a process's standard input, which asks it to save and end, once a stop is requested."""
+    """Ask a process to save and end once a stop is requested."""
     while process.poll() is None:
-        if stop.requested and process.stdin is not None:
-            process.stdin.close()
+        if stop.requested:
+            children.ask_to_stop(process)
             return
         time.sleep(0.2)

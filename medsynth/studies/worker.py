@@ -1,6 +1,6 @@
 """One run of a study in a process of its own: ``python -m medsynth.studies.worker STUDY RUN``.
 
-The process ends when its standard input does: whoever started it may vanish without a word, and must not be survived.
+It does not outlive the process that started it, see `medsynth.children`.
 """
 
 from __future__ import annotations
@@ -11,13 +11,14 @@ from pathlib import Path
 
 from rich.console import Console
 
+from medsynth.children import end_with_parent
 from medsynth.engine import run
 from medsynth.errors import InputError, MedsynthError
 from medsynth.files import explained
 from medsynth.plugins import Registry
 from medsynth.progress import Lines
 from medsynth.sharing import Sharing
-from medsynth.stopping import GRACE, stop_on_signals, stop_when_input_ends
+from medsynth.stopping import GRACE, stop_on_signals
 from medsynth.studies.config import read_resolved
 from medsynth.studies.folder import RUNS, STUDY
 
@@ -32,7 +33,7 @@ def work(root: Path, name: str) -> None:
     plan = study.plan(next(found for found in study.runs() if found.name == name), registry)
     folder, lines = root / RUNS / name, Lines(Console(stderr=True))
     with stop_on_signals() as stop:
-        stop_when_input_ends(stop)
+        end_with_parent(stop)
         until = time.monotonic() + GRACE  # as long as an old process may take to save
         while True:
             try:

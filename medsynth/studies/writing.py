@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from medsynth.bundle.privacy import without_locations
 from medsynth.data.files import relative
 from medsynth.files import write_json, write_text
 from medsynth.gain import Gain
@@ -34,6 +35,15 @@ def write_comparison(folder: Path, comparison: Comparison, facts: Mapping[str, A
     write_text(folder / "comparison.csv", to_csv(comparison))
     write_text(folder / "comparison.md", _markdown(comparison, facts))
     write_text(folder / "comparison.tex", latex_text(head, body))
+
+
+def without_names(facts: Mapping[str, Any]) -> dict[str, Any]:
+    """Return facts without paths and names of the data and in the settings, unless the user wants to see them."""
+    if facts.get("show_names"):
+        return dict(facts)
+    settings = (setting.partition("=") for setting in facts.get("settings", ()))
+    hidden = [f"{name}={without_locations(value, name.rpartition('.')[2])}" for name, _, value in settings]
+    return {**facts, "data": without_locations(facts.get("data", ""), "path"), "settings": hidden}
 
 
 def as_json(comparison: Comparison, facts: Mapping[str, Any], folder: Path) -> dict[str, Any]:
@@ -220,6 +230,7 @@ def pair_rows(pairs: tuple[Pair, ...]) -> list[list[str]]:
 
 
 def _markdown(comparison: Comparison, facts: Mapping[str, Any]) -> str:
+    facts = without_names(facts)
     asked = f"Preset {facts['preset']}, data {facts['data']}, seeds {', '.join(map(str, facts['seeds']))}."
     worth = " ".join(row.sentence for row in comparison.gains)
     parts = [f"# {facts['title']}", facts.get("about", ""), asked, worth, _table(*printed(comparison))]

@@ -108,6 +108,16 @@ class Identities:
         """Return a stable name that does not show `patient`."""
         return "p" + self._hash("patient", patient).hex()[:12]
 
+    def path(self, path: str) -> str:
+        """Return a path below a folder whose parts do not show those of `path`; equal parts stay equal.
+
+        Example:
+            >>> Identities(b"").path("Doe/1"), Identities(b"").path("Doe/2")
+            ('4b3fe09feba67aa2/7a46c57970dd9bef', '4b3fe09feba67aa2/15d95fe22c14f953')
+        """
+        parts = path.split("/")
+        return "/".join(self._hash("path", "/".join(parts[:end])).hex()[:16] for end in range(1, len(parts) + 1))
+
     def uid(self, kind: str, text: str) -> str:
         """Return a UID of the form 2.25.<UUID as a number> (DICOM PS3.5, annex B.2)."""
         return f"2.25.{uuid.UUID(bytes=self._hash(kind, text)[:16], version=4).int}"

@@ -18,6 +18,7 @@ from medsynth.errors import InputError, Interrupted, MedsynthError
 from medsynth.files import new_file
 from medsynth.progress import Task, Watch
 from medsynth.stopping import Stop
+from medsynth.translation import FORMATS
 from medsynth.translation.dicom import Capture, Identities, read_origin
 from medsynth.translation.fitting import Fitting, make_fitting
 from medsynth.translation.inputs import Inputs, Item, Refusal
@@ -28,8 +29,8 @@ from medsynth.translation.record import (
     csv_line,
     forget_key,
     prepare_folder,
+    read_earlier,
     read_key,
-    read_patients,
     write_errors,
 )
 from medsynth.translation.translator import Translator
@@ -48,6 +49,7 @@ class Job:
         size: ``network`` or ``native``.
         batch: slices in one step.
         resume: keep what `out` already holds.
+        show_names: DICOM files are called like their sources, too.
         watch, stop: progress and interruption.
     """
 
@@ -58,6 +60,7 @@ class Job:
     size: str = "network"
     batch: int = 16
     resume: bool = False
+    show_names: bool = False
     watch: Watch
     stop: Stop
 
@@ -120,6 +123,7 @@ def _asked(job: Job) -> dict[str, object]:
         "sha256": translator.digest,
         "format": job.format,
         "size": job.size,
+        "show_names": job.show_names,
     }
 
 
@@ -144,7 +148,7 @@ class _Work:
         maker = f"medsynth {__version__} with bundle {translator.name} {translator.version}"
         self._job, self._summary, self._table, self._task, self._by_slice = job, summary, table, task, by_slice
         self._identities = Identities(read_key(job.out))
-        self._patients = read_patients(job.out)
+        self._earlier = read_earlier(job.out)
         self._reader = Reader(translator.config)
         self._fitting: Fitting = make_fitting(job.size, translator.config)
         self._writer = Writer(Capture(identities=self._identities, maker=maker), maker)
@@ -156,6 +160,7 @@ class _Work:
         if isinstance(item, Refusal):
             self._fail(item.source, item.problem, 1)
             return
+        item = self._called(item)
         try:
             if self._is_written(item):
                 self._skip(item)
@@ -222,13 +227,24 @@ class _Work:
             self._advance(len(chunk) if self._by_slice else 0)
         return results
 
+    def _called(self, item: Item) -> Item:
+        """Return the item with names of its translation that do not show the source's, where it says it has none.
+
+        DICOM says of itself that identifiers were removed; manifest.csv, which stays here, tells what became of which.
+        """
+        if item.format != "dicom" or self._job.show_names:
+            return item
+        stem = item.file.removesuffix(FORMATS["dicom"])
+        name = self._earlier.get(item.source, (self._identities.path(stem), ""))[0].removesuffix(FORMATS["dicom"])
+        return replace(item, file=name + FORMATS["dicom"], folder=name if item.folder else "")
+
     def _is_written(self, item: Item) -> bool:
         out = self._job.out
         return (out / item.file).is_file() or bool(item.folder and (out / item.folder).is_dir())
 
     def _skip(self, item: Item) -> None:
         name = item.file if (self._job.out / item.file).is_file() else item.folder
-        patient = self._patients.get(name, "")
+        patient = self._earlier.get(item.source, ("", ""))[1]
         if not patient:
             is_dicom = kind_of(item.paths[0]) == "dicom"
             patient = self._patient(item, read_origin(item.paths[0])[0].patient if is_dicom else "")

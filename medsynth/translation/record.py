@@ -74,12 +74,12 @@ def forget_key(out: Path) -> None:
     (out / _KEY).unlink(missing_ok=True)
 
 
-def read_patients(out: Path) -> dict[str, str]:
-    """Return the patients of an earlier manifest by image: the key of their pseudonyms may be gone."""
+def read_earlier(out: Path) -> dict[str, tuple[str, str]]:
+    """Return the image and the patient of each source in an earlier manifest: the key of pseudonyms may be gone."""
     if not (out / MANIFEST).is_file():
         return {}
     with (out / MANIFEST).open(encoding="utf-8", errors="surrogateescape", newline="") as stream:
-        return {row["image"]: row["patient"] for row in csv.DictReader(stream)}
+        return {row["source"]: (row["image"], row["patient"]) for row in csv.DictReader(stream)}
 
 
 def csv_line(cells: Sequence[object]) -> bytes:

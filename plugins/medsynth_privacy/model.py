@@ -92,7 +92,7 @@ class Privacy:
         pairs = [
             Pair(
                 synthetic=str(evidence.synthetic.names[i]),
-                training=str(evidence.training.names[partner[i]]),
+                training=evidence.alias("image", str(evidence.training.names[partner[i]])),
                 closeness=float(closest[i]),
                 memorized=bool(closest[i] < self.config.closeness),
                 images=(evidence.synthetic.images[i], evidence.training.images[partner[i]]),

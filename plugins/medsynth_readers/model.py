@@ -14,7 +14,7 @@ from medsynth.config import nearest
 from medsynth.errors import InputError
 from medsynth.statistics import cohen_kappa, fleiss_kappa, holm, mcnemar_test, percentile_interval
 from medsynth_readers.panel import Measured, Panel, pooled
-from medsynth_readers.table import read_readers
+from medsynth_readers.table import Reader, read_readers
 
 if TYPE_CHECKING:
     from medsynth_readers import ReadersConfig
@@ -38,8 +38,10 @@ class Readers:
                 f"evaluators.readers.subject = {subject!r} is no row of this run",
                 hint=nearest(subject, evidence.predictions),
             )
+        called = {name: evidence.alias("reader", name) for name in sorted(reader.name for reader in self.readers)}
+        readers = [replace(reader, name=called[reader.name]) for reader in self.readers]
         panel = Panel(
-            self.readers,
+            readers,
             evidence.predictions[subject],
             evidence.real.names.tolist(),
             resamples=self.config.resamples,
@@ -53,7 +55,7 @@ class Readers:
         return [
             *self._measures(MODEL, panel.measure(panel.model), len(panel.seen)),
             *self._readers(panel, measured, gaps),
-            *self._groups(panel, measured, gaps, evidence.seed),
+            *self._groups(readers, panel, measured, gaps, evidence.seed),
             *(self._pairs(panel) if self.config.pairs else ()),
         ]
 
@@ -74,12 +76,17 @@ class Readers:
         return found
 
     def _groups(
-        self, panel: Panel, measured: Mapping[str, Measured], gaps: Mapping[str, Measured], seed: int
+        self,
+        readers: Sequence[Reader],
+        panel: Panel,
+        measured: Mapping[str, Measured],
+        gaps: Mapping[str, Measured],
+        seed: int,
     ) -> list[Score]:
         """Score readers together: by group, where the table has groups, and all of them."""
-        groups = {reader.group: f"group {reader.group}" for reader in self.readers if reader.group}
-        members = {label: [r.name for r in self.readers if r.group == group] for group, label in groups.items()}
-        members[EVERYBODY] = [reader.name for reader in self.readers]
+        groups = {reader.group: f"group {reader.group}" for reader in readers if reader.group}
+        members = {label: [r.name for r in readers if r.group == group] for group, label in groups.items()}
+        members[EVERYBODY] = [reader.name for reader in readers]
         found = []
         for label, names in members.items():
             cases = sum(len(panel.readers[name].rows) for name in names)

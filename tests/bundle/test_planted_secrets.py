@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import io
 import json
 import os
 import pickle
+import re
 import shutil
 import subprocess
 import sys
@@ -186,7 +188,7 @@ def test_the_runs_own_files_hold_what_its_bundle_must_not(run: Path) -> None:
     found = {secret for _, secret in tellings(run.parent / "data", SECRETS) | tellings(run, SECRETS)}
     assert found >= set(SECRETS)
     subjects = {score["subject"] for score in json.loads((run / "scores.json").read_text())["scores"]}
-    assert {f"reader {READER}", f"synthetic, {CENTER}-0"} <= subjects
+    assert {"reader A", "synthetic, center A", "synthetic, device A"} <= subjects
 
 
 def test_no_file_of_the_bundle_tells_about_people_places_or_machines(run: Path) -> None:
@@ -199,6 +201,51 @@ def test_nor_does_its_zip_or_an_index_of_it(run: Path, tmp_path: Path, medsynth)
     assert medsynth("bundle", "index", tmp_path / "shelf").returncode == 0
     assert (tmp_path / "shelf/index.json").is_file()
     assert tellings(tmp_path / "shelf", secrets_of(run)) == set()
+
+
+def test_nor_do_report_and_scores_whose_pseudonyms_a_key_resolves(run: Path, tmp_path: Path) -> None:
+    shared = tmp_path / "shared"
+    shutil.copytree(run / "figures", shared / "figures")
+    for name in ("report.html", "scores.json"):
+        shutil.copy(run / name, shared)
+    assert tellings(shared, secrets_of(run)) == set()
+    with (run / "key.csv").open(newline="", encoding="utf-8") as stream:
+        names = {(row["kind"], row["pseudonym"]): row["name"] for row in csv.DictReader(stream)}
+    assert names["center", "A"] == f"{CENTER}-0"
+    assert names["reader", "A"] == READER
+    shown = set(re.findall(r"image-\d+", (shared / "report.html").read_text()))
+    assert len(shown) >= 4
+    assert all(PATIENT in names["image", number] for number in shown)
+
+
+def test_nor_do_translations_that_say_that_identities_were_removed(run: Path, tmp_path: Path, medsynth) -> None:
+    data = run.parent / "data"
+    done = medsynth("synthesize", run, data, "--out", "out", "--device", "cpu", env={"OMP_NUM_THREADS": "1"})
+    assert done.returncode == 0, done.stdout + done.stderr
+    files = list((tmp_path / "out").glob("*.dcm"))
+    assert len(files) == 8
+    assert all(pydicom.dcmread(file).PatientIdentityRemoved == "YES" for file in files)
+    (tmp_path / "shared").mkdir()
+    for file in files:
+        shutil.move(file, tmp_path / "shared" / file.name)
+    assert tellings(tmp_path / "shared", secrets_of(run)) == set()
+
+
+def test_with_show_names_the_report_has_them(run: Path, tmp_path: Path, medsynth) -> None:
+    data = run.parent / "data"
+    arguments = ["--data", data, "--generator", "cyclegan", "--classifier", "mobilenet-v2", "--out", "run"]
+    arguments += ["--evaluators", "diagnostic,readers", "--preset", "quick", "--device", "cpu", "--show-names"]
+    sets = [*SETS, "training.baselines=", f"evaluators.readers.path={data / 'readings.csv'}"]
+    more = [part for item in sets for part in ("--set", item)]
+    done = medsynth("run", *arguments, *more, env={"OMP_NUM_THREADS": "1"})
+    assert done.returncode == 0, done.stderr
+    for name in ("report.html", "scores.json"):
+        (tmp_path / "shared").mkdir(exist_ok=True)
+        shutil.copy(tmp_path / "run" / name, tmp_path / "shared")
+    found = {secret for _, secret in tellings(tmp_path / "shared", SECRETS)}
+    assert {PATIENT, CENTER, DEVICE, READER, FOLDER} <= found
+    assert not (tmp_path / "run/key.csv").exists()
+    assert tellings(tmp_path / "run/bundle", secrets_of(run)) == set()
 
 
 def test_the_bundle_of_such_a_run_has_figures_is_as_listed_and_is_reproduced(run: Path, medsynth) -> None:

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from medsynth.bundle.manifest import digest_of, list_files
 from medsynth.cli import app
 from medsynth.cli.shared import output
+from medsynth.limits import held
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 
@@ -38,6 +39,7 @@ def call(*arguments: object) -> tuple[int, str, str]:
 def test_verify_names_the_hash_of_an_intact_bundle_and_the_changed_file_of_another(bundle):
     code, text, _ = call("verify", bundle)
     assert (code, f"sha256 {digest_of(bundle)}" in text) == (0, True)
+    assert "a foreign bundle is confined here: ends with its parent, no secrets in its environment" in text
     weights = bundle / "models/translator.pt"
     content = bytearray(weights.read_bytes())
     content[1000] ^= 1
@@ -93,6 +95,7 @@ def test_verify_says_by_how_much_an_output_is_off(medsynth, bundle):
     list_files(bundle, ["samples/expected.json"])
     done = medsynth("bundle", "verify", bundle, "--reproduce", "--trust", "--json", env=ONE_THREAD)
     assert done.returncode == 1
+    assert json.loads(done.stdout)["confinement"] == held()
     found = json.loads(done.stdout)["reproduction"]
     assert (found["succeeded"], round(found["difference"], 4)) == (False, 0.25)
 

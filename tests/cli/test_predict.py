@@ -15,6 +15,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests.leftovers import left_after, processes_of
+from tests.shadows import COMMAND, executed, fill
+
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 
 
@@ -135,6 +138,40 @@ def test_a_killed_prediction_leaves_no_half_written_table(number, medsynth, bund
     if number == signal.SIGTERM:
         assert "no table was written" in told
         assert not list(tmp_path.glob(".p.csv*"))
+
+
+def test_a_killed_prediction_of_a_foreign_bundle_leaves_no_process_and_no_table(bundle, tmp_path, pictures):
+    pictures(2000)
+    fill(tmp_path)
+    foreign = shutil.copytree(bundle, tmp_path / "foreign")
+    command = [COMMAND, "predict", str(foreign), "in", "--out", "p.csv", "--batch", "1"]
+    environment = {**os.environ, **ONE_THREAD, "MEDSYNTH_HOME": str(tmp_path / "home")}
+    with subprocess.Popen([*command, "--trust"], cwd=tmp_path, env=environment, stderr=subprocess.DEVNULL) as started:
+        while not any(path.stat().st_size for path in tmp_path.glob(".medsynth-*/.p.csv*")) and started.poll() is None:
+            time.sleep(0.01)
+        assert len(processes_of(tmp_path)) == 2
+        started.kill()
+    assert left_after(2, tmp_path) == []
+    assert not (tmp_path / "p.csv").exists()
+    assert executed(tmp_path) == []
+
+
+def test_a_foreign_bundle_gives_what_an_own_one_does_and_stays_trusted_after_an_export(
+    medsynth, bundle, tmp_path, pictures
+):
+    pictures(3)
+    shutil.copytree(bundle, tmp_path / "foreign")
+    own = medsynth("predict", bundle, "in", "--out", "deep/own.csv", "--heatmaps", "own", env=ONE_THREAD)
+    home = ONE_THREAD | {"MEDSYNTH_HOME": str(tmp_path / "home")}
+    exported = medsynth("export", "foreign", "--format", "torchscript", "--trust", env=home)
+    arguments = ["--runtime", "pytorch", "--out", "deep/foreign.csv", "--heatmaps", "maps/foreign"]
+    foreign = medsynth("predict", "foreign", "in", *arguments, env=home)
+    assert [done.returncode for done in (own, exported, foreign)] == [0, 0, 0], exported.stderr + foreign.stderr
+    assert len(list(tmp_path.glob("home/trust/*.json"))) == 2
+    assert foreign.stdout == own.stdout.replace("own", "foreign")
+    assert (tmp_path / "deep/foreign.csv").read_bytes() == (tmp_path / "deep/own.csv").read_bytes()
+    assert len(list(tmp_path.glob("maps/foreign/*.png"))) == 3
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["deep", "foreign", "home", "in", "maps", "own"]
 
 
 def test_exported_runtimes_need_neither_torch_nor_monai_to_start():

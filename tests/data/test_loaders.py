@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import torch
@@ -6,6 +9,7 @@ from scipy import ndimage
 from medsynth.data.augment import flip_affine_gain_gamma, flip_and_crop
 from medsynth.data.loaders import LabelledLoader, UnpairedLoader
 from medsynth.errors import InputError
+from tests.leftovers import left_after, processes_of
 
 
 def unpaired(make_images, source=5, target=12, **changes):
@@ -159,3 +163,25 @@ def test_augmented_images_stay_in_range_whatever_is_drawn():
     result = flip_affine_gain_gamma(images, np.random.default_rng(0).random((64, 7)))
     assert -1 <= float(result.min()) <= float(result.max()) <= 1
     assert not torch.allclose(result, images, atol=0.05)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks for processes in /proc")
+def test_worker_processes_do_not_outlive_the_one_that_they_load_for(tmp_path):
+    code = (
+        "import sys, time, numpy as np\n"
+        "from medsynth.data.images import Images, Record\n"
+        "from medsynth.data.loaders import LabelledLoader\n"
+        "records = tuple(Record(str(k), 'target', k % 2, str(k), 'train') for k in range(8))\n"
+        "images = Images(records, np.zeros((8, 1, 16, 16), np.float32), np.arange(8))\n"
+        "loader = LabelledLoader([images], batch_size=2, steps=1000, seed=0, balance=True, augment=0, workers=2)\n"
+        "batches = iter(loader)\n"
+        "next(batches)\n"
+        "print('ready', flush=True)\n"
+        "time.sleep(100)"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "ready\n"
+        assert len(processes_of(tmp_path)) == 3
+        process.kill()
+    assert left_after(2, tmp_path) == []

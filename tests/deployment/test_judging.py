@@ -75,6 +75,22 @@ def test_scores_are_those_of_the_predictions(bundle: Path, manifest: Path, split
     assert counts["roc_auc"] == len(cases)
 
 
+def test_centers_are_called_by_letters_that_a_key_beside_the_scores_resolves(bundle, manifest, tmp_path):
+    head, *lines = manifest.read_text().splitlines()
+    named = [f"{line},{'North' if k % 4 < 2 else 'East'}" for k, line in enumerate(lines)]
+    manifest.write_text("\n".join([f"{head},center", *named]) + "\n")
+    few = ["--set", "evaluators.diagnostic.group_minimum=1"]
+    evaluate(bundle, manifest, *few)
+    scores = (tmp_path / "scores.json").read_text()
+    assert "North" not in scores
+    assert "East" not in scores
+    with (tmp_path / "scores-key.csv").open() as stream:
+        names = {row["pseudonym"]: row["name"] for row in csv.DictReader(stream) if row["kind"] == "center"}
+    assert names == {"A": "East", "B": "North"}
+    evaluate(bundle, manifest, *few, "--show-names")
+    assert (tmp_path / "scores.json").read_text() == scores.replace("center A", "East").replace("center B", "North")
+
+
 @pytest.mark.parametrize("classes", [("0", "1"), ("healthy", "positive")])
 def test_a_folder_of_class_folders_and_a_bundle_as_a_zip_file_give_the_same(bundle, manifest, classes, tmp_path):
     for k in range(ROWS):

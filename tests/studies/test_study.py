@@ -5,13 +5,15 @@ from __future__ import annotations
 import csv
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
 import pytest
+
+from tests.leftovers import left_after, processes_of
+from tests.shadows import COMMAND, executed, fill
 
 SETTINGS = [
     "data.size=32",
@@ -40,25 +42,20 @@ def environment() -> dict[str, str]:
 
 def working_processes(folder: Path) -> list[int]:
     """Return the processes that carry out a run of the study in `folder`; none where there is no /proc."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/cmdline"):
-        try:
-            words = path.read_bytes().split(b"\0")
-        except OSError:
-            continue  # it ended meanwhile
-        if b"medsynth.studies.worker" in words and str(folder).encode() in words:
-            found.append(int(path.parent.name))
-    return found
+    return processes_of(folder, "medsynth.studies.worker")
 
 
-def kill_when(path: Path, command: list[str], out: Path) -> None:
-    """Start a study and kill it with all its processes as soon as `path` exists."""
-    with subprocess.Popen(command, env=environment(), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL) as first:
+def kill_when(path: Path, command: list[str], out: Path, shadows: Path) -> None:
+    """Start a study and kill it as soon as `path` exists; its processes end with it."""
+    with subprocess.Popen(
+        command, cwd=shadows, env=environment(), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+    ) as first:
         while not path.exists():
             assert first.poll() is None, "the study ended before it could be killed"
             time.sleep(0.005)
-        for process in [first.pid, *working_processes(out)]:
-            os.kill(process, signal.SIGKILL)
+        assert working_processes(out)
+        first.kill()
+    assert left_after(2, out) == []
 
 
 def written(run: Path) -> dict[str, int]:
@@ -80,14 +77,15 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "[[comparison.rows]]\nlabel = 'Real'\nsubject = 'real-only'\nclassifier = 'mobilevit'\n"
     )
     out = folder / "out"
-    command = [sys.executable, "-m", "medsynth", "study", str(folder / "tiny.toml"), "--preset", "quick"]
+    command, shadows = [COMMAND, "study", str(folder / "tiny.toml"), "--preset", "quick"], fill(folder / "shadows")
     command += ["--device", "cpu", "--out", str(out)]
     run = out / "runs/cyclegan--mobilenet-v2/3"
-    kill_when(run / "generator/checkpoint.pt", command, out)
+    kill_when(run / "generator/checkpoint.pt", command, out, shadows)
     data = written(run)
-    kill_when(run / "classifier/synthetic/checkpoint.pt", [*command, "--resume"], out)
+    kill_when(run / "classifier/synthetic/checkpoint.pt", [*command, "--resume"], out, shadows)
     stages = written(run)
     assert (len(data), len(stages)) == (1, 3)
+    assert executed(shadows) == []
     done = subprocess.run(
         [*command, "--resume", "--workers", "2"], env=environment(), capture_output=True, text=True, check=False
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from pathlib import Path
 
 import numpy as np
 import pydicom
@@ -73,6 +74,12 @@ def series(tmp_path, write_dicom, texture):
     return tmp_path / "scan", pixels
 
 
+def written(out: Path) -> dict[str, Path]:
+    """Return the translation of each source as the output's manifest lists it."""
+    with (out / "manifest.csv").open() as stream:
+        return {row["source"]: out / row["image"] for row in csv.DictReader(stream)}
+
+
 def test_nothing_that_identifies_the_patient_is_written(series, tmp_path, synthesize):
     folder, _ = series
     source = (folder / "0.dcm").read_bytes()
@@ -90,9 +97,30 @@ def test_nothing_that_identifies_the_patient_is_written(series, tmp_path, synthe
         assert not [element for element in data if element.tag.is_private]
 
 
+def test_names_of_files_and_folders_are_not_those_of_the_sources(series, tmp_path, synthesize):
+    named = tmp_path / "in" / f"{PLANTED} Anna"
+    named.parent.mkdir()
+    for number, file in enumerate(sorted(series[0].rename(named).parent.rglob("*.dcm"))):
+        file.rename(named / f"{PLANTED} {number}.dcm")
+    assert synthesize(tmp_path / "in").failures == []
+    first, second = written(tmp_path / "out").values()
+    assert first.parent == second.parent != tmp_path / "out"
+    assert not [path for path in (tmp_path / "out").rglob("*") if PLANTED in path.name]
+    assert synthesize(tmp_path / "in", resume=True).skipped == 2
+    assert synthesize(tmp_path / "in", out=tmp_path / "shown", show_names=True).failures == []
+    assert (tmp_path / "shown" / f"{PLANTED} Anna/{PLANTED} 0.dcm").is_file()
+
+
+def test_what_an_interrupted_translation_wrote_is_found_again_by_its_key(series, tmp_path, synthesize):
+    (series[0] / "2.dcm").write_bytes(b"no DICOM")
+    assert len(synthesize(series[0]).failures) == 1
+    (tmp_path / "out/manifest.csv").unlink()
+    assert synthesize(series[0], resume=True).skipped == 2
+
+
 def test_slices_of_a_series_stay_together_under_new_uids(series, tmp_path, synthesize):
     assert synthesize(series[0]).failures == []
-    first, second = (pydicom.dcmread(tmp_path / f"out/{k}.dcm") for k in range(2))
+    first, second = map(pydicom.dcmread, written(tmp_path / "out").values())
     for name in ("PatientID", "StudyInstanceUID", "SeriesInstanceUID", "FrameOfReferenceUID"):
         assert first[name].value == second[name].value
     assert first.SOPInstanceUID != second.SOPInstanceUID
@@ -107,7 +135,7 @@ def test_slices_of_a_series_stay_together_under_new_uids(series, tmp_path, synth
 def test_two_output_folders_share_no_identifier(series, tmp_path, synthesize):
     for name in "ab":
         assert synthesize(series[0], out=tmp_path / name).failures == []
-    first, second = (pydicom.dcmread(tmp_path / f"{name}/0.dcm") for name in "ab")
+    first, second = (pydicom.dcmread(written(tmp_path / name)["0.dcm"]) for name in "ab")
     for name in ("PatientID", *UIDS):
         assert first[name].value != second[name].value
     assert not list(tmp_path.glob("?/.key"))
@@ -116,7 +144,7 @@ def test_two_output_folders_share_no_identifier(series, tmp_path, synthesize):
 def test_the_result_is_a_secondary_capture_that_says_what_it_is_and_where(series, tmp_path, synthesize):
     folder, pixels = series
     assert synthesize(folder).failures == []
-    data = pydicom.dcmread(tmp_path / "out/1.dcm")
+    data = pydicom.dcmread(written(tmp_path / "out")["1.dcm"])
     assert data.SOPClassUID == data.file_meta.MediaStorageSOPClassUID == SecondaryCaptureImageStorage
     assert (data.ConversionType, data.Modality, list(data.ImageType)) == ("SYN", "OT", ["DERIVED", "SECONDARY"])
     assert "Research only, not for diagnosis" in data.DerivationDescription
@@ -131,7 +159,7 @@ def test_the_manifest_names_patients_by_the_pseudonyms_of_the_files(series, tmp_
     with (tmp_path / "out/manifest.csv").open() as stream:
         rows = list(csv.DictReader(stream))
     assert [row["source"] for row in rows] == ["0.dcm", "1.dcm"]
-    assert {row["patient"] for row in rows} == {str(pydicom.dcmread(tmp_path / "out/0.dcm").PatientID)}
+    assert {row["patient"] for row in rows} == {str(pydicom.dcmread(tmp_path / "out" / rows[0]["image"]).PatientID)}
     assert all(row["domain"] == "target" for row in rows)
 
 
@@ -146,14 +174,14 @@ def test_color_pictures_become_color_captures(tmp_path, write_dicom, texture, sy
     pixels = texture((18, 21, 3))
     write_dicom(tmp_path / "a.dcm", pixels)
     assert synthesize(tmp_path / "a.dcm", translator=translator(channels=3)).failures == []
-    data = pydicom.dcmread(tmp_path / "out/a.dcm")
+    data = pydicom.dcmread(written(tmp_path / "out")["a.dcm"])
     assert data.PhotometricInterpretation == "RGB"
     assert np.array_equal(data.pixel_array, pixels)
 
 
 def test_pictures_become_dicom_without_a_place(tmp_path, pictures, synthesize):
     assert synthesize(pictures(2), format="dicom").failures == []
-    first, second = (pydicom.dcmread(tmp_path / f"out/0000{k}.dcm") for k in range(2))
+    first, second = map(pydicom.dcmread, written(tmp_path / "out").values())
     assert "ImagePositionPatient" not in first
     assert first.PatientID != second.PatientID
 
@@ -162,7 +190,7 @@ def test_an_odd_number_of_bytes_is_padded_as_dicom_asks(tmp_path, write_dicom, t
     pixels = texture((17, 21))
     write_dicom(tmp_path / "a.dcm", pixels)
     assert synthesize(tmp_path / "a.dcm").failures == []
-    data = pydicom.dcmread(tmp_path / "out/a.dcm")
+    data = pydicom.dcmread(written(tmp_path / "out")["a.dcm"])
     assert len(data.PixelData) == 17 * 21 + 1
     assert np.array_equal(data.pixel_array, pixels)
 

@@ -292,6 +292,7 @@ def test_the_folder_says_by_what_it_was_made(tmp_path, pictures, synthesize):
         "sha256": "0" * 64,
         "format": "",
         "size": "native",
+        "show_names": False,
     }
 
 

@@ -97,7 +97,8 @@ def test_pixels_of_dicom_slices_lie_where_the_voxels_did(place, tmp_path, synthe
     volume = texture(SHAPE)
     write_nifti(tmp_path / "v.nii.gz", volume, place)
     assert synthesize(tmp_path / "v.nii.gz", format="dicom").failures == []
-    files = sorted((tmp_path / "out/v").iterdir())
+    [folder] = (path for path in (tmp_path / "out").iterdir() if path.is_dir())
+    files = sorted(folder.iterdir())
     assert len(files) == SHAPE[2]
     inverse = np.linalg.inv(nib.load(tmp_path / "v.nii.gz").affine)
     for file in files[::5]:
