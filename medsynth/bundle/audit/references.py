@@ -5,16 +5,18 @@ from __future__ import annotations
 import posixpath
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
-from medsynth.bundle.audit.expression_texts import references
+from medsynth.bundle.audit.expression_texts import imported, references
 from medsynth.bundle.audit.ledger import Page
 from medsynth.bundle.audit.limits import LIMITS
 from medsynth.bundle.audit.structured import Node
 
 _MACRO = re.compile(r"(?s)(.*\.(?:json|yaml|yml))(?:::|$)", re.IGNORECASE)
 _ONLY_REFERENCE = re.compile(r"\$[\s(]*@[\w:#]+[\s)]*")
+ANY_POSITION = "*"
+"""Stands for a position in a list that is appended to another one, so that nobody knows it beforehand."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,21 @@ class Config:
         return posixpath.basename(self.path) in ("metadata.json", "medsynth.json")
 
 
+@dataclass(frozen=True)
+class Item:
+    """A value of a config and its id.
+
+    Args:
+        place: keys and positions from the top, joined with ``::``.
+        node: the value.
+        appended: whether it is a list that is appended to another one.
+    """
+
+    place: str
+    node: Node
+    appended: bool = False
+
+
 @dataclass
 class References:
     """What ids stand for, in all configs together.
@@ -42,64 +59,156 @@ class References:
 
     configs: Mapping[str, Config]
     lookups: int = LIMITS.lookups
+    _files: dict[str, dict[str, list[Item]]] = field(default_factory=dict)
 
     def file(self, path: str) -> Config | None:
         """Return the config that a macro includes."""
         plain = posixpath.normpath(path)
         return next((c for name, c in self.configs.items() if name == plain or name.endswith(f"/{plain}")), None)
 
-    def meanings(self, node: Node) -> list[object]:
+    def meanings(self, item: Item) -> list[Item]:
         """Return the values at the end of references and macros; those that lead nowhere stand for themselves."""
-        found: dict[object, None] = {}
-        seen: set[str] = set()
-        waiting = [node]
+        found: list[Item] = []
+        seen: set[object] = set()
+        waiting = [item]
         while waiting and len(seen) < LIMITS.depth:
-            value = waiting.pop().value
-            if isinstance(value, str) and value in seen:
+            here = waiting.pop()
+            value = here.node.value
+            key = value if isinstance(value, str) and not value.startswith("@::") else id(here.node)
+            if key in seen:
                 continue
-            if isinstance(value, str):
-                seen.add(value)
-            there = self._follow(value) if isinstance(value, str) else []
+            seen.add(key)
+            there = self._follow(here)
             if not there or str(value).startswith("$"):
-                found[value if isinstance(value, str) else None] = None
+                found.append(here)
             waiting += there
         # Too many steps lead nowhere.
-        return [*found, *(node.value for node in waiting[:1])] or [node.value]
+        return [*found, *waiting[:1]] or [item]
 
-    def _follow(self, text: str) -> list[Node]:
+    def _follow(self, item: Item) -> list[Item]:
         """Return what a text stands for, if it is a macro, a reference, or an expression that is only a reference."""
-        trees = [config.tree for config in self.configs.values()]
+        text = item.node.value
+        if not isinstance(text, str):
+            return []
         if text.startswith("%"):
             path, ids = split_macro(text)
             included = self.file(path) if path else None
-            return self._lookup([included.tree] if included else [] if path else trees, ids)
+            if path and included is None:
+                return []
+            return self.find(ids, item.place, included.path if included else "")
         ids = "".join(references(text)[:1])
         if ids and (text.startswith("@") or _ONLY_REFERENCE.fullmatch(text)):
-            return self._lookup(trees, ids)
+            return self.find(ids, item.place)
         return []
 
-    def _lookup(self, trees: list[Node], path: str) -> list[Node]:
-        """Return the nodes with an id; a relative one is searched at every level."""
-        first, *steps = path.strip(":").split("::")
-        if path.startswith("::"):
-            nodes = self._anywhere.get(first, [])
-        else:
-            nodes = [inner for tree in trees for inner in tree.named(first)]
-        for step in steps:
-            self.lookups -= len(nodes)
-            nodes = [inner for node in nodes for inner in node.named(step)] if self.lookups > 0 else []
-        self.lookups -= len(nodes) + 1
-        return nodes if self.lookups > 0 else []
+    def find(self, path: str, place: str = "", file: str = "") -> list[Item]:
+        """Return the values with an id, in one config or in all of them.
+
+        Args:
+            path: the id; one that begins with ``::`` is relative to `place`.
+            place: id of the value that refers to it.
+            file: path of the config, if it is only in one.
+        """
+        full = absolute(path, place)
+        names = [file] if file else list(self.configs)
+        found = [item for name in names for item in self._places(name).get(full, ())]
+        self.lookups -= len(found) + len(names)
+        if not found and self.lookups > 0:
+            found = self._through_macros(full, names)
+        return found if self.lookups > 0 else []
+
+    def _through_macros(self, full: str, names: list[str]) -> list[Item]:
+        """Return values whose id leads through a macro, or through a list that is appended."""
+        found: list[Item] = []
+        steps = full.split("::")
+        for cut in range(len(steps) - 1, 0, -1):
+            start, rest = "::".join(steps[:cut]), "::".join(steps[cut:])
+            for item in (item for name in names for item in self._places(name).get(start, ())):
+                if isinstance(item.node.value, str) and item.node.value.startswith("%"):
+                    self.lookups -= 1
+                    found += [inner for target in self._follow(item) for inner in self.find(f"{target.place}::{rest}")]
+            if steps[cut].isdecimal() and any(f"{start}::{ANY_POSITION}" in self._places(name) for name in names):
+                found += self.find("::".join([start, ANY_POSITION, *steps[cut + 1 :]]))
+            if found:
+                break
+        return found
+
+    def _places(self, name: str) -> dict[str, list[Item]]:
+        """Return the values of one config by id."""
+        if name not in self._files:
+            found: dict[str, list[Item]] = {}
+            for item in self.items(self.configs[name]):
+                found.setdefault(item.place, []).append(item)
+                if self.configs[name].is_prose:
+                    found.setdefault(f"_meta_::{item.place}", []).append(item)
+            self._files[name] = found
+        return self._files[name]
+
+    def items(self, config: Config) -> Iterator[Item]:
+        """Yield the values of a config with their ids, as many as the audit looks at."""
+        waiting = [Item("", config.tree)]
+        left = LIMITS.nodes
+        while waiting and left > 0:
+            left -= 1
+            item = waiting.pop()
+            yield item
+            waiting += children(item)
 
     @cached_property
-    def _anywhere(self) -> dict[str, list[Node]]:
-        """Values by key, of all configs."""
-        found: dict[str, list[Node]] = {}
+    def changes(self) -> dict[str, list[tuple[str, Item]]]:
+        """Values that a key such as ``train::trainer::amp``, or a merged mapping, sets in another one, by its id."""
+        found: dict[str, list[tuple[str, Item]]] = {}
         for config in self.configs.values():
-            for node in below(config.tree):
-                for key, inner in node.children():
-                    found.setdefault(key.lstrip("+"), []).append(inner)
+            for key, node in config.tree.children() if isinstance(config.tree.value, Mapping) else ():
+                place = top(key)
+                parent, _, last = place.rpartition("::")
+                if parent:
+                    found.setdefault(parent, []).append((last, Item(place, node)))
+                if key.startswith("+") and isinstance(node.value, Mapping):
+                    inner = [(name, Item(f"{place}::{name}", child)) for name, child in node.children()]
+                    found.setdefault(place, []).extend(inner)
         return found
+
+    @cached_property
+    def imports(self) -> frozenset[str]:
+        """Ids of import statements, whose values are modules, and of all that holds them."""
+        found: set[str] = set()
+        for config in self.configs.values():
+            for item in self.items(config):
+                text = item.node.value
+                if isinstance(text, str) and text.startswith("$") and "import" in text and imported(text) is not None:
+                    steps = item.place.split("::")
+                    found.update("::".join(steps[:cut]) for cut in range(len(steps) + 1))
+        return frozenset(found)
+
+    def holds_module(self, path: str, place: str) -> bool:
+        """Return whether a reference gives a module, or something that holds one."""
+        full = absolute(path, place)
+        return full in self.imports or any(item.place in self.imports for item in self.find(path, place))
+
+
+def absolute(path: str, place: str) -> str:
+    """Return an id from the top: each leading ``::`` of a relative one goes a level up from `place`."""
+    if not path.startswith("::"):
+        return path
+    up = 0
+    while path.startswith("::"):
+        up, path = up + 1, path[2:]
+    return "::".join([*place.split("::")[:-up], path]) if up <= place.count("::") + 1 else f"?::{path}"
+
+
+def children(item: Item) -> Iterator[Item]:
+    """Yield the values directly below one."""
+    for key, node in item.node.children():
+        if not item.place:
+            yield Item(top(key), node, appended=key.startswith("+") and isinstance(node.value, list))
+        else:
+            yield Item(f"{item.place}::{ANY_POSITION if item.appended else key}", node)
+
+
+def top(key: str) -> str:
+    """Return the id that a key at the top of a config sets; ``+`` merges into what is there."""
+    return key.removeprefix("+").replace("#", "::")
 
 
 def split_macro(text: str) -> tuple[str, str]:
