@@ -21,6 +21,7 @@ _LOCATED = ("reader", "writer", "merger_cls", "backbone", "workflow_type", "work
 """Arguments whose text MONAI's components look up as a dotted name and then call."""
 _DOWNLOADING = ("url", "pretrained_url", "model_url", "huggingface_url", "repo_id", "hf_repo", "filepath_or_url")
 _KEYS = ("_target_", "_disabled_", "_requires_", "_desc_", "_mode_")
+_SWITCHES = frozenset({*_DOWNLOADING, "allow_pickle", "weights_only", "_debug_", "_mode_"})
 _IMAGE_WRITER = re.compile(r"(.*\.)?SaveImage(d|D|Dict)")
 
 
@@ -83,6 +84,8 @@ class Components:
         if key in _LOCATED:
             for each in children(item) if isinstance(value, list) else [item]:
                 self._located(page, each, here)
+        if key not in _SWITCHES:
+            return
         values = self.bundle.values.of(item)
         shown_value = f"{key}={shown(value if isinstance(value, str | bool | int | float | None) else None)}"
         if unsafe_switch(key, values[0] if values is not None and len(values) == 1 else None):

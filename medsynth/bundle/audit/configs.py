@@ -6,14 +6,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from medsynth.bundle.audit.components import Components
-from medsynth.bundle.audit.expression_texts import imported, references
+from medsynth.bundle.audit.expression_texts import imported
+from medsynth.bundle.audit.expression_texts import references as references_in
 from medsynth.bundle.audit.expressions import Expressions
 from medsynth.bundle.audit.grammar import Bundle
 from medsynth.bundle.audit.ledger import Page
 from medsynth.bundle.audit.limits import LIMITS
 from medsynth.bundle.audit.names import disguise, is_address, looks_like_path_outside, outside
 from medsynth.bundle.audit.path_building import builds_path
-from medsynth.bundle.audit.references import Config, Item, References, children, split_macro, texts
+from medsynth.bundle.audit.references import Config, Item, References, children, split_macro
 from medsynth.bundle.audit.targets import Names
 
 SCHEMAS = (
@@ -41,13 +42,12 @@ class Configs:
 
     def __post_init__(self) -> None:
         aliases: dict[str, set[str]] = {"monai": {"monai"}, "torch": {"torch"}, "np": {"numpy"}, "numpy": {"numpy"}}
-        for config in self.configs.values():
-            for text in texts(config.tree):
-                if text.startswith("$") and "import" in text and (found := imported(text)) is not None:
-                    module, name, alias = found
-                    # `import a.b` binds `a`; MONAI binds the whole dotted text, which no expression can name.
-                    aliases.setdefault(alias, set()).add(".".join(filter(None, (module, name))))
-        self.bundle = Bundle(Names(self.own, aliases), References(self.configs))
+        references = References(self.configs)
+        for text in references.import_texts:
+            module, name, alias = imported(text) or ("", "", "")
+            # `import a.b` binds `a`; MONAI binds the whole dotted text, which no expression can name.
+            aliases.setdefault(alias, set()).add(".".join(filter(None, (module, name))))
+        self.bundle = Bundle(Names(self.own, aliases), references)
         self.expressions = Expressions(self.bundle)
         self.components = Components(self.bundle)
 
@@ -72,7 +72,7 @@ class Configs:
         self.left -= 1
         if self.left == 0 or depth > LIMITS.depth:
             config.page.refuse("size", config.path, "is nested too deeply, or holds too many values", place)
-        if self.left <= 0 or depth > LIMITS.depth:
+        if self.left <= 0 or depth > LIMITS.depth or not isinstance(node.value, str | Mapping | list):
             return
         where = f"{place} (line {node.line})" if node.line else place
         if isinstance(node.value, Mapping):
@@ -82,7 +82,8 @@ class Configs:
         for (key, _), child in zip(node.children(), children(item), strict=True):
             if self.left <= 0:
                 return
-            self._key(config, key, where, depth)
+            if isinstance(node.value, Mapping):
+                self._key(config, key, where, depth)
             self._walk(config, child, f"{place}::{key}" if place else key, depth + 1)
 
     def _key(self, config: Config, key: str, where: str, depth: int) -> None:
@@ -120,7 +121,7 @@ class Configs:
     def _reference(self, page: Page, text: str, place: str, where: str) -> None:
         if reason := disguise(text):
             page.refuse("reference", text, reason, where)
-        elif any(self.bundle.references.holds_module(path, place) for path in references(text)):
+        elif any(self.bundle.references.holds_module(path, place) for path in references_in(text)):
             page.refuse("reference", text, "gives a module as a value", where)
 
     def _macro(self, page: Page, text: str, place: str, where: str) -> None:

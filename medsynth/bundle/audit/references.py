@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice
+from typing import NamedTuple
 
 from medsynth.bundle.audit.expression_texts import imported, references
 from medsynth.bundle.audit.ledger import Page
@@ -15,9 +17,6 @@ from medsynth.bundle.audit.structured import Node
 
 _MACRO = re.compile(r"(?s)(.*\.(?:json|yaml|yml))(?:::|$)", re.IGNORECASE)
 _ONLY_REFERENCE = re.compile(r"\$[\s(]*@[\w:#]+[\s)]*")
-ANY_POSITION = "*"
-"""Stands for a position in a list that is appended to another one, so that nobody knows it beforehand."""
-
 
 @dataclass(frozen=True)
 class Config:
@@ -33,14 +32,13 @@ class Config:
         return posixpath.basename(self.path) in ("metadata.json", "medsynth.json")
 
 
-@dataclass(frozen=True)
-class Item:
+class Item(NamedTuple):
     """A value of a config and its id.
 
     Args:
         place: keys and positions from the top, joined with ``::``.
         node: the value.
-        appended: whether it is a list that is appended to another one.
+        appended: whether it is a list that is appended to another one, so that nobody knows its positions.
     """
 
     place: str
@@ -59,7 +57,7 @@ class References:
 
     configs: Mapping[str, Config]
     lookups: int = LIMITS.lookups
-    _files: dict[str, dict[str, list[Item]]] = field(default_factory=dict)
+    _tops: dict[str, dict[str, list[Item]]] = field(default_factory=dict)
 
     def file(self, path: str) -> Config | None:
         """Return the config that a macro includes."""
@@ -111,38 +109,41 @@ class References:
         """
         full = absolute(path, place)
         names = [file] if file else list(self.configs)
-        found = [item for name in names for item in self._places(name).get(full, ())]
+        found = [item for name in names for item in self._in_config(name, full)]
         self.lookups -= len(found) + len(names)
         if not found and self.lookups > 0:
             found = self._through_macros(full, names)
         return found if self.lookups > 0 else []
 
     def _through_macros(self, full: str, names: list[str]) -> list[Item]:
-        """Return values whose id leads through a macro, or through a list that is appended."""
-        found: list[Item] = []
+        """Return values whose id leads through a macro."""
         steps = full.split("::")
         for cut in range(len(steps) - 1, 0, -1):
             start, rest = "::".join(steps[:cut]), "::".join(steps[cut:])
-            for item in (item for name in names for item in self._places(name).get(start, ())):
+            for item in [item for name in names for item in self._in_config(name, start)]:
                 if isinstance(item.node.value, str) and item.node.value.startswith("%"):
                     self.lookups -= 1
-                    found += [inner for target in self._follow(item) for inner in self.find(f"{target.place}::{rest}")]
-            if steps[cut].isdecimal() and any(f"{start}::{ANY_POSITION}" in self._places(name) for name in names):
-                found += self.find("::".join([start, ANY_POSITION, *steps[cut + 1 :]]))
-            if found:
-                break
-        return found
+                    return [inner for target in self._follow(item) for inner in self.find(f"{target.place}::{rest}")]
+        return []
 
-    def _places(self, name: str) -> dict[str, list[Item]]:
-        """Return the values of one config by id."""
-        if name not in self._files:
-            found: dict[str, list[Item]] = {}
-            for item in self.items(self.configs[name]):
-                found.setdefault(item.place, []).append(item)
-                if self.configs[name].is_prose:
-                    found.setdefault(f"_meta_::{item.place}", []).append(item)
-            self._files[name] = found
-        return self._files[name]
+    def _in_config(self, name: str, full: str) -> list[Item]:
+        """Return the values of one config with an id."""
+        config = self.configs[name]
+        if not full:
+            return [Item("", config.tree)]
+        if config.is_prose and full.startswith("_meta_::"):
+            full = full.partition("::")[2]
+        if name not in self._tops:
+            tops: dict[str, list[Item]] = {}
+            for item in children(Item("", config.tree)):
+                tops.setdefault(item.place, []).append(item)
+            self._tops[name] = tops
+        steps = full.split("::")
+        found: list[Item] = []
+        for cut in range(1, len(steps) + 1):
+            start, rest = "::".join(steps[:cut]), steps[cut:]
+            found += [inner for item in self._tops[name].get(start, ()) for inner in _descend(item, rest)]
+        return found
 
     def items(self, config: Config) -> Iterator[Item]:
         """Yield the values of a config with their ids, as many as the audit looks at."""
@@ -152,7 +153,7 @@ class References:
             left -= 1
             item = waiting.pop()
             yield item
-            waiting += children(item)
+            waiting += islice(children(item), left)
 
     @cached_property
     def changes(self) -> dict[str, list[tuple[str, Item]]]:
@@ -170,21 +171,53 @@ class References:
         return found
 
     @cached_property
-    def imports(self) -> frozenset[str]:
-        """Ids of import statements, whose values are modules, and of all that holds them."""
-        found: set[str] = set()
+    def import_texts(self) -> list[str]:
+        """Import statements of all configs."""
+        return self._imports[0]
+
+    @cached_property
+    def _imports(self) -> tuple[list[str], set[int]]:
+        """Return the texts of import statements, and the identities of their nodes and of all that hold them."""
+        parents: dict[int, list[int]] = {}
+        found, waiting = [], []
         for config in self.configs.values():
-            for item in self.items(config):
-                text = item.node.value
-                if isinstance(text, str) and text.startswith("$") and "import" in text and imported(text) is not None:
-                    steps = item.place.split("::")
-                    found.update("::".join(steps[:cut]) for cut in range(len(steps) + 1))
-        return frozenset(found)
+            for node in below(config.tree):
+                if isinstance(node.value, str):
+                    text = node.value
+                    if text.startswith("$") and "import" in text and imported(text) is not None:
+                        found.append(text)
+                        waiting.append(id(node))
+                    continue
+                for child in node.inner():
+                    parents.setdefault(id(child), []).append(id(node))
+        holders: set[int] = set()
+        while waiting:
+            node_id = waiting.pop()
+            if node_id not in holders:
+                holders.add(node_id)
+                waiting += parents.get(node_id, [])
+        return found, holders
 
     def holds_module(self, path: str, place: str) -> bool:
-        """Return whether a reference gives a module, or something that holds one."""
-        full = absolute(path, place)
-        return full in self.imports or any(item.place in self.imports for item in self.find(path, place))
+        """Return whether a reference gives a module, the value of an import statement, or something that holds one."""
+        return any(id(item.node) in self._imports[1] for item in self.find(path, place))
+
+
+def _descend(item: Item, steps: list[str]) -> list[Item]:
+    """Return the values below one that keys and positions lead to."""
+    found = [item]
+    for step in steps:
+        found = [
+            Item(f"{here.place}::{step}", node)
+            for here in found
+            for node in (here.node.named(step) if not here.appended else _every(here.node, step))
+        ]
+    return found
+
+
+def _every(node: Node, step: str) -> Iterator[Node]:
+    """Yield all values of a list whose positions are not known."""
+    yield from (child for _, child in node.children() if step.isdecimal())
 
 
 def absolute(path: str, place: str) -> str:
@@ -203,7 +236,7 @@ def children(item: Item) -> Iterator[Item]:
         if not item.place:
             yield Item(top(key), node, appended=key.startswith("+") and isinstance(node.value, list))
         else:
-            yield Item(f"{item.place}::{ANY_POSITION if item.appended else key}", node)
+            yield Item(f"{item.place}::{key}", node)
 
 
 def top(key: str) -> str:
@@ -219,7 +252,7 @@ def split_macro(text: str) -> tuple[str, str]:
 
 
 def below(tree: Node) -> Iterator[Node]:
-    """Yield every node once, shared ones too."""
+    """Yield every text, mapping and list once, shared ones too."""
     seen: set[int] = set()
     waiting = [tree]
     while waiting:
@@ -227,9 +260,4 @@ def below(tree: Node) -> Iterator[Node]:
         if id(node) not in seen:
             seen.add(id(node))
             yield node
-            waiting += [child for _, child in node.children()]
-
-
-def texts(tree: Node) -> Iterator[str]:
-    """Yield every text of a config."""
-    return (node.value for node in below(tree) if isinstance(node.value, str))
+            waiting += node.inner()
