@@ -132,6 +132,8 @@ class Grammar:
         self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp, scope: Scope
     ) -> Iterator[Remark]:
         for generator in node.generators:
+            if generator.is_async:
+                yield trust("async", "is no part of the expressions that the audit knows")
             yield from self.remarks(generator.iter, scope)
             kind = self.bundle.kinds.elements(generator.iter, self.place, scope)
             if not isinstance(generator.target, ast.Name):

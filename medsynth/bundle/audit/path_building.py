@@ -143,14 +143,15 @@ class _Builder:
         if len(node.args) != 2 or node.keywords or not isinstance(node.args[0], ast.Name):
             return False
         start = self.bundle.values.computed(node.args[1], self.place)
-        return start is not None and folders.get(node.args[0].id) == tuple(start)
+        return start is not None and folders.get(node.args[0].id) == frozenset(start)
 
     def _found(self, node: ast.expr, folders: Folders, depth: int = 0) -> object:
         """Return the folders that texts or paths were found in by listing them; None for anything else."""
         if depth > 8:
             return None
         if (path := reference_id(node)) is not None:
-            found = {self._found_in(item, depth + 1) for item in self.bundle.references.find(path, self.place)}
+            items = self.bundle.references.find_in_configs(path, self.place)
+            found = {self._found_in(item, depth + 1) for item in items}
             return found.pop() if len(found) == 1 else None
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in ("sorted", "list"):
             return self._found(node.args[0], folders, depth + 1) if len(node.args) == 1 else None
@@ -166,7 +167,7 @@ class _Builder:
             owner = node.func.value
             if isinstance(owner, ast.Call) and self.bundle.names.paths(owner.func) == ["pathlib.Path"]:
                 start = self.bundle.values.computed(owner, self.place)
-                return None if start is None else tuple(start)
+                return None if start is None else frozenset(start)
         return None
 
     def _found_in(self, item: Item, depth: int) -> object:

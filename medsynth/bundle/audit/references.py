@@ -115,6 +115,11 @@ class References:
             found = self._through_macros(full, names)
         return found if self.lookups > 0 else []
 
+    def find_in_configs(self, path: str, place: str) -> list[Item]:
+        """Return the values with an id, without those of files that describe the bundle to people."""
+        names = [name for name, config in self.configs.items() if not config.is_prose]
+        return [item for name in names for item in self.find(path, place, name)]
+
     def _through_macros(self, full: str, names: list[str]) -> list[Item]:
         """Return values whose id leads through a macro."""
         steps = full.split("::")

@@ -1,0 +1,266 @@
+"""What plain MONAI could be led to: each sample reaches execution, the network or files elsewhere, and needs trust."""
+
+import json
+
+import pytest
+
+from medsynth.bundle.audit import Verdict
+
+from .samples import files
+
+IMPORTS = [
+    f"$import {name}"
+    for name in "os glob string pathlib ignite functools itertools logging json re copy operator sys datetime".split()
+]
+
+EXPRESSIONS = {
+    # Areas with a star.
+    "Formatter.get_field": "$string.Formatter().get_field('0.' + @text, [torch], {})",
+    "Formatter as a value": "$[string.Formatter]",
+    "Template": "$string.Template('a')",
+    "datapipe": "$torch.utils.data.datapipes.utils.decoder.basichandlers('pickle', @data)",
+    "datapipe of files": "$torch.utils.data.datapipes.iter.FileOpener(['/etc/passwd'], mode='w')",
+    "worker": "$torch.utils.data._utils.worker._worker_loop(1)",
+    "dictConfig": "$ignite.utils.logging.config.dictConfig({'version': 1})",
+    "setup_logger": "$ignite.utils.setup_logger(filepath='models/x.py')",
+    "hash_checkpoint": "$ignite.utils.hash_checkpoint('models/model.pt', 'models')",
+    "touch": "$pathlib.Path.touch(@bundle_root)",
+    "touch of a path": "$pathlib.Path('a').touch()",
+    "rename": "$pathlib.Path('a').rename('b')",
+    "rename as a function": "$pathlib.Path.rename('a', 'b')",
+    "open of a path": "$pathlib.Path('a').open('w')",
+    "open as a function": "$pathlib.Path.open(@bundle_root, 'w')",
+    "mkdir": "$pathlib.Path('a').mkdir()",
+    "replace with a keyword": "$pathlib.Path('a').replace(target='b')",
+    "copy of a path": "$pathlib.Path('a').copy('b')",
+    "copy as a value": "$[p.copy for p in [pathlib.Path('a')]]",
+    "replace as a value": "$(lambda f: f('b'))(pathlib.Path('a').replace)",
+    "DiskSaver": "$ignite.handlers.DiskSaver('models', require_empty=False)",
+    "ModelCheckpoint": "$ignite.handlers.ModelCheckpoint('/tmp', 'a')",
+    "state parameter": "$ignite.handlers.state_param_scheduler.StateParamScheduler",
+    "process group of a file": "$torch.distributed.init_process_group('gloo', 'file:' + @text)",
+    "process group of a keyword": "$torch.distributed.init_process_group('gloo', init_method=@text)",
+    "process group with a store": "$torch.distributed.init_process_group('gloo', store=@network)",
+    "process group with unpacked arguments": "$torch.distributed.init_process_group(**@text)",
+    "process group as a value": "$functools.partial(torch.distributed.init_process_group)",
+    "torch.Tensor area": "$torch.Tensor.untyped_storage(@x).from_file('a', True, 1)",
+    "torch.nn area": "$torch.nn.modules.module.torch.hub",
+    "torch.optim area": "$torch.optim.optimizer.functools.partial",
+    "torch.backends area": "$torch.backends.cudnn.importlib",
+    "ignite.metrics area": "$ignite.metrics.FID()",
+    "InceptionScore": "$ignite.metrics.InceptionScore()",
+    "math area": "$math.__loader__",
+    # Writing through honest names.
+    "print to a file": "$print('a', file=open('models/x.py', 'a'))",
+    "print to a writer": "$print('/tmp/x', file=@writer)",
+    "print through a value": "$(lambda p: p('/tmp/x', file=@writer))(print)",
+    "print through map": "$list(map(print, ['a']))",
+    "print with unpacked arguments": "$print('a', **@text)",
+    "makedirs": "$os.makedirs(@computed)",
+    "makedirs outside": "$os.makedirs(@bundle_root + '/../../x')",
+    "makedirs as a value": "$list(map(os.makedirs, @data))",
+    "makedirs of code": "$os.makedirs('configs/x')",
+    "CheckpointSaver": "$monai.handlers.CheckpointSaver(@computed, {'a': @network})",
+    "CheckpointSaver's file": "$monai.handlers.CheckpointSaver('models', {'a': 1}, key_metric_filename=chr(46) + 'x')",
+    "CheckpointSaver by key": "$monai.handlers.CheckpointSaver('models', {chr(46) * 2 + chr(47): @network})",
+    "saver as a value": "$[monai.handlers.CheckpointSaver][0](@text, {})",
+    "saver by partial": "$functools.partial(monai.handlers.LogfileHandler, @text)",
+    "logfile": "$monai.handlers.LogfileHandler('eval', 'x.py')",
+    "logfile of a hidden file": "$monai.handlers.LogfileHandler('eval', '.bashrc.txt')",
+    "SaveImage": "$monai.transforms.SaveImage(output_dir='eval')",
+    "tensorboard": "$monai.handlers.TensorBoardStatsHandler(log_dir=@computed)",
+    "writer": "$monai.data.NibabelWriter().write(@text)",
+    "layout": "$monai.data.FolderLayout(@text, makedirs=True)",
+    "zarr": "$monai.inferers.ZarrAvgMerger(store=@text)",
+    "mapping file": "$monai.transforms.WriteFileMapping(@text)",
+    "savetxt": "$np.savetxt('a', [1])",
+    "memmap": "$np.memmap('a', mode='w+', shape=(1,))",
+    "memmap by attribute": "$getattr(np, 'memmap')('a', mode='w+', shape=(1,))",
+    "ctypeslib": "$np.ctypeslib.load_library('a', '.')",
+    "f2py": "$np.f2py.compile('a')",
+    "array to a file": "$np.zeros(1).dump('a')",
+    "save": "$torch.save(@network, 'models/x.pt')",
+    "torchscript": "$torch.jit.script(@network).save('x')",
+    # Loading and fetching.
+    "load of a computed file": "$torch.load(@computed)",
+    "load outside": "$torch.load('a/../../b.pt')",
+    "load with pickles": "$torch.load('models/model.pt', weights_only=False)",
+    "load with a pickle module": "$torch.load('models/model.pt', pickle_module=@text)",
+    "load of a program": "$torch.jit.load(@computed)",
+    "program as a value": "$list(map(torch.jit.load, @data))",
+    "array with pickles": "$np.load('a.npy', allow_pickle=True)",
+    "from_pretrained": "$monai.networks.nets.MultiModal.from_pretrained(1, 2, 3, 4)",
+    "get_model": "$torch.hub.load('a/b', 'c')",
+    "perceptual": "$monai.losses.PerceptualLoss(2)",
+    "medicalnet": "$monai.losses.perceptual.MedicalNetPerceptualSimilarity()",
+    "csv": "$monai.data.CSVDataset(src=@computed)",
+    "pretrained": "$monai.networks.nets.DenseNet121(2, 1, 2, pretrained=@text)",
+    "pretrained by position": "$monai.networks.nets.densenet121(True)",
+    "pretrained by default": "$monai.networks.nets.EfficientNetBN('efficientnet-b0')",
+    "cache on disk": "$monai.data.PersistentDataset([], None, cache_dir=@text)",
+    "lmdb": "$monai.data.LMDBDataset([], None)",
+    "learning rates": "$monai.optimizers.LearningRateFinder(@network, @x, @x)",
+    "optional_import": "$monai.utils.optional_import('o' + 's')",
+    "imported by monai": "$monai.utils.module.import_module('os')",
+    "compiled layer": "$monai.networks.layers.GaussianMixtureModel(1, 1, 1)",
+    # Scopes.
+    "bound elsewhere": "$[(lambda getattr: 0), map(getattr, [os], ['sys' + 'tem'])]",
+    "bound by a comprehension elsewhere": "$[[0 for open in []], open]",
+    "bound by its own default": "$(lambda setattr=setattr: setattr)(1)",
+    "first iterable of a comprehension": "$[open for open in [open]]",
+    "nested scope": "$(lambda: [(lambda getattr: 0), getattr])()",
+    "starred lambda": "$[(lambda *getattr: 0), getattr]",
+    "keyword-only": "$[(lambda *, getattr=0: 0), getattr]",
+    "import hidden by a lambda": "$[(lambda os: 0)(1), os.rename('a', 'b')]",
+    "attribute as a target": "$[0 for @network.x in [1]]",
+    "item as a target": "$[0 for @data[0] in [1]]",
+    # Names that are handed on.
+    "getattr as a value": "$(lambda f: f)(getattr)",
+    "map over a name with several arguments": "$list(map(@saver, [1], [None], ['/tmp/x']))",
+    "starmap": "$list(itertools.starmap(@saver, [(1, None, '/tmp/x')]))",
+    "three arguments": "$(lambda f: f(1, None, 'x'))(@saver)",
+    "a file for an unknown function": "$@saver(1, filename='x')",
+    "unpacked arguments": "$@saver(*@data)",
+    "unpacked keywords": "$@saver(**@data)",
+    "partial with arguments": "$functools.partial(@saver, 1, None)('x')",
+    "methodcaller": "$operator.methodcaller('write_text', 'x')",
+    "attrgetter": "$operator.attrgetter('a.b')",
+    # Texts that reach attributes.
+    "template with an attribute": "$'{0.parameters}'.format(@network)",
+    "template with an item": "$'{0[a]}'.format(@data)",
+    "template inside a template": "$'{0:{1.x}}'.format(1, @network)",
+    "computed template": "$('{0.' + @text + '}').format(@network)",
+    "template by reference": "$@text.format(@network)",
+    "template as a value": "$str.format('{0.x}', @network)",
+    "template by name": "$getattr('{0.x}', 'format')(@network)",
+    "format_map": "$'{a.b}'.format_map({'a': 1})",
+    "f-string": "$f'{@network.surprise}'",
+    "f-string's width": "$f'{1:{@network.surprise}}'",
+    # Modules as values.
+    "module by reference": "$@imports::0.replace('a', 'b')",
+    "modules by reference": "$@imports[0].replace('a', 'b')",
+    "modules by macro": "$@copied::0.replace('a', 'b')",
+    "whole config": "$@['imports'][0].replace('a', 'b')",
+    "relative": "$@::imports[0].replace('a', 'b')",
+    # Changing things.
+    "setattr": "$setattr(@network, 'forward', @saver)",
+    "setattr of a computed value": "$setattr(torch.backends.cudnn, 'benchmark', @network)",
+    "setattr of a function": "$setattr(torch, 'load', 1)",
+    "metric named like a path": "$@metric.attach(@evaluator, chr(46))",
+    "changed mapping": "$@evaluator.state.metrics.update({chr(46) * 2: 1})",
+    "environment": "$os.environ['HOME']",
+    "environment changed": "$os.environ.update({'PATH': 'x'})",
+    "search path": "$sys.path.append('x')",
+    # What is no expression, or hides in one.
+    "walrus": "$(x := 1)",
+    "await": "$[x async for x in @data]",
+    "class": "$type('X', (torch.nn.Module,), {})",
+    "dunder by join": "$getattr(@network, '_'.join(['', '', 'class', '', '']))",
+    "dunder by name": "$getattr(@network, '__class__')",
+}
+
+COMPONENTS = {
+    "MedicalNet": {"_target_": "MedicalNetPerceptualSimilarity"},
+    "RadImageNet": {"_target_": "RadImageNetPerceptualSimilarity"},
+    "torchvision": {"_target_": "TorchvisionModelPerceptualSimilarity", "net": "resnet50"},
+    "by its path": {"_target_": "monai.losses.perceptual.RadImageNetPerceptualSimilarity"},
+    "MultiModal": {"_target_": "monai.networks.nets.MultiModal.from_pretrained"},
+    "text encoder": {"_target_": "TextEncoder", "out_channels": 1},
+    "ClearML": {"_target_": "ClearMLHandler", "project_name": "a"},
+    "backbone's weights": {"_target_": "ResNetFeatures", "model_name": "resnet10"},
+    "weights by reference": {"_target_": "DenseNet121", "pretrained": "@yes"},
+    "weights by expression": {"_target_": "FlexibleUNet", "pretrained": "$1 == 1"},
+    "weights by macro": {"_target_": "SEResNet50", "pretrained": "%yes"},
+    "fid": {"_target_": "ignite.metrics.FID"},
+    "disk saver": {"_target_": "ignite.handlers.DiskSaver", "dirname": "models"},
+    "dictConfig": {"_target_": "ignite.utils.logging.config.dictConfig", "config": {"version": 1}},
+    "datapipe": {"_target_": "torch.utils.data.datapipes.utils.decoder.basichandlers", "extension": "pickle"},
+    "get_field": {"_target_": "string.Formatter"},
+    "touch": {"_target_": "pathlib.Path.touch"},
+    "process group": {"_target_": "torch.distributed.init_process_group", "init_method": "file:x"},
+    "saver of images": {"_target_": "SaveImage", "output_dir": "eval"},
+    "computed folder": {"_target_": "SaveImaged", "keys": "a", "output_dir": "$chr(47) + 'tmp'"},
+    "folder by reference": {"_target_": "SaveImaged", "keys": "a", "output_dir": "@computed"},
+    "folder of the configs": {"_target_": "SaveImaged", "keys": "a", "output_dir": "configs"},
+    "folder of code": {"_target_": "SaveImaged", "keys": "a", "output_dir": "scripts/x"},
+    "hidden folder": {"_target_": "SaveImaged", "keys": "a", "output_dir": ".git/hooks"},
+    "current folder": {"_target_": "LogfileHandler", "output_dir": "."},
+    "computed postfix": {"_target_": "SaveImaged", "keys": "a", "output_postfix": "$@text + 'x'"},
+    "postfix with folders": {"_target_": "SaveImaged", "keys": "a", "output_postfix": "a/b"},
+    "ending": {"_target_": "SaveImaged", "keys": "a", "output_ext": ".py"},
+    "layout": {"_target_": "SaveImaged", "keys": "a", "folder_layout": "@x"},
+    "names": {"_target_": "SaveImaged", "keys": "a", "output_name_formatter": "$lambda m, s: {'subject': @text}"},
+    "checkpoints": {"_target_": "CheckpointSaver", "save_dir": "@computed", "save_dict": {"a": "@network"}},
+    "checkpoint's name": {
+        "_target_": "CheckpointSaver",
+        "save_dir": "models",
+        "save_dict": {"a": 1},
+        "final_filename": "x.py",
+    },
+    "checkpoint's key": {"_target_": "CheckpointSaver", "save_dir": "models", "save_dict": {"x/y": "@network"}},
+    "computed checkpoint's keys": {
+        "_target_": "CheckpointSaver",
+        "save_dir": "models",
+        "save_dict": "$dict([(chr(47), @network)])",
+    },
+    "metrics": {"_target_": "MetricsSaver", "save_dir": "$chr(47) + 'tmp'"},
+    "metric's name": {"_target_": "SupervisedEvaluator", "additional_metrics": {"x/y": {"_target_": "MeanDice"}}},
+    "computed metric's name": {"_target_": "SupervisedEvaluator", "key_val_metric": "$dict([(chr(47), 1)])"},
+    "tensorboard": {"_target_": "TensorBoardStatsHandler", "log_dir": "$chr(47) + 'tmp'"},
+    "tensorboard's writer": {"_target_": "TensorBoardStatsHandler", "summary_writer": "@x"},
+    "classifications": {"_target_": "ClassificationSaver", "output_dir": "eval", "filename": "x.sh"},
+    "csv saver": {"_target_": "CSVSaver", "output_dir": "eval"},
+    "cache": {"_target_": "PersistentDataset", "data": [], "transform": None, "cache_dir": "cache"},
+    "hash": {"_target_": "CacheDataset", "data": [], "transform": None, "hash_func": "$lambda x: x"},
+    "pickled items": {"_target_": "NPZDictItemDataset", "npzfile": "@computed", "keys": {}},
+    "program": {"_target_": "torch.jit.load", "f": "@computed"},
+    "program outside": {"_target_": "torch.jit.load", "f": "$@bundle_root + '/../x.ts'"},
+    "table": {"_target_": "CSVDataset", "src": "$'htt' + 'ps:' + @text"},
+    "handed on": {"_target_": "CheckpointSaver", "_mode_": "callable", "save_dir": "models", "save_dict": {"a": 1}},
+    "handed on by reference": {"_target_": "torch.jit.load", "_mode_": "@mode", "f": "models/a.ts"},
+    "debugger by reference": {"_target_": "UNet", "_mode_": "@debug"},
+    "debugger by expression": {"_target_": "UNet", "_mode_": "$'de' + 'bug'"},
+    "computed reader": {"_target_": "LoadImage", "reader": "$'subprocess.' + 'Popen'"},
+    "computed readers": {"_target_": "LoadImaged", "keys": "a", "reader": ["ITKReader", "@computed"]},
+    "computed writer": {"_target_": "SaveImaged", "keys": "a", "writer": "$@text + 'x'"},
+    "computed merger": {"_target_": "PatchInferer", "merger_cls": "@computed"},
+    "transform by name": {"_target_": "TorchVisiond", "keys": "a", "name": "x"},
+    "module as an argument": {"_target_": "Dataset", "data": "@imports"},
+    "module through a macro": {"_target_": "Dataset", "data": "%imports"},
+    "module in a list": {"_target_": "Dataset", "data": ["@imports::0"]},
+    "disabled by an expression": {"_target_": "UNet", "_disabled_": "$open('x', 'w')"},
+    "required": {"_target_": "UNet", "_requires_": ["$@imports[0].replace('a', 'b')"]},
+    "described by an expression": {"_target_": "UNet", "_desc_": "$open('x', 'w')"},
+}
+CONTEXT = {
+    "text": "os.system",
+    "data": [1],
+    "yes": True,
+    "mode": "callable",
+    "debug": "debug",
+    "computed": "$chr(47) + 'tmp'",
+    "copied": "%imports",
+    "x": {"_target_": "UNet"},
+    "saver": {"_target_": "SaveImaged", "keys": "a"},
+    "metric": {"_target_": "MeanDice"},
+    "writer": {"_target_": "NibabelWriter"},
+}
+
+
+@pytest.mark.parametrize("name", EXPRESSIONS)
+def test_an_expression_that_leads_elsewhere_is_not_allowed(audited, name):
+    found = audited(files(imports=IMPORTS, **CONTEXT, sample=EXPRESSIONS[name])).objections
+    assert "sample" in {finding.place for finding in found}
+
+
+@pytest.mark.parametrize("name", COMPONENTS)
+def test_a_component_that_leads_elsewhere_is_not_allowed(audited, name):
+    contents = files(imports=IMPORTS, **CONTEXT, sample=COMPONENTS[name])
+    contents["scripts/__init__.py"] = b""
+    assert any(finding.place.startswith("sample") for finding in audited(contents).objections)
+
+
+def test_every_entry_that_hands_modules_on_is_refused(audited):
+    audit = audited(files(imports=IMPORTS, a="@imports", b=["$@imports"], c="%imports", d="@", e="$@imports::1"))
+    found = {finding.place for finding in audit.objections if finding.verdict is Verdict.REFUSED}
+    assert found == {"a", "b::0", "c", "d", "e"}
