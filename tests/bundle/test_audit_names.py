@@ -1,17 +1,13 @@
 """What plain MONAI could be led to: each sample reaches execution, the network or files elsewhere, and needs trust."""
 
-import json
-
 import pytest
 
 from medsynth.bundle.audit import Verdict
 
 from .samples import files
 
-IMPORTS = [
-    f"$import {name}"
-    for name in "os glob string pathlib ignite functools itertools logging json re copy operator sys datetime".split()
-]
+MODULES = ("os", "glob", "string", "pathlib", "ignite", "functools", "itertools", "logging", "json", "operator", "sys")
+IMPORTS = [f"$import {name}" for name in MODULES]
 
 EXPRESSIONS = {
     # Areas with a star.

@@ -82,7 +82,7 @@ def _rule(text: str) -> Rule:
     pairs = [part.split("=") for part in text.split()]
     kinds = {name.rstrip("!"): kind for name, kind in pairs if name != "*"}
     required = frozenset(name.rstrip("!") for name, _ in pairs if name.endswith("!"))
-    return Rule(kinds, required, dict(map(tuple, pairs)).get("*", ""))
+    return Rule(kinds, required, next((kind for name, kind in pairs if name == "*"), ""))
 
 
 def objection(kind: str, values: list[object] | None, own: frozenset[str]) -> str:

@@ -91,6 +91,9 @@ class Calls:
         """Yield objections to the arguments of something that writes, fetches, loads or looks up."""
         given: dict[str, ast.expr] = {}
         order = list(rule.kinds)
+        if rule.others and node.args and path != "print" and set(rule.kinds.values()) - {"any"}:
+            yield trust(path, "is given arguments by position; give them by name")
+            return
         for position, argument in enumerate(node.args):
             if isinstance(argument, ast.Starred) or (position >= len(order) and not rule.others):
                 yield trust(path, "is given arguments that cannot be told apart")

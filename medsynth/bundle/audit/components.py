@@ -139,9 +139,7 @@ class Components:
             keeps = any(self.bundle.values.of(item) != [""] for key, item in given if key == "data_root_dir")
             self.writers.append((page, name, where, keeps))
 
-    def _weights(
-        self, page: Page, name: str, rule: Rule | None, given: list[tuple[str, Item]], where: str
-    ) -> None:
+    def _weights(self, page: Page, name: str, rule: Rule | None, given: list[tuple[str, Item]], where: str) -> None:
         """Judge ``pretrained`` of a component that has no rule for it: most fetch weights then."""
         if rule is not None and "pretrained" in rule.kinds:
             return

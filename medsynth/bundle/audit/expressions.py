@@ -59,5 +59,3 @@ def _quoted(text: str, tree: ast.expr) -> bool:
     """Return whether some reference did not become an item of the mapping of references."""
     names = sum(isinstance(node, ast.Name) and node.id == REFERENCES for node in ast.walk(tree))
     return names != len(REFERENCE.findall(text[1:].replace("#", "::")))
-
-

@@ -18,6 +18,7 @@ from medsynth.bundle.audit.targets import (
     REFUSED_BUILTINS,
     SPECIAL,
     VALUES,
+    Judgement,
     Names,
     judge_path,
     judge_value,
@@ -168,7 +169,7 @@ class Grammar:
                 yield trust(node.attr, "is handed on, so its arguments cannot be judged")
             yield from self.remarks(node.value, scope)
 
-    def _path(self, path: str) -> object:
+    def _path(self, path: str) -> Judgement:
         """Judge a path, or the path before a harmless attribute of what it names."""
         judgement = judge_value(path, self.bundle.names)
         shorter, _, last = path.rpartition(".")

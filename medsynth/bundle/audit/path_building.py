@@ -9,22 +9,15 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Mapping
 
-from medsynth.bundle.audit.arguments import objection
 from medsynth.bundle.audit.expression_texts import imported, parse, reference_id
 from medsynth.bundle.audit.grammar import Bundle
+from medsynth.bundle.audit.names import outside
 from medsynth.bundle.audit.references import Item
+from medsynth.bundle.audit.wordlists import words
 
 _FUNCTIONS = frozenset({"chr", "bytes", "format", "repr", "open"})
-_METHODS = frozenset(
-    "join strip lstrip rstrip removeprefix removesuffix partition rpartition split rsplit splitlines format decode"
-    " translate resolve absolute expanduser joinpath with_name with_stem with_suffix parent parents relative_to zfill"
-    " as_posix cwd home".split()
-) - {"as_posix"}
-_PATHS = (
-    "os.sep os.linesep os.getcwd os.path.sep os.path.abspath os.path.dirname os.path.realpath os.path.expanduser"
-    " os.path.normpath os.path.join os.path.relpath os.path.split os.path.splitext os.path.commonpath re.sub re.split"
-    " re.findall re.match re.search re.fullmatch json.loads json.dumps time.strftime"
-).split()
+_METHODS = words("text making methods")
+_PATHS = words("text making functions")
 _UNREAD = ("torch.device",)
 """What is given to these is no name of a file."""
 Folders = Mapping[str, object]
@@ -106,10 +99,12 @@ class _Builder:
         if isinstance(node, ast.JoinedStr):
             return True
         if isinstance(node, ast.BinOp):
-            text = any(isinstance(side, ast.Constant) and isinstance(side.value, str) for side in (node.left, node.right))
+            text = any(
+                isinstance(side, ast.Constant) and isinstance(side.value, str) for side in (node.left, node.right)
+            )
             return text or (isinstance(node.op, ast.Add) and self._texts(node))
         if isinstance(node, ast.Name):
-            return node.id in _FUNCTIONS or bool({*self.bundle.names.paths(node)} & {*_PATHS})
+            return node.id in _FUNCTIONS or bool({*self.bundle.names.paths(node)} & _PATHS)
         if isinstance(node, ast.Attribute):
             if paths := self.bundle.names.paths(node):
                 return any(path in _PATHS or path.startswith("string.") for path in paths)
@@ -123,13 +118,14 @@ class _Builder:
         """Return whether both sides of a sum may be texts: names bound by comprehensions, or calls of ``str``."""
         return all(
             (isinstance(side, ast.Call) and isinstance(side.func, ast.Name) and side.func.id == "str")
-            or isinstance(side, ast.Name | ast.Subscript | ast.JoinedStr)
-            and reference_id(side) is None
+            or (isinstance(side, ast.Name | ast.Subscript | ast.JoinedStr) and reference_id(side) is None)
             for side in (node.left, node.right)
         )
 
     def _part(self, node: ast.Subscript, part: ast.Slice) -> bool:
-        if isinstance(node.value, ast.Constant) or isinstance(self.bundle.values.computed(node.value, self.place), list):
+        if isinstance(node.value, ast.Constant) or isinstance(
+            self.bundle.values.computed(node.value, self.place), list
+        ):
             return True
         if not self.strict or reference_id(node.value) is not None:
             return False
@@ -160,9 +156,9 @@ class _Builder:
             kept = node.elt
             if isinstance(kept, ast.Call) and isinstance(kept.func, ast.Name) and kept.func.id == "str" and kept.args:
                 kept = kept.args[0]
-            same = isinstance(kept, ast.Name) and isinstance(generator.target, ast.Name)
-            plain = same and kept.id == generator.target.id  # type: ignore[union-attr]
-            return self._found(generator.iter, folders, depth + 1) if plain else None
+            if isinstance(kept, ast.Name) and isinstance(generator.target, ast.Name) and kept.id == generator.target.id:
+                return self._found(generator.iter, folders, depth + 1)
+            return None
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ("glob", "rglob"):
             owner = node.func.value
             if isinstance(owner, ast.Call) and self.bundle.names.paths(owner.func) == ["pathlib.Path"]:
@@ -180,7 +176,7 @@ class _Builder:
 
 
 def _outside(text: str) -> bool:
-    return bool("/" in text or "\\" in text or ".." in text) and bool(objection("root", [text], frozenset()))
+    return bool(outside(text)) or "\\" in text or ":/" in text
 
 
 def _replaces_letters(node: ast.Call) -> bool:

@@ -53,8 +53,8 @@ def reaching(package: Path) -> dict[str, set[str]]:
     """
     modules = {module.name: module for path in sorted(package.rglob("*.py")) for module in [_read(path, package)]}
     marks = {(m.name, name): set(_marks(node)) for m in modules.values() for name, node in m.defined.items()}
-    uses = {
-        (m.name, name): [found for used in _names(node) if (found := _where(modules, m.name, used)) is not None]
+    uses: dict[tuple[str, str], list[tuple[str, str]]] = {
+        (m.name, name): [place for used in _names(node) if (place := _where(modules, m.name, used)) is not None]
         for m in modules.values()
         for name, node in m.defined.items()
     }
@@ -167,8 +167,8 @@ def listed(found: dict[str, set[str]]) -> str:
     for name, kinds in sorted(found.items()):
         sections.setdefault(", ".join(sorted(kinds)), []).append(name.partition(".")[2])
     text = _HEADER
-    for kinds, names in sorted(sections.items()):
-        text += f"\n[{kinds}]\n" + "\n".join(wrap(" ".join(names), 118, break_on_hyphens=False)) + "\n"
+    for title, names in sorted(sections.items()):
+        text += f"\n[{title}]\n" + "\n".join(wrap(" ".join(names), 118, break_on_hyphens=False)) + "\n"
     return text
 
 

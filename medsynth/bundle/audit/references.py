@@ -18,6 +18,7 @@ from medsynth.bundle.audit.structured import Node
 _MACRO = re.compile(r"(?s)(.*\.(?:json|yaml|yml))(?:::|$)", re.IGNORECASE)
 _ONLY_REFERENCE = re.compile(r"\$[\s(]*@[\w:#]+[\s)]*")
 
+
 @dataclass(frozen=True)
 class Config:
     """One config: its tree and where its findings go."""

@@ -84,8 +84,9 @@ class StaticValues:
                 reasons = [objection("word", [key], frozenset()) for key in value]
             elif isinstance(value, str) and value.startswith("$") and (tree := parse(value)) is not None:
                 statement = tree.body[0] if len(tree.body) == 1 else None
-                plain = isinstance(statement, ast.Expr)
-                reasons = [self.mapping_of(statement.value, meaning.place, depth + 1) if plain else "is a statement"]
+                if not isinstance(statement, ast.Expr):
+                    return "is a statement"
+                reasons = [self.mapping_of(statement.value, meaning.place, depth + 1)]
             else:
                 reasons = [] if value is None else ["is no mapping in the config"]
             if reason := next(filter(None, reasons), ""):
