@@ -54,8 +54,8 @@ def test_reaching_out_is_found_in_code_in_bases_and_in_what_is_called(tmp_path, 
 
 def test_reading_and_computing_is_not_reaching_out(tmp_path):
     (tmp_path / "package").mkdir()
-    code = "def f(x):\n    open('a')\n    x.eval()\n    torch.load('a', weights_only=True)\n    optional_import('a', name='b')"
-    (tmp_path / "package/module.py").write_text(code)
+    body = ["open('a')", "x.eval()", "torch.load('a', weights_only=True)", "optional_import('a', name='b')"]
+    (tmp_path / "package/module.py").write_text("\n    ".join(["def f(x):", *body]))
     assert reaching(tmp_path / "package") == {}
 
 

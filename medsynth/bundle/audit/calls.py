@@ -50,13 +50,22 @@ class Calls:
             yield from self.grammar.remarks(function, scope)
             if not isinstance(function, ast.Lambda):
                 yield from self._unknown(node.args, node.keywords)
-        for argument in node.args:
+        for argument in node.args[self._looked_at(node, scope) :]:
             yield from self.grammar.remarks(argument, scope)
         for keyword in node.keywords:
             value = keyword.value.value if isinstance(keyword.value, ast.Constant) else None
             if keyword.arg is not None and unsafe_switch(keyword.arg, value):
                 yield trust(f"{keyword.arg}={value!r}", UNPICKLES)
             yield from self.grammar.remarks(keyword.value, scope)
+
+    def _looked_at(self, node: ast.Call, scope: Scope) -> int:
+        """Return 1 for ``getattr`` and its like on a module, whose attribute was judged with it; else 0."""
+        name = node.func.id if isinstance(node.func, ast.Name) and node.func.id not in scope else ""
+        return int(
+            name in ("getattr", "setattr", "hasattr")
+            and bool(node.args)
+            and bool(self.grammar.paths(node.args[0], scope))
+        )
 
     @staticmethod
     def _unknown(arguments: list[ast.expr], keywords: list[ast.keyword]) -> Iterator[Remark]:

@@ -22,6 +22,7 @@ _LOCATED = ("reader", "writer", "merger_cls", "backbone", "workflow_type", "work
 _DOWNLOADING = ("url", "pretrained_url", "model_url", "huggingface_url", "repo_id", "hf_repo", "filepath_or_url")
 _KEYS = ("_target_", "_disabled_", "_requires_", "_desc_", "_mode_")
 _SWITCHES = frozenset({*_DOWNLOADING, "allow_pickle", "weights_only", "_debug_", "_mode_"})
+_BACKBONE = re.compile(r"(resnet|densenet|efficientnet-b)\d+")
 _IMAGE_WRITER = re.compile(r"(.*\.)?SaveImage(d|D|Dict)")
 
 
@@ -98,7 +99,8 @@ class Components:
     def _located(self, page: Page, item: Item, where: str) -> None:
         """Judge a text that the component looks up as a name."""
         text = item.node.value
-        if not isinstance(text, str) or text == "":
+        # A backbone's name, such as resnet18 or efficientnet-b2, is looked up in a table; only a dotted one elsewhere.
+        if not isinstance(text, str) or text == "" or _BACKBONE.fullmatch(text):
             return
         known = words("readers") | words("writers")
         if text.lower() in known or (text.startswith("$") and self._is_name(text)):
