@@ -34,8 +34,9 @@ def builds_path(bundle: Bundle, items: Iterable[Item], *, strict: bool) -> str:
     """
     for item in items:
         text = item.node.value
-        if isinstance(text, str) and text.startswith("$") and imported(text) is None and (tree := parse(text)):
-            statement = tree.body[0] if tree.body else None
+        if isinstance(text, str) and text.startswith("$") and imported(text) is None:
+            tree = parse(text)
+            statement = tree.body[0] if tree is not None and tree.body else None
             if not isinstance(statement, ast.Expr) or _Builder(bundle, item.place, strict).builds(statement.value, {}):
                 return text
     return ""
@@ -127,12 +128,14 @@ class _Builder:
             self.bundle.values.computed(node.value, self.place), list
         ):
             return True
+        if part.step is not None:
+            return True
         if not self.strict or reference_id(node.value) is not None:
             return False
         bounds = [_number(part.lower), _number(part.upper)]
         first, last = bounds[0] or 0, bounds[1]
-        single = part.step is None and last is not None and 0 <= last - first <= 1
-        return not (single or (part.lower is None and part.step is None))
+        single = last is not None and 0 <= last - first <= 1
+        return not (single or part.lower is None)
 
     def _below_its_folder(self, node: ast.Call, folders: Folders) -> bool:
         """Return whether a path is made relative to the very folder that it was found in."""
