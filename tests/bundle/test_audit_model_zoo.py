@@ -152,6 +152,89 @@ MULTI_GPU = {
     "run": ["$@train#trainer.run()"],
     "finalize": ["$dist.is_initialized() and dist.destroy_process_group()"],
 }
+TEMPLATES = {
+    "imports": [
+        "$import os",
+        "$import glob",
+        "$import datetime",
+        "$import operator",
+        "$import torch.distributed as dist",
+    ],
+    "image": "$monai.utils.CommonKeys.IMAGE",
+    "label": "$monai.utils.CommonKeys.LABEL",
+    "both_keys": ["@image", "@label"],
+    "rank": "$dist.get_rank() if dist.is_initialized() else 0",
+    "is_not_rank0": "$@rank > 0",
+    "local_rank": "$os.environ['LOCAL_RANK']",
+    "device": "$torch.device('cuda:' + @local_rank if torch.cuda.is_available() else 'cpu')",
+    "bundle_root": ".",
+    "ckpt_path": "$@bundle_root + '/models/model.pt'",
+    "results_dir": "$@bundle_root + '/results'",
+    "output_dir": "$datetime.datetime.now().strftime(@results_dir + '/output_%y%m%d_%H%M%S')",
+    "imgs": "$sorted(glob.glob(os.path.join(@bundle_root, 'data', '*[!seg].jpg')))",
+    "lbls": "$[i.replace('.jpg', '_seg.jpg') for i in @imgs]",
+    "all_pairs": "$[{@image: i, @label: l} for i, l in zip(@imgs, @lbls)]",
+    "partitions": "$monai.data.partition_dataset(@all_pairs, (4, 1), shuffle=True, seed=0)",
+    "train_sub": "$@partitions[0]",
+    "use_imagenet_pretrain": False,
+    "network_def": {
+        "_target_": "FlexibleUNet",
+        "in_channels": 3,
+        "out_channels": 2,
+        "backbone": "efficientnet-b2",
+        "pretrained": "@use_imagenet_pretrain",
+    },
+    "network": "$@network_def.to(@device)",
+    "load": "$@network_def.load_state_dict(torch.load(@ckpt_path, map_location='cpu', weights_only=True))",
+    "load_image": {"_target_": "LoadImaged", "keys": "@both_keys", "reader": "itkreader", "image_only": True},
+    "rotate": {"_target_": "RandRotated", "keys": "@image", "range_x": ["$-np.pi / 36", "$np.pi / 36"]},
+    "regions": {
+        "_target_": "Lambdad",
+        "keys": "pred",
+        "func": "$lambda x: torch.where(x[[2]] > 0, 4, torch.where(x[[0]] > 0, 1, torch.where(x[[1]] > 0, 2, 0)))",
+    },
+    "boxes": {"_target_": "ClipBoxToImaged", "box_keys": "box", "label_keys": "label", "box_ref_image_keys": "image"},
+    "pairs": "$map(lambda t: dict(image=t[0], label=t[1]), zip(*@partitions))",
+    "preprocessing": {"_target_": "Compose", "transforms": ["@load_image", "@rotate"]},
+    "transform": "$@preprocessing.set_random_state(123)",
+    "save": {
+        "_target_": "SaveImaged",
+        "keys": "pred",
+        "meta_keys": "pred_meta_dict",
+        "output_dir": "@output_dir",
+        "output_postfix": "seg",
+        "output_ext": ".png",
+        "output_dtype": "uint8",
+        "writer": "PILWriter",
+        "squeeze_end_dims": True,
+    },
+    "handlers": [
+        {"_target_": "LogfileHandler", "output_dir": "@output_dir"},
+        {
+            "_target_": "CheckpointSaver",
+            "_disabled_": "@is_not_rank0",
+            "save_dir": "@output_dir",
+            "save_dict": {"model": "@network"},
+            "key_metric_name": "val_mean_dice",
+        },
+        {"_target_": "CheckpointLoader", "load_path": "@ckpt_path", "load_dict": {"model": "@network"}},
+    ],
+    "evaluator": {
+        "_target_": "SupervisedEvaluator",
+        "device": "@device",
+        "val_data_loader": "@loader",
+        "network": "@network",
+        "key_val_metric": {"val_mean_dice": {"_target_": "MeanDice", "include_background": False}},
+        "metric_cmp_fn": "$operator.lt",
+        "val_handlers": "$list(filter(bool, @handlers))",
+    },
+    "loader": {"_target_": "ThreadDataLoader", "dataset": "@train_sub", "persistent_workers": "$2 > 0"},
+    "quiet": "$@evaluator.logger.setLevel(30)",
+    "switch": "$setattr(torch.backends.cudnn, 'benchmark', True)",
+    "make": "$os.makedirs(@output_dir, exist_ok=True)",
+    "say": "$print('scale factor:', @rank)",
+    "run": ["$@evaluator.run()"],
+}
 WITH_SCRIPTS = {
     "imports": [
         "$import glob",
@@ -196,6 +279,13 @@ def test_configs_in_the_model_zoos_styles_are_not_refused(tmp_path, suffix):
 def test_a_plain_training_config_is_allowed(tmp_path, suffix):
     contents = {name: data for name, data in _bundle(suffix).items() if "evaluate" not in name and "multi" not in name}
     assert audit_bundle(write(tmp_path, contents)).objections == []
+
+
+def test_the_templates_ways_with_devices_dates_folders_and_weights_are_allowed(tmp_path):
+    assert (
+        audit_bundle(write(tmp_path, {**files(), "configs/inference.json": json.dumps(TEMPLATES).encode()})).objections
+        == []
+    )
 
 
 def test_a_bundle_with_scripts_needs_trust_and_is_not_refused(tmp_path):

@@ -49,6 +49,19 @@ def parse(text: str) -> ast.Module | None:
             return None
 
 
+def reference_id(tree: ast.AST) -> str | None:
+    """Return the id that a node of a syntax tree refers to, None if it is no reference."""
+    if (
+        isinstance(tree, ast.Subscript)
+        and isinstance(tree.value, ast.Name)
+        and tree.value.id == REFERENCES
+        and isinstance(tree.slice, ast.Constant)
+        and isinstance(tree.slice.value, str)
+    ):
+        return tree.slice.value
+    return None
+
+
 def builds_text(text: str) -> bool:
     """Return whether the value of an expression may be a text put together, so that nobody can read it beforehand."""
     tree = parse(text)

@@ -1,15 +1,33 @@
-"""Logging configs: Python evaluates their fields when a workflow is built, before anything else runs."""
+"""Logging configs: Python evaluates their fields when a workflow is built, before anything else runs.
+
+``logging.config.fileConfig`` evaluates ``class``, ``args`` and ``kwargs`` of handlers, and from Python 3.12 on
+``defaults`` of formatters, and imports what ``class`` of a formatter names. So every section and field is listed here.
+"""
 
 from __future__ import annotations
 
 import ast
 import configparser
+import re
 
 from medsynth.bundle.audit.ledger import Page
 
 _STREAMS = ("StreamHandler", "logging.StreamHandler", "NullHandler", "logging.NullHandler")
-_FORMATTERS = ("logging.Formatter", "Formatter")
 _ARGUMENTS = ("(sys.stdout,)", "(sys.stderr,)", "(sys.stdout)", "(sys.stderr)", "()", "")
+_NAMES = re.compile(r"[\w .,-]*")
+_LEVELS = re.compile(r"(NOTSET|DEBUG|INFO|WARN|WARNING|ERROR|CRITICAL|FATAL|\d{1,3})?")
+_FREE = re.compile(r"[^\n]*")
+_STYLE = re.compile(r"%")
+_CLASS = re.compile(r"(logging\.)?Formatter")
+_FIELDS: dict[str, dict[str, re.Pattern[str] | None]] = {
+    "loggers": {"keys": _NAMES},
+    "handlers": {"keys": _NAMES},
+    "formatters": {"keys": _NAMES},
+    "logger_": {"level": _LEVELS, "handlers": _NAMES, "qualname": _NAMES, "propagate": _NAMES, "channel": _NAMES},
+    "handler_": {"level": _LEVELS, "formatter": _NAMES, "class": None, "args": None, "kwargs": None},
+    "formatter_": {"format": _FREE, "datefmt": _FREE, "style": _STYLE, "class": _CLASS, "validate": _NAMES},
+}  # fmt: skip
+"""Fields by section, or by the beginning of its name; None marks those that are looked into by themselves."""
 
 
 def looks_like_logging(text: str) -> bool:
@@ -18,34 +36,40 @@ def looks_like_logging(text: str) -> bool:
 
 
 def audit_logging(text: str, page: Page) -> None:
-    """Write findings about handlers and formatters: a bundle may write to the terminal only."""
-    # Two readers, as fileConfig takes interpolation and the values here must be what it sees.
-    parser: configparser.RawConfigParser = configparser.ConfigParser(strict=False)
+    """Write findings about every field: a bundle may write to the terminal only, and nothing of it may be evaluated."""
     try:
+        parser = configparser.RawConfigParser(strict=True)
         parser.read_string(text)
-        sections = {name: dict(parser.items(name)) for name in parser.sections()}
-    except configparser.InterpolationError:
+    except (configparser.DuplicateSectionError, configparser.DuplicateOptionError) as error:
+        page.refuse("logging", page.file, f"repeats a section or field in line {error.lineno}")
         parser = configparser.RawConfigParser(strict=False)
         parser.read_string(text)
-        sections = {name: dict(parser.items(name)) for name in parser.sections()}
     except (configparser.Error, ValueError) as error:
         page.refuse("logging", page.file, f"cannot be read: {str(error).splitlines()[0]}")
         return
-    _duplicates(text, page)
-    for name, values in sections.items():
-        if name.startswith("handler_"):
-            _handler(name, values, page)
-        elif name.startswith("formatter_") and values.get("class", _FORMATTERS[0]).strip() not in _FORMATTERS:
-            page.refuse("logging", values["class"], "is no formatter of the logging package", f"[{name}] class")
+    if parser.defaults():
+        page.refuse("logging", "[DEFAULT]", "gives every section fields that they do not show")
+    for name in parser.sections():
+        _section(name, dict(parser.items(name)), page)
 
 
-def _duplicates(text: str, page: Page) -> None:
-    try:
-        configparser.RawConfigParser(strict=True).read_string(text)
-    except (configparser.DuplicateSectionError, configparser.DuplicateOptionError) as error:
-        page.refuse("logging", page.file, f"repeats a section or field in line {error.lineno}")
-    except configparser.Error:
+def _section(name: str, values: dict[str, str], page: Page) -> None:
+    known = next((fields for start, fields in _FIELDS.items() if _is_section(name, start)), None)
+    if known is None:
+        # fileConfig reads no other sections.
         return
+    for field, value in values.items():
+        if field not in known:
+            reason = "is a field that the audit does not know; Python may evaluate it"
+            page.refuse("logging", value, reason, f"[{name}] {field}")
+        elif (pattern := known[field]) is not None and not pattern.fullmatch(value.strip()):
+            page.refuse("logging", value, "is not what this field may hold", f"[{name}] {field}")
+    if name.startswith("handler_"):
+        _handler(name, values, page)
+
+
+def _is_section(name: str, start: str) -> bool:
+    return name.startswith(start) if start.endswith("_") else name == start
 
 
 def _handler(name: str, values: dict[str, str], page: Page) -> None:

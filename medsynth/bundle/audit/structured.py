@@ -14,6 +14,7 @@ from medsynth.bundle.audit.limits import LIMITS
 Value = str | bool | int | float | None
 _YAML = "tag:yaml.org,2002:"
 _SCALARS = {f"{_YAML}{name}" for name in ("str", "int", "float", "bool", "null", "timestamp", "merge", "value")}
+_HOLDERS = frozenset({str, dict, list})
 _PLAIN = {"scalar": _SCALARS, "sequence": {f"{_YAML}seq"}, "mapping": {f"{_YAML}map"}}
 
 
@@ -39,10 +40,16 @@ class Node:
             yield from ((str(position), node) for position, node in enumerate(self.value))
         yield from self.shadowed
 
+    def inner(self) -> list[Node]:
+        """Return the texts, mappings and lists directly below, without the numbers, of which there may be many."""
+        kept = self.value.values() if isinstance(self.value, Mapping) else self.value
+        nodes = [*kept] if not isinstance(kept, str | bool | int | float | None) else []
+        return [node for node in nodes if type(node.value) in _HOLDERS] + [node for _, node in self.shadowed]
+
     def named(self, step: str) -> Iterator[Node]:
-        """Yield the values that one step of an id may mean: of a key, of a key to be merged, or of a position."""
+        """Yield the values that one step of an id may mean: of a key, or of a position."""
         if isinstance(self.value, Mapping):
-            yield from (self.value[key] for key in (step, f"+{step}") if key in self.value)
+            yield from (self.value[key] for key in (step,) if key in self.value)
         elif isinstance(self.value, list) and step.isdecimal() and len(step) < 9 and int(step) < len(self.value):
             yield self.value[int(step)]
         yield from (node for key, node in self.shadowed if key == step)

@@ -5,29 +5,30 @@ Judged by name only: MONAI would import it, and that already runs code.
 
 from __future__ import annotations
 
+import ast
 import builtins
 import re
 import sys
 from collections.abc import Collection
 from dataclasses import dataclass, field
 
+from medsynth.bundle.audit.arguments import rule_of
 from medsynth.bundle.audit.findings import Verdict
 from medsynth.bundle.audit.names import disguise
-from medsynth.bundle.audit.wordlists import components, words
+from medsynth.bundle.audit.wordlists import components, libraries, reaching, words
 
 _NAME = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*")
 SPECIAL = re.compile(r"__\w+__")
 
 REFUSED_BUILTINS = words("refused builtins")
-SAFE_BUILTINS = words("safe builtins")
+VALUES = words("values")
 REFUSED_ATTRIBUTES = words("refused attributes")
 _REFUSED_MODULES = words("refused modules")
 _HIDDEN_MODULES = words("risky modules") | _REFUSED_MODULES
 _REFUSED_PATHS = words("refused paths")
 _SAFE_MODULES = words("safe modules")
-_AREAS = frozenset(path[:-2] for path in words("allowed paths") if path.endswith(".*"))
-_ALLOWED = words("allowed paths") | {f"{module}.{name}" for module in ("torch", "numpy") for name in words("arrays")}
 _PACKAGES = frozenset({"monai", "torch", "np", "numpy", "ignite"})
+_MEMBER = re.compile(r"[A-Z][A-Z0-9_]*")
 
 
 @dataclass(frozen=True)
@@ -53,9 +54,20 @@ class Names:
     own: Collection[str] = frozenset()
     aliases: dict[str, set[str]] = field(default_factory=dict)
 
+    def paths(self, node: ast.AST) -> list[str]:
+        """Return the dotted paths that an attribute of an imported name may stand for; none for anything else."""
+        parts: list[str] = []
+        while isinstance(node, ast.Attribute):
+            parts.append(node.attr)
+            node = node.value
+        if not isinstance(node, ast.Name) or not isinstance(node.ctx, ast.Load):
+            return []
+        roots = self.aliases.get(node.id, {node.id} if node.id in self.own else set())
+        return [".".join([root, *reversed(parts)]) for root in sorted(roots)]
+
 
 def judge_target(name: str, names: Names) -> Judgement:
-    """Judge a ``_target_``: a component's bare name or a dotted path."""
+    """Judge a ``_target_``: a component's bare name or a dotted path; its arguments are judged by themselves."""
     bare = "." not in name
     if bare and any(name in members for members in components().values()):
         return OK
@@ -63,7 +75,26 @@ def judge_target(name: str, names: Names) -> Judgement:
         return Judgement(Verdict.REFUSED, "is a built-in function of Python, no component of MONAI")
     if bare and name in dir(builtins):
         return Judgement(Verdict.TRUST, "is a built-in of Python, no component of MONAI")
+    if bare and (reach := _reach(name)):
+        return Judgement(Verdict.TRUST, reach)
     return judge_path(name, names)
+
+
+def _reach(path: str) -> str:
+    """Return what a component of MONAI reaches out for, if it is listed with that."""
+    last = path.rpartition(".")[2]
+    kinds = {kind for kinds, found in reaching().items() for kind in kinds.split(", ") if last in found}
+    verbs = {"fetch": "fetches", "unpickle": "unpickles", "start": "starts programs", "write": "writes files"}
+    said = " and ".join(verbs.get(kind, "looks names up") for kind in sorted(kinds))
+    return f"{said} on its own" if said else ""
+
+
+def judge_value(path: str, names: Names) -> Judgement:
+    """Judge a dotted path that is used as a value, so that nobody knows what it is called with."""
+    judgement = judge_path(path, names)
+    if judgement == OK and (rule := rule_of(path)) is not None and (rule.kinds or rule.required):
+        return Judgement(Verdict.TRUST, "is handed on, so its arguments cannot be judged")
+    return judgement
 
 
 def judge_path(path: str, names: Names) -> Judgement:
@@ -72,8 +103,6 @@ def judge_path(path: str, names: Names) -> Judgement:
         return Judgement(Verdict.REFUSED, reason)
     if not _NAME.fullmatch(path):
         return Judgement(Verdict.TRUST, "is no dotted name")
-    if path in _ALLOWED:
-        return OK
     parts = path.split(".")
     if any(SPECIAL.fullmatch(part) for part in parts):
         return Judgement(Verdict.REFUSED, "reaches into Python's internals")
@@ -85,7 +114,8 @@ def judge_path(path: str, names: Names) -> Judgement:
         return Judgement(Verdict.REFUSED, f"reaches '{smuggled}' through another package")
     if parts[0] == "monai":
         return _monai(parts)
-    if any(_starts(path, area) for area in _AREAS) and not _private(parts) and not _PACKAGES & set(parts[1:]):
+    module, _, name = path.rpartition(".")
+    if name in libraries().get(module, ()):
         return OK
     if path in _SAFE_MODULES:
         return Judgement(Verdict.TRUST, "is a whole module")
@@ -133,13 +163,17 @@ def _smuggled(parts: list[str]) -> str:
 
 
 def _monai(parts: list[str]) -> Judgement:
+    path = ".".join(parts)
+    if path == "monai.__version__":
+        return OK
     for area, members in components().items():
         depth = 1 + area.count(".") + 1
         if ".".join(parts[1:depth]) == area and len(parts) > depth:
             inner, last = parts[depth:-1], parts[-1]
             if last in members and not _private(inner) and not _PACKAGES & set(inner):
                 return OK
-            # A member of an enumeration or a class method, e.g. monai.utils.ForwardMode.TRAIN.
-            if inner and inner[-1] in members and inner[-1][0].isupper() and not _private([last]):
+            # A member of an enumeration, e.g. monai.utils.ForwardMode.TRAIN; a method is judged as one.
+            if inner and inner[-1] in members and inner[-1][0].isupper() and _MEMBER.fullmatch(last):
                 return OK
-    return Judgement(Verdict.TRUST, "is not among MONAI's components known to be harmless")
+    reason = _reach(path) or "is not among MONAI's components known to be harmless"
+    return Judgement(Verdict.TRUST, reason)

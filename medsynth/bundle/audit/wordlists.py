@@ -27,3 +27,17 @@ def words(section: str) -> frozenset[str]:
 def components() -> dict[str, frozenset[str]]:
     """Return the names of MONAI's components by subpackage."""
     return read_lists("components.txt")
+
+
+def libraries() -> dict[str, frozenset[str]]:
+    """Return the names outside of MONAI that a config may use, by the module or class that holds them."""
+    return read_lists("libraries.txt")
+
+
+@cache
+def reaching() -> dict[str, frozenset[str]]:
+    """Return bare names of MONAI's components that reach out, by what for."""
+    return {
+        kinds: frozenset(name.rpartition(".")[2] for name in names)
+        for kinds, names in read_lists("reaching.txt").items()
+    }
