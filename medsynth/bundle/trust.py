@@ -11,10 +11,11 @@ from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 
-from medsynth.bundle.manifest import CHECKSUM, digest_of, read_manifest
+from medsynth.bundle.manifest import digest_of, read_manifest
 from medsynth.confinement import is_confined
 from medsynth.errors import InputError, RunError
 from medsynth.files import write_json
+from medsynth.seals import CHECKSUM
 
 RUN = "run"
 """Origin of bundles that a run of this user wrote."""

@@ -63,7 +63,7 @@ _PRESETS: dict[str, dict[str, Any]] = {
         "width": 16,
         "features": 8,
         "extractor_levels": 1,
-        "branch_levels": 1,
+        "branch_levels": 2,
         "blocks": 2,
         "pool_size": 0,
         "discriminator_width": 16,
