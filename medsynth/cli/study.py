@@ -61,7 +61,7 @@ def study_command(
 ) -> None:
     """Run a grid of generators, classifiers, seeds and ablations, and compare them.
 
-    Stages of equal plan and inputs are done once. Ready studies: paper-table1 to paper-table8.
+    Stages of equal plan and inputs are done once. Ready studies: main-job, paper-table1 to paper-table8.
     """
     from medsynth.plugins import Registry
     from medsynth.studies.config import load_study

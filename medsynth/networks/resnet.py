@@ -44,6 +44,7 @@ class ResidualBlock(nn.Module):
     Args:
         channels: of input and output, (B, channels, H, W) with H, W > 1.
         dropout: probability of dropping a value between the convolutions while training.
+        dilation: distance of the pixels that a convolution sees; 2 sees twice as far at the same cost.
 
     Attributes:
         recomputable: training may drop what the block holds and compute it again in the backward pass.
@@ -51,15 +52,16 @@ class ResidualBlock(nn.Module):
 
     recomputable = True
 
-    def __init__(self, channels: int, *, dropout: float = 0.0) -> None:
+    def __init__(self, channels: int, *, dropout: float = 0.0, dilation: int = 1) -> None:
         super().__init__()
+        spaced: dict[str, Any] = {"padding": dilation, "dilation": dilation, "padding_mode": "reflect"}
         between: list[nn.Module] = [nn.Dropout(dropout)] if dropout else []
         self.layers = nn.Sequential(
-            nn.Conv2d(channels, channels, 3, padding=1, padding_mode="reflect"),
+            nn.Conv2d(channels, channels, 3, **spaced),
             InstanceNorm(),
             nn.ReLU(inplace=True),
             *between,
-            nn.Conv2d(channels, channels, 3, padding=1, padding_mode="reflect"),
+            nn.Conv2d(channels, channels, 3, **spaced),
             InstanceNorm(),
         )
 
@@ -213,6 +215,7 @@ class EncoderDecoder(nn.Module):
         dropout: inside the residual blocks.
         middle: further layer in front of the residual blocks, at width * 2^levels channels.
         ends: odd side of the first and the last convolution, at full size.
+        dilation: of the residual blocks.
         normalized: normalize every channel before the tanh, so that no channel can become small.
         coordinates: tell the network where in the image it is, see `Coordinates`.
     """
@@ -230,6 +233,7 @@ class EncoderDecoder(nn.Module):
         dropout: float = 0.0,
         middle: nn.Module | None = None,
         ends: int = 7,
+        dilation: int = 1,
         normalized: bool = False,
         coordinates: bool = False,
     ) -> None:
@@ -242,7 +246,7 @@ class EncoderDecoder(nn.Module):
         for level in range(levels):
             layers += downsampling(widths[level], widths[level + 1], kernel=kernel, antialiased=mode == "antialiased")
         layers += [] if middle is None else [middle]
-        layers += [ResidualBlock(widths[-1], dropout=dropout) for _ in range(blocks)]
+        layers += [ResidualBlock(widths[-1], dropout=dropout, dilation=dilation) for _ in range(blocks)]
         for level in reversed(range(levels)):
             layers += upsampling(widths[level + 1], widths[level], mode=mode, kernel=kernel)
         layers += [WideConvolution(width, outputs, ends), *([InstanceNorm()] if normalized else [])]

@@ -17,6 +17,7 @@ class SgCycleGanConfig(GeneratorConfig):
     extractor_levels: int = option(2, "times the shared extractor halves the size", low=0, high=5)
     branch_levels: int = option(2, "times a branch halves the size", low=0, high=5)
     blocks: int = option(7, "residual blocks of each branch", low=0)
+    dilation: int = option(1, "distance of the pixels that convolutions of residual blocks see", low=1, high=4)
     upsampling: Literal["transposed", "nearest", "bilinear"] = option(
         "nearest",
         "how networks double the size; nearest and bilinear leave no checkerboard",

@@ -189,6 +189,7 @@ class SgCycleGan:
             extractor_levels=config.extractor_levels,
             branch_levels=config.branch_levels,
             blocks=config.blocks,
+            dilation=config.dilation,
             mode=config.upsampling,
             kernel=config.sampling_kernel,
             region_convolution=config.region_convolution,

@@ -136,6 +136,7 @@ class Translator(nn.Module):
         extractor_levels: times the extractor halves the size.
         branch_levels: times the branch halves the size.
         blocks: residual blocks of the branch.
+        dilation: of the residual blocks' convolutions.
         mode: ``transposed``, ``nearest`` or ``bilinear``.
         kernel: side of the sampling convolutions.
         region_convolution: put a `RegionConvolution` in front of the residual blocks.
@@ -158,6 +159,7 @@ class Translator(nn.Module):
         extractor_levels: int = 2,
         branch_levels: int = 2,
         blocks: int = 7,
+        dilation: int = 1,
         mode: Upsampling = "nearest",
         kernel: int = 3,
         region_convolution: bool = False,
@@ -175,6 +177,7 @@ class Translator(nn.Module):
             "extractor_levels": extractor_levels,
             "branch_levels": branch_levels,
             "blocks": blocks,
+            "dilation": dilation,
             "mode": mode,
             "kernel": kernel,
             "region_convolution": region_convolution,
@@ -203,6 +206,7 @@ class Translator(nn.Module):
             width=width,
             levels=branch_levels,
             blocks=blocks,
+            dilation=dilation,
             mode=mode,
             kernel=kernel,
             middle=RegionConvolution(width * 2**branch_levels) if region_convolution else None,
