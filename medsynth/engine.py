@@ -12,6 +12,7 @@ from medsynth.plan import Plan
 from medsynth.plugins import Registry
 from medsynth.progress import Silent, Watch
 from medsynth.publishing import write_run_bundle, write_run_report
+from medsynth.rows import beside
 from medsynth.runs import Run, SeedRun
 from medsynth.sharing import Sharing
 from medsynth.stages import prepare_data, synthesize_training_set, train_classifiers, train_generator
@@ -45,9 +46,10 @@ def run(
 
 
 def _one_seed(seed_run: SeedRun, data: Data) -> Result:
-    generator = train_generator(seed_run, data)
-    synthetic = synthesize_training_set(seed_run, data, generator)
-    classifiers = train_classifiers(seed_run, data, synthetic)
+    with beside(seed_run) as team:
+        generator = train_generator(seed_run, data)
+        synthetic = synthesize_training_set(seed_run, data, generator)
+        classifiers = train_classifiers(seed_run, data, synthetic, team)
     if not leads():
         return Result(scores=(), bundle="", report="")
     evaluation = evaluate(seed_run, data, generator, classifiers)

@@ -48,15 +48,16 @@ def needed_bytes(plan: Plan, registry: Registry, records: tuple[Record, ...]) ->
     """
     generator, classifier = trained(plan, registry, "generator"), trained(plan, registry, "classifier")
     rows = 1 + len(plan.training.baselines) - (0 if _has_oracle(plan, records) else "oracle" in plan.training.baselines)
-    beside = _side_by_side(plan, rows)
+    beside = _beside(plan)
     data, translated = _data(plan, records)
     bundle = 2 * (generator.exported + classifier.exported)  # as .pt and as .safetensors
     before_rows = generator.weights + _gallery(plan) + translated
     one_seed = before_rows + rows * classifier.weights + bundle + FIXED
     while_rows = before_rows + (rows - beside) * classifier.weights + (beside + 1) * classifier.checkpoint
+    controls = (beside - 1) * ((rows - beside) * classifier.weights + classifier.checkpoint)
     copies = bundle + translated + FIXED if len(plan.seeds) > 1 else 0
     earlier = (len(plan.seeds) - 1) * one_seed
-    return data + earlier + max(2 * generator.checkpoint, while_rows, one_seed + copies)
+    return data + earlier + max(2 * generator.checkpoint + controls, while_rows, one_seed + copies)
 
 
 def trained(plan: Plan, registry: Registry, kind: str) -> Trained:
@@ -121,8 +122,8 @@ def _gallery(plan: Plan) -> int:
     return (config.epochs // plan.training.validate_epochs + 1) * _SHOWN * plan.data.size**2 * plan.data.channels
 
 
-def _side_by_side(plan: Plan, rows: int) -> int:
-    """Return how many rows are trained at once, see `medsynth.rows.side_by_side`."""
+def _beside(plan: Plan) -> int:
+    """Return how many processes train, see `medsynth.rows.beside`."""
     import torch
 
-    return 1 if plan.device != "cpu" or torch.get_num_threads() == 1 else rows
+    return 1 if plan.device != "cpu" or torch.get_num_threads() == 1 or not plan.training.baselines else 2

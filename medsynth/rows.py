@@ -1,9 +1,9 @@
-"""Classifier rows trained side by side: helper processes take some of them, and the threads are shared out.
+"""Control rows trained beside the generator: a helper process takes them, and the threads are shared out.
 
-Rows do not depend on each other, and a step of a small network gains little from a second thread, so that rows with a
-thread each are done sooner side by side than one after the other with all threads. A helper is a process
-``python -m medsynth.rows RUN SEED ROW ...``; it trains these rows into the run's folder and tells its progress on
-standard output. It does not outlive the run, see `medsynth.children`.
+Only the row of the main job needs synthetic images, and a step of a small network gains little from a second thread, so
+that a run and its helper with half the threads each are done sooner than one process with all of them. The helper is a
+process ``python -m medsynth.rows RUN SEED ROW ...``; it trains these rows into the run's folder and tells its progress
+on standard output. It does not outlive the run, see `medsynth.children`.
 What a helper leaves unfinished, for whatever reason, the run completes itself, and so meets the same error.
 """
 
@@ -22,8 +22,10 @@ from typing import IO
 
 from medsynth.children import ask_to_stop, end_with_parent, environment, python
 from medsynth.distribution import processes
+from medsynth.plan import BASELINES
 from medsynth.progress import Task, Watch
 from medsynth.runs import PLAN, Run, SeedRun
+from medsynth.seals import is_finished
 from medsynth.stopping import Stop
 
 _INTERVAL = 0.25
@@ -32,65 +34,61 @@ _INTERVAL = 0.25
 
 @dataclass(frozen=True)
 class Team:
-    """The run's process and its helpers.
+    """The run's process and its helper, if it has one.
 
     Args:
-        own: names of the rows that are left to the run's process.
-        helpers: running processes, which train the others.
-        stop: asks them to save and end.
+        rows: names of those that the helper trains.
+        helper: a running process.
+        stop: asks it to save and end.
     """
 
-    own: tuple[str, ...]
-    helpers: tuple[subprocess.Popen[str], ...]
+    rows: tuple[str, ...]
+    helper: subprocess.Popen[str] | None
     stop: Stop
 
     def wait(self) -> None:
-        """Return once every helper has ended, soon after a stop was requested.
+        """Return once the helper has ended, soon after a stop was requested.
 
         Raises:
             Interrupted: a stop was requested.
         """
-        for helper in self.helpers:
-            while helper.poll() is None and not self.stop.requested:
-                time.sleep(_INTERVAL)
+        while self.helper is not None and self.helper.poll() is None and not self.stop.requested:
+            time.sleep(_INTERVAL)
         if self.stop.requested:
             self.dismiss()
         self.stop.check()
 
     def dismiss(self) -> None:
-        """Ask the helpers to save and end, and wait for it."""
-        for helper in self.helpers:
-            ask_to_stop(helper)
-        for helper in self.helpers:
-            helper.wait()
-            if helper.stdin is not None:
-                helper.stdin.close()
+        """Ask the helper to save and end, and wait for it."""
+        if self.helper is None:
+            return
+        ask_to_stop(self.helper)
+        self.helper.wait()
+        if self.helper.stdin is not None:
+            self.helper.stdin.close()
 
 
 @contextmanager
-def side_by_side(seed_run: SeedRun, rows: Sequence[str], left: Sequence[str]) -> Iterator[Team]:
-    """Start a helper for every row but the first, and share out the threads while the block runs.
+def beside(seed_run: SeedRun) -> Iterator[Team]:
+    """Start a helper for the control rows that are not finished, and share out the threads while the block runs.
 
-    There are no helpers for a single thread, beside an accelerator or under torchrun, nor in a study, whose runs share
+    There is no helper for a single thread, beside an accelerator or under torchrun, nor in a study, whose runs share
     rows with each other.
-
-    Args:
-        seed_run: the training.
-        rows: all its rows; they decide the threads of a process, so that a continued run computes alike.
-        left: those that are not finished.
     """
     import torch
 
     run, threads = seed_run.run, torch.get_num_threads()
-    alone = run.plan.device != "cpu" or run.sharing is not None or processes() > 1
-    # More rows than threads: the processors are shared out by the system, so that none is idle during the last row.
-    size = 1 if alone or threads == 1 else len(rows)
-    each = max(1, threads // size)
+    wanted = [name for name in BASELINES if name in run.plan.training.baselines]
+    alone = run.plan.device != "cpu" or run.sharing is not None or processes() > 1 or threads == 1 or not wanted
+    if alone:
+        yield Team((), None, run.stop)
+        return
+    left = tuple(name for name in wanted if not is_finished(seed_run.folder / "classifier" / name))
+    each = threads // 2  # whatever is left, so that a continued run computes alike
     with ExitStack() as ending:
-        helpers = tuple(_start(seed_run, left[first::size], each) for first in range(1, min(size, len(left))))
-        team = Team(tuple(left[::size]), helpers, run.stop)
-        for helper in helpers:
-            listener = threading.Thread(target=_relay, args=(helper.stdout, run.watch), daemon=True)
+        team = Team(left, _start(seed_run, left, each) if left else None, run.stop)
+        if team.helper is not None:
+            listener = threading.Thread(target=_relay, args=(team.helper.stdout, run.watch), daemon=True)
             listener.start()
             ending.callback(listener.join)
         ending.callback(team.dismiss)
@@ -174,17 +172,17 @@ def work(folder: Path, seed: int, names: Sequence[str]) -> None:
     from medsynth.plan import read_plan
     from medsynth.plugins import Registry
     from medsynth.stages import classifier_rows, train_row
-    from medsynth.synthesis import load
 
     registry, stop = Registry(), Stop()
     end_with_parent(stop)
     run = Run(folder, read_plan(folder / PLAN, registry), registry, _Messages(), stop)
     seed_run = SeedRun(run, seed)
     data = prepare(run.plan.data, folder / "data", seed=run.plan.data.seed)
-    synthetic = load(data.images.select(domain="source", split="train"), seed_run.folder / "synthetic")
-    rows = classifier_rows(run.plan, data, synthetic)
+    # Of the main row's images only their number matters to the others: that of the sources they will be made of.
+    rows = classifier_rows(run.plan, data, data.images.select(domain="source", split="train"))
     for name in names:
-        train_row(seed_run, data, name, rows[name])
+        if name in rows:
+            train_row(seed_run, data, name, rows[name])
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from medsynth.inspection import figures, inspect
 from medsynth.monitoring import Key, Monitor, problems_of
 from medsynth.plan import Plan
 from medsynth.progress import Task
-from medsynth.rows import side_by_side
+from medsynth.rows import Team
 from medsynth.runs import Run, SeedRun
 from medsynth.seals import is_finished
 from medsynth.seeds import derive_seed, seed_everything
@@ -194,16 +194,17 @@ def listed_name(run: Run, data: Data, record: Record) -> str:
     return name if record.slice is None else f"{name}#{record.slice}"
 
 
-def train_classifiers(seed_run: SeedRun, data: Data, synthetic: Images) -> dict[str, Classifier]:
-    """Train one classifier per row, all under the same budget; processes that train together share out the rows."""
+def train_classifiers(seed_run: SeedRun, data: Data, synthetic: Images, team: Team) -> dict[str, Classifier]:
+    """Train one classifier per row, all under the same budget.
+
+    What the team's helper trains is waited for; processes that train together share out the rows.
+    """
     rows = classifier_rows(seed_run.run.plan, data, synthetic)
     left = [name for name in rows if not is_finished(seed_run.folder / "classifier" / name)]
-    with (
-        seed_run.run.stage(seed_run.stage_name("classifier")),
-        side_by_side(seed_run, list(rows), left[rank() :: processes()]) as team,
-    ):
-        for name in team.own:
-            train_row(seed_run, data, name, rows[name])
+    with seed_run.run.stage(seed_run.stage_name("classifier")):
+        for name in left[rank() :: processes()]:
+            if name not in team.rows:
+                train_row(seed_run, data, name, rows[name])
         team.wait()
         wait_for_all()
         # What is trained already, here or by another process, is loaded.

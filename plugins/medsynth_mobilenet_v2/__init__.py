@@ -26,7 +26,11 @@ def medsynth_classifier() -> ClassifierSpec:
         config=MobileNetV2Config,
         factory="medsynth_mobilenet_v2.model:MobileNetV2Classifier",
         reference="Sandler et al., MobileNetV2: Inverted Residuals and Linear Bottlenecks, CVPR 2018",
-        presets={"quick": {"width": 0.35, "learning_rate": 1e-2}, "standard": {}, "paper": {"width": 0.56}},
+        presets={
+            "quick": {"width": 0.35, "hidden": 0, "dropout": 0.0, "learning_rate": 5e-3},
+            "standard": {},
+            "paper": {"width": 0.56},
+        },
         assumptions=Assumptions(min_size=32),
         scalable={"width": [round(0.01 * step, 2) for step in range(10, 201)], "hidden": [0, 64, 128]},
     )
