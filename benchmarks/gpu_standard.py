@@ -132,4 +132,4 @@ def outcome(folder: Path) -> dict[str, Any]:
     if (folder / "scores.json").exists():
         measured = json.loads((folder / "scores.json").read_text())["scores"]
         scores = {column: cell(measured, column) for column in COLUMNS}
-    return {"stages": stages, "scores": scores, "warnings": record.get("warnings", [])}
+    return {"stages": stages, "scores": scores, "warnings": [found["text"] for found in record.get("warnings", [])]}

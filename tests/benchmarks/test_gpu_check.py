@@ -84,7 +84,8 @@ def test_epochs_of_the_standard_run_are_shortened_alike_until_they_fit(benchmark
     whole = standard.preset_epochs(plan)
     rates = {"generator adversarial": 1.0, "classifier pretrain": 0.1, "classifier finetune": 0.1}
     counts = list(whole.values())
-    needed = 4 * (counts[0] + 0.3 * counts[1] + 0.3 * counts[2])
+    rows = 1 + len(plan.training.baselines)
+    needed = 4 * (counts[0] + 0.1 * rows * (counts[1] + counts[2]))
     assert standard.epochs_that_fit(plan, rates, 2 * needed) == whole
     half = standard.epochs_that_fit(plan, rates, needed / 2)
     assert list(half.values()) == [max(1, count // 2) for count in counts]
@@ -96,7 +97,9 @@ def test_what_became_of_the_standard_run_is_read_from_its_folder(
 ) -> None:
     standard = benchmark_module("gpu_standard")
     assert standard.outcome(tmp_path / "nothing") == {"stages": {}, "scores": {}, "warnings": []}
-    (tmp_path / "run.json").write_text(json.dumps({"stages": {"data": {"seconds": 3.2}}, "warnings": ["look"]}))
+    (tmp_path / "run.json").write_text(
+        json.dumps({"stages": {"data": {"seconds": 3.2}}, "warnings": [{"text": "look"}]})
+    )
     score = {"evaluator": "image-quality", "name": "kid", "subject": "synthetic", "value": 0.123, "low": None}
     (tmp_path / "scores.json").write_text(json.dumps({"scores": [score]}))
     found = standard.outcome(tmp_path)

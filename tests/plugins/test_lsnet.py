@@ -29,6 +29,7 @@ from medsynth.testing import RandomBatches
 from medsynth.training import NETWORKS, Job, train
 
 SMALL = {"student_width": 0.2, "teacher_width": 0.1, "heads": 2, "pretrain_epochs": 1, "finetune_epochs": 1}
+SMALL |= {"halvings": 5}  # as published: 16, 4 and 1 tokens of an image of 64 x 64 pixels
 NAMES = ["classification", "teacher", "simulation", "distillation", "guidance"]
 NAMES += ["agreement_a", "agreement_b", "agreement_c"]
 
