@@ -1,4 +1,4 @@
-"""Print a Markdown table of finished runs that differ in their generator: what docs/results/generators.md shows.
+"""Print a Markdown table of finished runs that differ in their generator: one row a run.
 
 for generator in cyclegan unit munit dclgan sg-cyclegan; do
     medsynth run --generator $generator --classifier mobilenet-v2 --seeds 42,142,242 --out phantom/$generator
