@@ -55,14 +55,18 @@ def data_folder() -> Path:
         raise RunError("the user has no home folder", hint="Set MEDSYNTH_HOME to a folder of yours.") from error
 
 
-def remember(root: Path, name: str, origin: str, *, before: str = "") -> Trusted:
+def remember(root: Path, name: str, origin: str) -> Trusted:
     """Trust the bundle at `root` as it is now; arguments as in `Trusted`.
 
     Raises:
         RunError: the data folder cannot be written.
     """
+    return _keep(digest_of(root), name, origin)
+
+
+def _keep(digest: str, name: str, origin: str, before: str = "") -> Trusted:
     today = datetime.now(UTC).date().isoformat()
-    entry = Trusted(digest=digest_of(root), name=name, origin=origin, since=today, before=before)
+    entry = Trusted(digest=digest, name=name, origin=origin, since=today, before=before)
     try:
         write_json(_file(entry.digest), {"schema": 1, **asdict(entry)})
     except OSError as error:
@@ -108,11 +112,11 @@ def forget(wanted: str) -> Trusted:
     return found[0]
 
 
-def pass_on(before: str, root: Path) -> None:
-    """Trust the bundle at `root`, which medsynth itself just changed, as much as it was trusted with hash `before`."""
+def pass_on(before: str, after: str) -> None:
+    """Trust the bundle with hash `after`, which medsynth itself made of that with hash `before`, as much as that."""
     entry = find_trust(before)
-    if entry is not None and digest_of(root) != before:
-        remember(root, entry.name, entry.origin, before=before)
+    if entry is not None and after != before:
+        _keep(after, entry.name, entry.origin, before)
 
 
 def _file(digest: str) -> Path:

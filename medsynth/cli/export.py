@@ -37,8 +37,8 @@ def export_command(
     from medsynth.deployment.exporting import TOLERANCE, export_classifier
     from medsynth.rebuilding import CLASSIFIER
 
-    guard(bundle, CLASSIFIER, trust=trust, minutes=time_limit, gib=memory_limit)
-    classifier = load_classifier(bundle)
+    opened = guard(bundle, CLASSIFIER, trust=trust, minutes=time_limit, gib=memory_limit)
+    classifier = load_classifier(opened)
     parity = export_classifier(classifier, file_format, images or ())
     files = [str(classifier.bundle.root / "models" / file) for file in FORMATS[file_format]]
     if as_json:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from medsynth.cli.shared import F
-
 if TYPE_CHECKING:
-    from medsynth.rebuilding import Role
+    from medsynth.rebuilding import Opened, Role
 
 _GIBIBYTE = 1 << 30
 
@@ -31,42 +28,28 @@ MINUTES = 60.0
 GIB = 8.0
 
 
-def takes_zip(command: F) -> F:
-    """Let a command whose argument `bundle` is a folder take a zip file, too."""
+def guard(bundle: Path, role: Role, *, trust: bool, minutes: float, gib: float) -> Opened:
+    """Return the bundle if this process may execute it: a run of this user wrote it, or the process is limited.
 
-    @wraps(command)
-    def wrapped(*, bundle: Path, **others: Any) -> Any:
-        from medsynth.bundle.unpacking import unpacked
-
-        with unpacked(bundle) as folder:
-            return command(bundle=folder, **others)
-
-    return wrapped  # type: ignore[return-value]
-
-
-def guard(bundle: Path, role: Role, *, trust: bool, minutes: float, gib: float) -> None:
-    """Return if this process may execute the bundle: a run of this user wrote it, or the process is limited.
-
-    For another bundle that may be executed, run the same command in a child process with limits and end with its
+    For another bundle, run the same command in a child process with limits, which also judges it, and end with its
     exit code.
 
     Raises:
-        InputError: no bundle, or one that may not be executed.
+        InputError: no bundle, or one that cannot be trusted.
         RunError: the child took too long.
     """
-    from medsynth.bundle.admission import admit, is_foreign, trust_bundle
+    from medsynth.bundle.admission import is_foreign, trust_snapshot
     from medsynth.confinement import is_confined
     from medsynth.rebuilding import open_bundle
 
+    opened = open_bundle(bundle, role)
     if is_confined():
-        return
-    root = open_bundle(bundle, role).root
+        return opened
     if trust:
-        trust_bundle(root)
-    if not is_foreign(root):
-        return
-    admit(root)
-    run_again(sys.argv[1:], minutes=minutes, gib=gib)
+        trust_snapshot(opened.snapshot)
+    if is_foreign(opened.copy):
+        run_again(sys.argv[1:], minutes=minutes, gib=gib)
+    return opened
 
 
 def run_again(arguments: Sequence[str], *, minutes: float, gib: float) -> NoReturn:

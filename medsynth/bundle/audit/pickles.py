@@ -17,6 +17,7 @@ from medsynth.bundle.audit.wordlists import words
 
 _TENSORS = words("tensor pickles")
 _TORCH_PICKLES = 5
+_INSTRUCTIONS = 2_000_000
 _LONG = 100
 _DOTTED = re.compile(r"[A-Za-z_][\w.]* [A-Za-z_][\w.]*")
 _CALLS = frozenset({"REDUCE", "INST", "OBJ", "BUILD", "NEWOBJ", "NEWOBJ_EX"})
@@ -43,6 +44,9 @@ def audit_pickle(stream: BinaryIO, page: Page, *, raw: bool = False) -> None:
         raw: it may be no pickle but bare numbers, which break off as a pickle before they name anything.
     """
     data = stream.read(LIMITS.pickle)
+    if raw and _breaks_at_the_end(data):
+        # A first instruction that takes a text longer than what was read hides the ones behind it.
+        data += stream.read(LIMITS.unpacked)
     pickles = io.BytesIO(data)
     names: dict[str, None] = {}
     position = count = 0
@@ -64,6 +68,15 @@ def audit_pickle(stream: BinaryIO, page: Page, *, raw: bool = False) -> None:
         _judge(name, page)
     if not names:
         page.allow("pickle", "plain values")
+
+
+def _breaks_at_the_end(data: bytes) -> bool:
+    stream = io.BytesIO(data)
+    try:
+        deque(_names(stream, 0), maxlen=0)
+    except Exception:  # as above
+        return len(data) == LIMITS.pickle and stream.tell() == len(data)
+    return False
 
 
 def _judge(name: str, page: Page) -> None:
@@ -101,8 +114,10 @@ def _names(stream: BinaryIO, start: int) -> Iterator[tuple[str, int]]:
     texts: deque[str | None] = deque((None, None), maxlen=2)
     memo: dict[int, str | None] = {}
     stream.seek(start)
-    for opcode, argument, _ in pickletools.genops(stream):
+    for number, (opcode, argument, _) in enumerate(pickletools.genops(stream)):
         kind = opcode.name
+        if number > _INSTRUCTIONS:
+            raise ValueError(f"more than {_INSTRUCTIONS} instructions")
         if kind in ("GLOBAL", "INST"):
             yield ".".join(str(argument).split(" ", 1)), start
             texts.append(None)
