@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from medsynth.bundle.manifest import write_listing
+from medsynth.bundle.manifest import digest_of, write_listing
 from medsynth.bundle.trust import pass_on
 from medsynth.deployment import FORMATS
-from medsynth.errors import InputError
+from medsynth.errors import InputError, RunError
 from medsynth.files import json_text, sha256, write_bytes, write_text
 from medsynth.rebuilding import Opened
 
@@ -41,8 +41,10 @@ def record_export(bundle: Opened, name: str, facts: Mapping[str, Any], folder: P
         folder: with the files of the export.
 
     Raises:
-        RunError: they cannot be written.
+        RunError: the bundle is another one by now, or they cannot be written.
     """
+    if digest_of(bundle.root) != bundle.digest:
+        raise RunError(f"bundle {bundle.root} was changed while it was exported", hint="Export it again.")
     for file in FORMATS[name]:
         write_bytes(bundle.root / "models" / file, (folder / file).read_bytes())
     record = json_text({"schema": 1, "exports": {**read_exports(bundle), name: dict(facts)}})

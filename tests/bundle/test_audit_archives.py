@@ -83,6 +83,7 @@ EITHER = {
     "another name in the header": lambda p: _with_first(p, own_name=b"archive/data.pkk"),
     "another size in the header": lambda p: _with_first(p, own_size=5),
     "another size in the directory": lambda p: _with_first(p, listed_size=5),
+    "two sizes": lambda p: _with_first(p, packed=p[0].content + b"x"),
     "another checksum": lambda p: _with_first(p, listed_crc=5),
     "two members in one place": lambda p: Layout(parts=[*p, replace(p[0], name=b"archive/x", offset=0)]).build(),
     "fewer members than it says": lambda p: Layout(parts=p, count=len(p) + 1).build(),

@@ -268,6 +268,8 @@ def _entry(stream: BinaryIO, listed: _Listed, following: int) -> Entry:
     later = bool(flags & _HAS_DESCRIPTOR)
     if any(value != other and not (later and value == 0) for value, other in zip(own, said, strict=True)):
         raise ArchiveError("has a member whose header and directory entry differ")
+    if method == STORED and listed.packed != listed.size:
+        raise ArchiveError("has a member of two sizes that is not packed")
     start = listed.offset + 30 + name_length + extra_length
     left = following - start - listed.packed
     if left < 0 or (left and not later):

@@ -122,9 +122,6 @@ class Contents:
             page.refuse("archive", member.path, f"{reason}; torch would read it otherwise")
         page.allow("archive", f"{len(entries)} members")
         for inner in archive_members(stream, entries, page.inside):
-            # torch reads these as bare numbers.
-            if weights and _RAW.fullmatch(inner.path):
-                continue
             self.unpacked_files += 1
             self.unpacked_bytes += inner.size
             if self.unpacked_files > LIMITS.files or self.unpacked_bytes > LIMITS.archived:
@@ -132,7 +129,9 @@ class Contents:
                 page.refuse("size", counted, "more than the audit looks at")
                 return
             here = page.inside(inner.path)
-            if _TORCHSCRIPT_CODE.fullmatch(inner.path) and named(member.path) is not Kind.OTHER:
+            if weights and _RAW.fullmatch(inner.path):
+                _read(inner, here)  # torch takes these for bare numbers, whatever they are
+            elif _TORCHSCRIPT_CODE.fullmatch(inner.path) and named(member.path) is not Kind.OTHER:
                 self._script(inner, here)
             else:
                 self.look(inner, here, depth + 1, named_by_torch=for_torch)
@@ -142,11 +141,17 @@ class Contents:
         if member.size > LIMITS.text:
             page.refuse("size", f"{member.size} bytes", f"code may have {LIMITS.text}")
             return
-        try:
-            with member.open() as stream:
-                audit_torchscript(stream.read(), page)
-        except UNREADABLE as error:
-            page.refuse("file", member.path, f"cannot be read: {type(error).__name__}: {str(error)[:80]}")
+        if (data := _read(member, page)) is not None:
+            audit_torchscript(data, page)
+
+
+def _read(member: Member, page: Page) -> bytes | None:
+    try:
+        with member.open() as stream:
+            return stream.read()
+    except UNREADABLE as error:
+        page.refuse("file", member.path, f"cannot be read: {type(error).__name__}: {str(error)[:80]}")
+        return None
 
 
 def _judge_name(path: str, kind: Kind, head: bytes, page: Page) -> None:

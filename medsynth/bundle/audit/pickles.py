@@ -17,6 +17,7 @@ from medsynth.bundle.audit.wordlists import words
 
 _TENSORS = words("tensor pickles")
 _TORCH_PICKLES = 5
+_TORCHSCRIPT = ("torch.jit._pickle.", "__torch__.")
 _INSTRUCTIONS = 2_000_000
 _LONG = 100
 _DOTTED = re.compile(r"[A-Za-z_][\w.]* [A-Za-z_][\w.]*")
@@ -81,7 +82,9 @@ def _breaks_at_the_end(data: bytes) -> bool:
 
 def _judge(name: str, page: Page) -> None:
     package, _, last = name.rpartition(".")
-    if harmless(name):
+    if name.startswith(_TORCHSCRIPT) and "!/" not in page.file:
+        page.refuse("pickle", name, "is a name of TorchScript, which means something in its archives only")
+    elif harmless(name):
         page.allow("pickle", name)
     elif (
         package.partition(".")[0] in _CLASSES
