@@ -20,110 +20,31 @@ analysis = pytest.importorskip("fickling.analysis", reason="is in the group dev"
 fickle = pytest.importorskip("fickling.fickle", reason="is in the group dev")
 scanner = pytest.importorskip("picklescan.scanner", reason="is in the group dev")
 
-DANGEROUS = [
-    "os.system",
-    "posix.system",
-    "nt.system",
-    "os.popen",
-    "os.execv",
-    "os.spawnv",
-    "os.fork",
-    "os.remove",
-    "os.rename",
-    "subprocess.Popen",
-    "subprocess.run",
-    "subprocess.check_output",
-    "subprocess.getoutput",
-    "builtins.eval",
-    "builtins.exec",
-    "builtins.compile",
-    "builtins.open",
-    "builtins.getattr",
-    "builtins.setattr",
-    "builtins.__import__",
-    "builtins.breakpoint",
-    "__builtin__.eval",
-    "importlib.import_module",
-    "runpy.run_path",
-    "runpy._run_code",
-    "pty.spawn",
-    "pdb.run",
-    "bdb.Bdb.run",
-    "timeit.timeit",
-    "timeit.main",
-    "cProfile.run",
-    "profile.run",
-    "trace.Trace.run",
-    "code.interact",
-    "code.InteractiveInterpreter.runcode",
-    "pickle.loads",
-    "pickle.load",
-    "_pickle.loads",
-    "shelve.open",
-    "dill.loads",
-    "cloudpickle.loads",
-    "joblib.load",
-    "marshal.loads",
-    "ctypes.CDLL",
-    "ctypes.cdll.LoadLibrary",
-    "socket.create_connection",
-    "socket.socket",
-    "webbrowser.open",
-    "urllib.request.urlopen",
-    "http.client.HTTPSConnection",
-    "requests.get",
-    "ftplib.FTP",
-    "smtplib.SMTP",
-    "asyncio.unix_events._UnixSubprocessTransport._start",
-    "multiprocessing.util.spawnv_passfds",
-    "operator.attrgetter",
-    "operator.methodcaller",
-    "functools.partial",
-    "functools.reduce",
-    "itertools.starmap",
-    "types.FunctionType",
-    "types.CodeType",
-    "shutil.rmtree",
-    "shutil.move",
-    "shutil.copyfile",
-    "pathlib.Path.write_text",
-    "tempfile.mktemp",
-    "glob.glob",
-    "sys.setprofile",
-    "inspect.getattr_static",
-    "logging.config.dictConfig",
-    "logging.config._resolve",
-    "pydoc.locate",
-    "pydoc.pipepager",
-    "pkgutil.resolve_name",
-    "idlelib.pyshell.ModifiedInterpreter.runcommand",
-    "lib2to3.pgen2.grammar.Grammar.loads",
-    "ensurepip._run_pip",
-    "venv.main",
-    "doctest.debug_script",
-    "distutils.file_util.write_file",
-    "zipimport.zipimporter",
-    "numpy.testing._private.utils.runstring",
-    "numpy.load",
-    "numpy.f2py.crackfortran.myeval",
-    "torch.load",
-    "torch.hub.load",
-    "torch.jit.load",
-    "torch.ops.load_library",
-    "torch.utils.data.datapipes.utils.decoder.basichandlers",
-    "torch.storage._load_from_bytes",
-    "torch.serialization.load",
-    "torch.distributed.rpc.api._invoke_rpc",
-    "torch._inductor.codecache.compile_file",
-    "torch.fx.experimental.symbolic_shapes.ShapeEnv.evaluate_guards_expression",
-    "torch.utils._config_module.load_config",
-    "torch.utils.bottleneck.__main__.run_cprofile",
-    "torch._dynamo.guards.GuardBuilder.get",
-    "monai.bundle.ConfigParser",
-    "monai.bundle.run",
-    "monai.utils.module.load_submodules",
-    "ignite.handlers.DiskSaver",
-]
+_NAMES = """
+os.system posix.system nt.system os.popen os.execv os.spawnv os.fork os.remove os.rename subprocess.Popen
+subprocess.run subprocess.check_output subprocess.getoutput builtins.eval builtins.exec builtins.compile
+builtins.open builtins.getattr builtins.setattr builtins.__import__ builtins.breakpoint __builtin__.eval
+importlib.import_module runpy.run_path runpy._run_code pty.spawn pdb.run bdb.Bdb.run timeit.timeit timeit.main
+cProfile.run profile.run trace.Trace.run code.interact code.InteractiveInterpreter.runcode pickle.loads
+pickle.load _pickle.loads shelve.open dill.loads cloudpickle.loads joblib.load marshal.loads ctypes.CDLL
+ctypes.cdll.LoadLibrary socket.create_connection socket.socket webbrowser.open urllib.request.urlopen
+http.client.HTTPSConnection requests.get ftplib.FTP smtplib.SMTP
+asyncio.unix_events._UnixSubprocessTransport._start multiprocessing.util.spawnv_passfds operator.attrgetter
+operator.methodcaller functools.partial functools.reduce itertools.starmap types.FunctionType types.CodeType
+shutil.rmtree shutil.move shutil.copyfile pathlib.Path.write_text tempfile.mktemp glob.glob sys.setprofile
+inspect.getattr_static logging.config.dictConfig logging.config._resolve pydoc.locate pydoc.pipepager
+pkgutil.resolve_name idlelib.pyshell.ModifiedInterpreter.runcommand lib2to3.pgen2.grammar.Grammar.loads
+ensurepip._run_pip venv.main doctest.debug_script distutils.file_util.write_file zipimport.zipimporter
+numpy.testing._private.utils.runstring numpy.load numpy.f2py.crackfortran.myeval torch.load torch.hub.load
+torch.jit.load torch.ops.load_library torch.utils.data.datapipes.utils.decoder.basichandlers
+torch.storage._load_from_bytes torch.serialization.load torch.distributed.rpc.api._invoke_rpc
+torch._inductor.codecache.compile_file
+torch.fx.experimental.symbolic_shapes.ShapeEnv.evaluate_guards_expression
+torch.utils._config_module.load_config torch.utils.bottleneck.__main__.run_cprofile
+torch._dynamo.guards.GuardBuilder.get monai.bundle.ConfigParser monai.bundle.run
+monai.utils.module.load_submodules ignite.handlers.DiskSaver
+"""
+DANGEROUS = _NAMES.split()
 
 
 def _called(name: str, protocol: int) -> bytes:
