@@ -18,7 +18,8 @@ import safetensors.torch
 import torch
 from torch import Tensor, nn
 
-from medsynth.bundle.audit.archives import read_directory, read_entry, torch_objection
+from medsynth.bundle.audit.archives import read_directory, read_entry
+from medsynth.bundle.audit.torch_archives import torch_objection
 
 _DATE = (1980, 1, 1, 0, 0, 0)
 

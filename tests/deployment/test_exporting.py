@@ -153,6 +153,16 @@ def test_a_changed_missing_or_foreign_export_is_refused_with_the_command_that_me
         exported()
 
 
+def test_an_export_is_not_put_into_a_bundle_that_was_changed_meanwhile(classifier, snapshot):
+    assert classifier.bundle.digest
+    (classifier.bundle.root / "LICENSE").write_text("other")
+    list_files(classifier.bundle.root, ["LICENSE"])
+    before = snapshot()
+    with pytest.raises(RunError, match="was changed while it was exported"):
+        export_classifier(classifier, "torchscript")
+    assert snapshot() == before
+
+
 def test_an_export_that_differs_is_not_kept(classifier, snapshot, monkeypatch):
     before = snapshot()
 

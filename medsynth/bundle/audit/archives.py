@@ -10,7 +10,6 @@ Source: https://pkware.cachefly.net/webdocs/casestudies/APPNOTE.TXT, sections 4.
 from __future__ import annotations
 
 import io
-import re
 import struct
 import zlib
 from collections.abc import Iterator
@@ -26,10 +25,10 @@ _TAIL = (1 << 16) + 21
 _LARGEST_DIRECTORY = 64 * MEBIBYTE
 _SMALL, _FULL = 0xFFFF, 0xFFFFFFFF
 _HAS_DESCRIPTOR, _UTF8 = 1 << 3, 1 << 11
-_ZIP64, _PADDING = 0x0001, 0x4246
+ZIP64, PADDING = 0x0001, 0x4246
+"""Extra fields for sizes, and for nothing but place."""
 _TIMES = frozenset({0x5455, 0x7875, 0x5855, 0x000A})
 """Dates and owners, as zip programs add them."""
-_PACKED_BY_TORCH = re.compile(r"[^/]+/code/.*\.(py|debug_pkl)")
 
 
 class ArchiveError(ValueError):
@@ -127,25 +126,6 @@ def read_entry(stream: BinaryIO, entry: Entry) -> bytes:
     return content
 
 
-def torch_objection(entries: tuple[Entry, ...]) -> str:
-    """Return why torch would see an archive otherwise than its directory says; empty if it would not.
-
-    torch strips the folder of the first member from all names, and compares names without regard to case.
-    """
-    folders = {entry.name.partition("/")[0] for entry in entries if "/" in entry.name}
-    if len(folders) != 1 or not all("/" in entry.name for entry in entries):
-        return "does not have all of its members in one folder"
-    names = [entry.name.casefold() for entry in entries]
-    if len(set(names)) < len(names):
-        return "has two members whose names differ in case only"
-    for entry in entries:
-        if entry.extras - {_ZIP64, _PADDING}:
-            return f"has an extra field at {entry.name!r} that torch does not write"
-        if entry.method != STORED and not (entry.method == DEFLATED and _PACKED_BY_TORCH.fullmatch(entry.name)):
-            return f"has {entry.name!r} packed, which torch stores"
-    return ""
-
-
 def ends_as_archive(stream: BinaryIO) -> bool:
     """Return whether some reader would find an archive at the end of a file, whatever it begins with."""
     end = stream.seek(0, io.SEEK_END)
@@ -238,7 +218,7 @@ def _extras(data: bytes, length: int) -> dict[int, bytes]:
         kind, size = struct.unpack_from("<HH", data, position)
         if kind in found or position + 4 + size > length:
             raise ArchiveError("has an extra field twice, or one that is cut off")
-        if kind not in _TIMES | {_ZIP64, _PADDING}:
+        if kind not in _TIMES | {ZIP64, PADDING}:
             raise ArchiveError(f"has an extra field 0x{kind:04x}, which can give a member another name or size")
         found[kind] = data[position + 4 : position + 4 + size]
         position += 4 + size
@@ -248,7 +228,7 @@ def _extras(data: bytes, length: int) -> dict[int, bytes]:
 def _large(extras: dict[int, bytes], small: tuple[int, ...]) -> tuple[int, ...]:
     """Return values of which those too large for their field are in an extra field, in their order."""
     wanted = sum(value == _FULL for value in small)
-    data = extras.get(_ZIP64, b"")
+    data = extras.get(ZIP64, b"")
     if len(data) != 8 * wanted:
         raise ArchiveError("has an extra field for large members that does not fit")
     large = iter(struct.unpack(f"<{wanted}Q", data))

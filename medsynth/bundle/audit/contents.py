@@ -8,7 +8,7 @@ import tarfile
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
-from medsynth.bundle.audit.archives import ArchiveError, ends_as_archive, read_directory, torch_objection
+from medsynth.bundle.audit.archives import ArchiveError, ends_as_archive, read_directory
 from medsynth.bundle.audit.kinds import Kind, found, is_disguise, is_image, named
 from medsynth.bundle.audit.ledger import Page
 from medsynth.bundle.audit.limits import LIMITS
@@ -18,6 +18,7 @@ from medsynth.bundle.audit.pickles import audit_pickle, looks_like_pickle
 from medsynth.bundle.audit.references import Config
 from medsynth.bundle.audit.sources import UNREADABLE, Member, archive_members
 from medsynth.bundle.audit.structured import read_tree
+from medsynth.bundle.audit.torch_archives import torch_objection
 from medsynth.bundle.audit.torchscript import audit_torchscript
 from medsynth.bundle.audit.weights import audit_npy, audit_onnx, audit_openvino, audit_safetensors
 
