@@ -50,18 +50,16 @@ def verify_command(
     Exit codes: 0 as listed, 1 a file was changed, is missing or was added, or a signature or sample does not fit,
     2 wrong use.
     """
-    from medsynth.bundle.admission import trust_bundle
-    from medsynth.bundle.unpacking import unpacked
     from medsynth.confinement import is_confined
     from medsynth.limits import held
 
-    verification = _verified(bundle, sha256, _signer(key, identity, issuer))
+    signer = _signer(key, identity, issuer)
+    verification = _verified(bundle, sha256, signer)
     reproduction = None
-    if not verification.deviations and (trust or reproduce):
-        with unpacked(bundle) as root:
-            if trust and not is_confined():
-                trust_bundle(root)
-            reproduction = _reproduced(root, minutes=time_limit, gib=memory_limit) if reproduce else None
+    if not verification.deviations and trust and not is_confined():
+        _trust(bundle, verification, signer)
+    if not verification.deviations and reproduce:
+        reproduction = _reproduced(bundle, minutes=time_limit, gib=memory_limit)
     limits = {} if verification.deviations else held()
     if as_json:
         content = verification.as_dict() | {"reproduction": None if reproduction is None else reproduction.as_dict()}
@@ -95,6 +93,18 @@ def _verified(bundle: Path, sha256: str, signer: Signer | None) -> Verification:
     if deviation is None:
         return replace(verification, signed=True)
     return replace(verification, deviations=(*verification.deviations, deviation))
+
+
+def _trust(bundle: Path, verification: Verification, signer: Signer | None) -> None:
+    """Trust the state that was verified, and no other that has taken its place since."""
+    from medsynth.bundle.admission import trust_snapshot
+    from medsynth.bundle.snapshot import Snapshot
+
+    snapshot = Snapshot(bundle)
+    copied = _verified(snapshot.folder, verification.digest, signer)
+    if copied.deviations:
+        raise InputError(f"bundle {bundle} was changed while it was verified", hint="Verify it again.")
+    trust_snapshot(snapshot)
 
 
 def _reproduced(bundle: Path, *, minutes: float, gib: float) -> Reproduction:

@@ -135,7 +135,7 @@ def test_what_medsynth_itself_changes_stays_trusted_and_is_forgotten_with_all_it
     trust.remember(foreign, "toy", trust.RUN)
     before = digest_of(foreign)
     spoiled(foreign, "models/exports.json", "{}")
-    trust.pass_on(before, foreign)
+    trust.pass_on(before, digest_of(foreign))
     assert not is_foreign(foreign)
     trust.forget(digest_of(foreign))
     assert trust.all_trusted() == []
@@ -144,7 +144,7 @@ def test_what_medsynth_itself_changes_stays_trusted_and_is_forgotten_with_all_it
 def test_what_was_not_trusted_before_a_change_is_not_trusted_after_it(foreign):
     before = digest_of(foreign)
     spoiled(foreign, "models/exports.json", "{}")
-    trust.pass_on(before, foreign)
+    trust.pass_on(before, digest_of(foreign))
     assert is_foreign(foreign)
 
 

@@ -109,7 +109,7 @@ def test_code_that_was_changed_afterwards_is_not_executed(bundle, tmp_path):
 
 
 def spoil_weights(folder: Path) -> None:
-    (folder / "models/translator.pt").write_bytes(b"0")
+    (folder / "models/translator.safetensors").write_bytes(b"0")
 
 
 def other_preprocessing(folder: Path) -> None:
@@ -133,11 +133,11 @@ def _list_again(folder: Path, name: str) -> None:
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (spoil_weights, r"models/translator\.pt was changed"),
+        (spoil_weights, r"models/translator\.safetensors was changed"),
         (other_preprocessing, "preprocessing is not one that this version"),
         (no_provenance, "was not made by medsynth"),
         (lambda folder: (folder / "configs/translate.json").write_text("{"), "cannot be read|not made by medsynth"),
-        (shutil.rmtree, "is not a folder"),
+        (shutil.rmtree, "is no folder and no zip file"),
     ],
 )
 def test_a_damaged_or_foreign_bundle_is_refused(spoil, message, bundle, tmp_path):
