@@ -54,11 +54,11 @@ class Reproduction:
         return {"succeeded": self.succeeded, **asdict(self), **finite}
 
 
-def reproduce(bundle: Path) -> Reproduction:
+def reproduce(bundle: Path | Opened) -> Reproduction:
     """Classify and translate a bundle's samples on the CPU and compare. This executes the bundle's network code.
 
     Args:
-        bundle: folder or zip file.
+        bundle: folder or zip file, or one that is open already.
 
     Raises:
         InputError: the bundle is not trusted here or damaged, or holds no samples with expected outputs.

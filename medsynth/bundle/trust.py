@@ -129,14 +129,14 @@ def pass_on(before: str, after: str) -> None:
 
 
 @contextmanager
-def pass_on_through(copy: Path, root: Path, changes: Collection[str]) -> Iterator[None]:
-    """Trust the bundle at `root` after the block as much as its `copy` from before, if no files but `changes` differ.
+def pass_on_through(before: bytes, root: Path, changes: Collection[str]) -> Iterator[None]:
+    """Trust the bundle at `root` after the block as much as that with the manifest `before`, if only `changes` differ.
 
-    So a process that is not to be trusted itself may add an export to a bundle.
+    So a process that is not to be trusted itself may add an export to a bundle: `changes` are paths of its files.
     """
     yield
     if changes and (root / MANIFEST).is_file():
-        before, after = ((place / MANIFEST).read_bytes() for place in (copy, root))
+        after = (root / MANIFEST).read_bytes()
         if is_sealed(after) and _without(after, changes) == _without(before, changes):
             pass_on(hashlib.sha256(before).hexdigest(), hashlib.sha256(after).hexdigest())
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from medsynth.bundle.signing import Signer
     from medsynth.bundle.verification import Verification
 
+_CHANGED = "was changed while it was verified"
+
 
 @friendly
 def verify_command(
@@ -59,7 +61,7 @@ def verify_command(
     if not verification.deviations and trust and not is_confined():
         _trust(bundle, verification, signer)
     if not verification.deviations and reproduce:
-        reproduction = _reproduced(bundle, minutes=time_limit, gib=memory_limit)
+        reproduction = _reproduced(bundle, verification.digest, minutes=time_limit, gib=memory_limit)
     limits = {} if verification.deviations else held()
     if as_json:
         content = verification.as_dict() | {"reproduction": None if reproduction is None else reproduction.as_dict()}
@@ -103,20 +105,27 @@ def _trust(bundle: Path, verification: Verification, signer: Signer | None) -> N
     snapshot = Snapshot(bundle)
     copied = _verified(snapshot.folder, verification.digest, signer)
     if copied.deviations:
-        raise InputError(f"bundle {bundle} was changed while it was verified", hint="Verify it again.")
+        raise InputError(f"bundle {bundle} {_CHANGED}", hint="Verify it again.")
     trust_snapshot(snapshot)
 
 
-def _reproduced(bundle: Path, *, minutes: float, gib: float) -> Reproduction:
-    """Run the samples if this process is limited, else the same command in a limited one, and end with it."""
+def _reproduced(bundle: Path, digest: str, *, minutes: float, gib: float) -> Reproduction:
+    """Run the samples of the state that was verified if this process is limited.
+
+    Else run the same command in a limited one, and end with it.
+    """
     from medsynth.cli.foreign import run_again
     from medsynth.confinement import is_confined
 
     if not is_confined():
         raise typer.Exit(run_again(minutes=minutes, gib=gib))
     from medsynth.bundle.reproduction import reproduce
+    from medsynth.rebuilding import CLASSIFIER, open_bundle
 
-    return reproduce(bundle)
+    opened = open_bundle(bundle, CLASSIFIER)
+    if opened.digest != digest:
+        raise InputError(f"bundle {bundle} {_CHANGED}", hint="Verify it again.")
+    return reproduce(opened)
 
 
 def _show(verification: Verification, reproduction: Reproduction | None) -> None:

@@ -57,6 +57,7 @@ def guard(
         RunError: the child took too long.
     """
     from medsynth.bundle.admission import is_foreign, trust_snapshot
+    from medsynth.bundle.manifest import MANIFEST
     from medsynth.bundle.trust import pass_on_through
     from medsynth.confinement import is_confined
     from medsynth.rebuilding import open_bundle
@@ -68,8 +69,10 @@ def guard(
         trust_snapshot(opened.snapshot)
     if not is_foreign(opened.copy):
         return opened
-    with pass_on_through(opened.copy, opened.root, changes):
-        written = [*folders, *([opened.root] if changes else [])]
+    root, before = opened.root, (opened.copy / MANIFEST).read_bytes()
+    del opened  # and with it the copy: the child makes its own
+    with pass_on_through(before, root, changes):
+        written = [*folders, *([root] if changes else [])]
         code = run_again(minutes=minutes, gib=gib, folders=written, tables=tables)
     raise typer.Exit(code)
 

@@ -11,10 +11,13 @@ import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file, save_file
+from typer.testing import CliRunner
 
 from medsynth.bundle.manifest import list_files
 from medsynth.bundle.reproduction import EXPECTED, reproduce
 from medsynth.bundle.trust import USER, remember
+from medsynth.bundle.verification import Verification, verify_bundle
+from medsynth.cli import app
 from medsynth.errors import InputError
 
 
@@ -119,3 +122,19 @@ def test_a_sample_that_cannot_be_read_is_named(bundle):
 def test_a_bundle_without_samples_cannot_be_reproduced(make_bundle):
     with pytest.raises(InputError, match="holds no samples with expected outputs"):
         reproduce(make_bundle())
+
+
+@pytest.mark.parametrize("option", ["--trust", "--reproduce"])
+def test_a_bundle_that_changes_after_it_was_verified_is_neither_trusted_nor_executed(bundle, monkeypatch, option):
+    def verify(place: Path, *, sha256: str = "") -> Verification:
+        found = verify_bundle(place, sha256=sha256)
+        if place == bundle:
+            (bundle / "LICENSE").write_text("other")
+            accept(bundle, "LICENSE")
+        return found
+
+    monkeypatch.setattr("medsynth.bundle.verification.verify_bundle", verify)
+    monkeypatch.setattr("medsynth.confinement.is_confined", lambda: option == "--reproduce")
+    done = CliRunner().invoke(app, ["bundle", "verify", str(bundle), option])
+    assert done.exit_code == 2
+    assert f"{bundle} was changed while it was verified" in done.stderr.replace("\n", "")

@@ -95,6 +95,20 @@ def call(*arguments: object) -> tuple[int, str]:
     return done.exit_code, done.stderr
 
 
+def test_while_the_confined_child_works_on_its_own_copy_there_is_no_other(made, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setenv("MEDSYNTH_HOME", str(tmp_path / "home"))
+    seen = []
+
+    def run_confined(*_: object, **__: object) -> int:
+        seen.append(list(tmp_path.iterdir()))
+        return 7
+
+    monkeypatch.setattr("medsynth.confinement.run_confined", run_confined)
+    assert call("predict", made, made / "samples/target", "--out", tmp_path / "p.csv") == (7, "")
+    assert seen == [[]]
+
+
 def test_a_zip_predicts_and_translates_as_its_folder_does(made, tmp_path):
     packed = export_bundle(made, tmp_path, form="portable", zipped=True)
     found = {}

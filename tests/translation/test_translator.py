@@ -13,11 +13,11 @@ import torch
 from PIL import Image
 
 from medsynth.api import Setup
+from medsynth.bundle.manifest import list_files
 from medsynth.data.config import DataConfig
 from medsynth.data.formats import Format
 from medsynth.data.readers import DomainInfo, preprocessing_config
 from medsynth.errors import InputError
-from medsynth.files import sha256
 from medsynth.plugins import Registry
 from medsynth.translation.translator import load_translator
 
@@ -117,17 +117,11 @@ def other_preprocessing(folder: Path) -> None:
     content = json.loads(path.read_text())
     content["preprocessing"]["transforms"][2]["a_max"] = 127.0
     path.write_text(json.dumps(content))
-    _list_again(folder, "configs/translate.json")
+    list_files(folder, ["configs/translate.json"])
 
 
 def no_provenance(folder: Path) -> None:
     (folder / "medsynth.json").unlink()
-
-
-def _list_again(folder: Path, name: str) -> None:
-    content = json.loads((folder / "medsynth.json").read_text())
-    content["files"][name] = sha256(folder / name)
-    (folder / "medsynth.json").write_text(json.dumps(content))
 
 
 @pytest.mark.parametrize(
