@@ -6,11 +6,15 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test check docs gpu-check setup clean
+.PHONY: demo test fuzz check docs gpu-check setup clean
 
 # Two processes with a thread each: tests are small, and threads that wait for each other would cost more than they give.
 test: setup
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+
+# Half an hour and more: archives that no run has tried before, read by the audit, by Python and by torch.
+fuzz: setup
+	OMP_NUM_THREADS=1 MEDSYNTH_FUZZ_EXAMPLES=200000 $(BIN)/python -m pytest tests/bundle/test_audit_two_readers.py
 
 demo: setup
 	$(BIN)/medsynth run --generator sg-cyclegan --classifier lsnet

@@ -153,6 +153,7 @@ def _own_environment(home: Path) -> dict[str, str]:
         own["MEDSYNTH_HOME"] = str(data_folder().absolute())
     if user := site.getuserbase():
         own["PYTHONUSERBASE"] = user  # else it would be looked for in the new home
+    own["JOBLIB_MULTIPROCESSING"] = "0"  # else it complains that it may start no processes
     own["MPLCONFIGDIR"] = str(_copy_fonts(home / "matplotlib"))
     return environment(kept, **own)
 

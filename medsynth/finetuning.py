@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from medsynth.bundle.manifest import bundle_at, digest_of, read_manifest
 from medsynth.bundle.privacy import REMOVED, without_locations
+from medsynth.bundle.snapshot import Snapshot
 from medsynth.bundle.verification import verify_bundle
 from medsynth.errors import InputError, RunError
 from medsynth.files import write_bytes
+from medsynth.rebuilding import tensors_of
 from medsynth.seals import check, finish
 
 if TYPE_CHECKING:
@@ -28,13 +31,13 @@ class Parent:
     """A bundle that a run starts from.
 
     Args:
-        root: its folder.
+        snapshot: its files as they were verified.
         digest: sha256 of its medsynth.json.
         generator, classifier: names of its plugins.
         values: by section of the plan, what it was trained with; of ``data`` only what its networks depend on.
     """
 
-    root: Path
+    snapshot: Snapshot
     digest: str
     generator: str
     classifier: str
@@ -50,18 +53,20 @@ def read_parent(path: Path) -> Parent:
     root = bundle_at(path)
     if not root.is_dir():
         raise InputError(f"--from {path} is not a folder", hint="Give a bundle in source form; unpack a zip first.")
-    content = read_manifest(root)
+    snapshot = Snapshot(root)
+    with snapshot.errors():
+        content = read_manifest(snapshot.folder)
     if content.get("form") != "source":
         hint = "Export it in source form: medsynth bundle export RUN --form source --out DIR"
         raise InputError(f"--from {path} is no bundle in source form, which alone can be trained", hint=hint)
-    if deviations := verify_bundle(root).deviations:
+    if deviations := verify_bundle(snapshot.folder).deviations:
         hint = f"See all with: medsynth bundle verify {root}"
         raise InputError(f"--from {path}: {deviations[0].file} {deviations[0].problem}", hint=hint)
     try:
         plan = content["plan"]
         return Parent(
-            root=root,
-            digest=digest_of(root),
+            snapshot=snapshot,
+            digest=digest_of(snapshot.folder),
             generator=str(plan["generator"]["name"]),
             classifier=str(plan["classifier"]["name"]),
             values={
@@ -85,8 +90,10 @@ def take_weights(parent: Parent, folder: Path) -> None:
     Raises:
         RunError: they cannot be written.
     """
+    root = parent.snapshot.folder
     for kind, name in _WEIGHTS.items():
-        write_bytes(folder / FOLDER / f"{kind}.pt", (parent.root / name).read_bytes())
+        file = tensors_of(name, read_manifest(root)["files"])
+        write_bytes(folder / FOLDER / f"{kind}{Path(file).suffix}", (root / file).read_bytes())
     finish(folder / FOLDER)
 
 
@@ -96,13 +103,14 @@ def start_from(folder: Path, kind: str, model: Generator | Classifier) -> None:
     Raises:
         InputError: they are not as they were copied. RunError: they do not fit, or cannot be read.
     """
-    import torch
+    from medsynth.bundle.loading import load_state
 
     check(folder / FOLDER)
     network = next(iter(model.networks().values()))
+    path = folder / FOLDER / f"{kind}.safetensors"
     try:
-        network.load_state_dict(torch.load(folder / FOLDER / f"{kind}.pt", map_location="cpu", weights_only=True))
-    except (OSError, RuntimeError) as error:
+        network.load_state_dict(load_state(path if path.is_file() else path.with_suffix(".pt")))
+    except (OSError, RuntimeError, ValueError, pickle.UnpicklingError) as error:
         lines = str(error).splitlines()
         raise RunError(
             f"the {kind} cannot start from the bundle's weights: {lines[-1].strip() if lines else error!r}",

@@ -28,7 +28,7 @@ LIMITS = {
 """What a confined process is limited in, and how to say so."""
 _TELL = "from medsynth.limits import tell; tell()"
 _GIVEN = {"HOME", "USERPROFILE", "TMPDIR", "TEMP", "TMP", "MEDSYNTH_HOME", "MPLCONFIGDIR", PARENT}
-_GIVEN |= {"PYTHONUSERBASE", "PYTHONSAFEPATH"}
+_GIVEN |= {"PYTHONUSERBASE", "PYTHONSAFEPATH", "JOBLIB_MULTIPROCESSING"}
 _OF_THE_SYSTEM = {"LC_CTYPE", "__CF_USER_TEXT_ENCODING"}
 _MEMORY = 1 << 33
 _GET_DEATH_SIGNAL = 2

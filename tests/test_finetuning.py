@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from medsynth.bundle.comparison import compare_bundles
 from medsynth.bundle.forms import export_bundle
 from medsynth.bundle.manifest import digest_of, read_manifest
+from medsynth.bundle.snapshot import Snapshot
 from medsynth.bundle.verification import verify_bundle
 from medsynth.cli import app
 from medsynth.errors import InputError, RunError
@@ -88,7 +89,9 @@ def test_training_starts_from_the_parents_weights(make_bundle, tmp_path):
 
 
 def plan_of(bundle: Path) -> Parent:
-    return Parent(root=bundle, digest=digest_of(bundle), generator="cyclegan", classifier="mobilenet-v2", values={})
+    return Parent(
+        snapshot=Snapshot(bundle), digest=digest_of(bundle), generator="cyclegan", classifier="mobilenet-v2", values={}
+    )
 
 
 def test_weights_that_do_not_fit_are_refused(make_bundle, tmp_path):

@@ -152,8 +152,9 @@ def test_a_flipped_bit_in_any_file_of_a_running_run_is_found_and_named(made, tmp
 def test_a_flipped_bit_in_what_a_bundles_commands_read_is_refused_and_elsewhere_verified(run: Path) -> None:
     bundle, draw = run / "bundle", np.random.default_rng(3)
     code = [name for name in files(bundle) if name.endswith(".py")]
-    classify = {"medsynth.json", "configs/metadata.json", "configs/inference.json", "models/model.pt", *code}
-    translate = {"medsynth.json", "configs/metadata.json", "configs/translate.json", "models/translator.pt", *code}
+    common = {"medsynth.json", "configs/metadata.json", *code}
+    classify = common | {"configs/inference.json", "models/model.safetensors"}
+    translate = common | {"configs/translate.json", "models/translator.safetensors"}
     readers = {
         "predict, evaluate": (lambda: load_runtime(load_classifier(run), "pytorch", threads=1), classify),
         "synthesize": (lambda: load_translator(run, "cpu"), translate),

@@ -7,6 +7,7 @@ from pathlib import Path
 from medsynth.bundle.audit import Audit, Verdict, audit_bundle
 from medsynth.bundle.description import describe_bundle
 from medsynth.bundle.manifest import MANIFEST, digest_of
+from medsynth.bundle.snapshot import Snapshot
 from medsynth.bundle.trust import RUN, USER, Trusted, find_trust, remember
 from medsynth.bundle.verification import verify_bundle
 from medsynth.errors import InputError
@@ -40,6 +41,16 @@ def trust_bundle(root: Path) -> Trusted:
     """
     if not root.is_dir():
         raise InputError(f"{root} cannot be trusted: it is not a folder", hint="Unpack it first.")
+    return trust_snapshot(Snapshot(root))
+
+
+def trust_snapshot(snapshot: Snapshot) -> Trusted:
+    """Trust a bundle from now on, in the state of its copy; errors as in `trust_bundle`."""
+    with snapshot.errors():
+        return _trust(snapshot.folder)
+
+
+def _trust(root: Path) -> Trusted:
     known = find_trust(digest_of(root)) if (root / MANIFEST).is_file() else None
     if known is not None:
         return known

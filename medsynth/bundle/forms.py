@@ -17,7 +17,7 @@ from medsynth.bundle.verification import SIGNATURE, verify_bundle
 from medsynth.bundle.zips import write_zip
 from medsynth.errors import InputError, RunError
 from medsynth.files import new_folder, sha256, write_json, write_text
-from medsynth.rebuilding import CLASSIFIER, TRANSLATOR, Role, open_bundle, read_json
+from medsynth.rebuilding import CLASSIFIER, TRANSLATOR, Opened, Role, open_bundle, read_json
 
 if TYPE_CHECKING:
     from torch import nn
@@ -30,14 +30,14 @@ _EVALUATE = "configs/evaluate.json"
 _CARD = "docs/README.md"
 
 
-def export_bundle(bundle: Path, out: Path, *, form: str, zipped: bool = False) -> Path:
+def export_bundle(bundle: Path | Opened, out: Path, *, form: str, zipped: bool = False) -> Path:
     """Write a bundle in one of its forms into a folder or zip file named after it.
 
     The source form is the bundle as it is. The portable form holds each network as a TorchScript program that
     ``torch.jit.load`` reads, and no Python files; writing it executes the network code of `bundle`.
 
     Args:
-        bundle: in source form: its folder, or that of a run.
+        bundle: in source form: its folder or zip file, the folder of a run, or one that is open already.
         out: folder that receives it; an older export of the same name there is replaced.
         form: one of `FORMS`.
         zipped: write a zip file that unpacks into one folder.
@@ -46,16 +46,17 @@ def export_bundle(bundle: Path, out: Path, *, form: str, zipped: bool = False) -
         InputError: no bundle in source form, one that was changed, or one that may not be executed.
         RunError: a network cannot be traced, its program computes something else, or the disk is full.
     """
-    root = open_bundle(bundle, CLASSIFIER).root
-    name = _checked(root)
-    if (out / name).resolve() == root.resolve():
+    opened = open_bundle(bundle, CLASSIFIER)
+    with opened.snapshot.errors():
+        name = _checked(opened.copy)
+    if (out / name).resolve() == opened.root.resolve():
         raise InputError(f"--out {out} would replace the bundle itself", hint="Choose another folder.")
     with tempfile.TemporaryDirectory() if zipped else new_folder(out / name) as place:
         target = Path(place) / name if zipped else Path(place)
-        _copy(root, target)
+        _copy(opened.copy, target)
         if form == "portable":
-            _make_portable(root, target)
-        _trust_alike(root, target)
+            _make_portable(opened, target)
+        _trust_alike(opened.copy, target)
         if not zipped:
             return out / name
         write_zip(target, out / f"{name}.zip")
@@ -81,19 +82,19 @@ def _copy(root: Path, target: Path) -> None:
         shutil.copyfile(root / name, target / name)
 
 
-def _make_portable(root: Path, target: Path) -> None:
-    content = read_manifest(root)
+def _make_portable(opened: Opened, target: Path) -> None:
+    root, content = opened.copy, read_manifest(opened.copy)
     for name in (*_LEFT_OUT, SIGNATURE):
         (target / name).unlink(missing_ok=True)
     for role in (CLASSIFIER, TRANSLATOR):
-        bundle = open_bundle(root, role)
+        bundle = opened.in_role(role)
         config = bundle.data_config()
         _write_program(bundle.network(), (config.channels, config.size, config.size), target / program_of(role))
         shutil.rmtree(target / read_json(root / role.config)["network_def"]["_target_"].partition(".")[0], True)
         write_json(target / role.config, portable_config(read_json(root / role.config), role))
     inference = read_json(target / CLASSIFIER.config)
     write_json(target / _EVALUATE, evaluate_config(inference, threshold=float(content["threshold"])))
-    onnx = _write_onnx(root, target)
+    onnx = _write_onnx(opened, target)
     write_text(target / _CARD, (target / _CARD).read_text() + _card_section(digest_of(root), onnx=onnx))
     files = sorted(path for path in target.rglob("*") if path.is_file() and path != target / MANIFEST)
     hashes = {path.relative_to(target).as_posix(): sha256(path) for path in files}
@@ -135,7 +136,7 @@ def _write_program(network: nn.Module, shape: tuple[int, int, int], path: Path) 
             )
 
 
-def _write_onnx(root: Path, target: Path) -> bool:
+def _write_onnx(opened: Opened, target: Path) -> bool:
     """Write the classifier as ONNX, too, where the packages are installed; tell whether that was done."""
     from medsynth.deployment.classifier import load_classifier
     from medsynth.deployment.conversion import absent_packages
@@ -144,7 +145,7 @@ def _write_onnx(root: Path, target: Path) -> bool:
 
     if absent_packages("onnx"):
         return False
-    facts, _ = write_checked(load_classifier(root), "onnx", target / "models")
+    facts, _ = write_checked(load_classifier(opened), "onnx", target / "models")
     write_json(target / RECORD, {"schema": 1, "exports": {"onnx": facts}})
     return True
 

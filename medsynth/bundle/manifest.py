@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -24,11 +24,24 @@ def list_files(root: Path, names: Iterable[str]) -> None:
         InputError: there is no readable manifest.
         RunError: it cannot be written.
     """
-    content = read_manifest(root)
-    content.pop(CHECKSUM, None)
-    added = {name: sha256(root / name) for name in names}
-    content["files"] = dict(sorted({**content["files"], **added}.items()))
-    write_text(root / MANIFEST, sealed(content))
+    write_listing(root, read_manifest(root), {name: sha256(root / name) for name in names})
+
+
+def write_listing(root: Path, content: Mapping[str, Any], added: Mapping[str, str]) -> str:
+    """Write `content` as the manifest of the bundle at `root`, with further files, and return its sha256.
+
+    Args:
+        root: folder of the bundle.
+        content: of a manifest.
+        added: sha256 of files that were added or replaced, by path below `root`.
+
+    Raises:
+        RunError: it cannot be written.
+    """
+    files = dict(sorted({**content["files"], **added}.items()))
+    text = sealed({name: value for name, value in content.items() if name != CHECKSUM} | {"files": files})
+    write_text(root / MANIFEST, text)
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def read_manifest(root: Path) -> dict[str, Any]:

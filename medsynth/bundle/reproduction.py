@@ -12,11 +12,11 @@ import numpy as np
 from PIL import Image
 
 from medsynth.data.formats import UnusableError
-from medsynth.deployment.classifier import load_classifier
+from medsynth.deployment.classifier import Classifier, load_classifier
 from medsynth.deployment.decoding import Decoder
 from medsynth.deployment.runtimes import torch_runtime
 from medsynth.errors import InputError
-from medsynth.rebuilding import TRANSLATOR, Opened, open_bundle, read_json
+from medsynth.rebuilding import TRANSLATOR, Opened, read_json
 from medsynth.synthesis import to_bytes
 
 if TYPE_CHECKING:
@@ -54,22 +54,28 @@ class Reproduction:
         return {"succeeded": self.succeeded, **asdict(self), **finite}
 
 
-def reproduce(bundle: Path) -> Reproduction:
+def reproduce(bundle: Path | Opened) -> Reproduction:
     """Classify and translate a bundle's samples on the CPU and compare. This executes the bundle's network code.
+
+    Args:
+        bundle: folder or zip file, or one that is open already.
 
     Raises:
         InputError: the bundle is not trusted here or damaged, or holds no samples with expected outputs.
     """
     classifier = load_classifier(bundle)
-    root = classifier.bundle.root
-    expected = _expected(root)
+    opened = classifier.bundle
+    with opened.snapshot.errors():
+        return _compared(classifier, opened.in_role(TRANSLATOR), _expected(opened))
+
+
+def _compared(classifier: Classifier, translator: Opened, expected: Mapping[str, Any]) -> Reproduction:
     logits = torch_runtime(classifier.bundle.network(), "cpu")
     decoder = Decoder(classifier.config)
     differences = [0.0]
     for name, probability in expected["probabilities"].items():
-        found = classifier.probabilities(logits(_image(decoder, root / "samples/target" / name)))
+        found = classifier.probabilities(logits(_image(decoder, translator.copy / "samples/target" / name)))
         differences.append(abs(float(found[0]) - probability))
-    translator = open_bundle(root, TRANSLATOR)
     return Reproduction(
         probabilities=len(expected["probabilities"]),
         difference=float(np.max(differences)),
@@ -80,10 +86,12 @@ def reproduce(bundle: Path) -> Reproduction:
     )
 
 
-def _expected(root: Path) -> Mapping[str, Any]:
-    path = root / EXPECTED
+def _expected(bundle: Opened) -> Mapping[str, Any]:
+    path = bundle.copy / EXPECTED
     if not path.is_file():
-        raise InputError(f"bundle {root} holds no samples with expected outputs", hint="It cannot be reproduced here.")
+        raise InputError(
+            f"bundle {bundle.root} holds no samples with expected outputs", hint="It cannot be reproduced here."
+        )
     content = read_json(path)
     try:
         return {
@@ -106,8 +114,8 @@ def _grey_difference(bundle: Opened, translate: Runtime, expected: Mapping[str, 
     decoder = Decoder(bundle.data_config())
     differences = [0]
     for name in expected["translations"]:
-        found = to_bytes(translate(_image(decoder, bundle.root / "samples/source" / name))[0])
-        stored = np.asarray(Image.open(bundle.root / "samples/translated" / name))
+        found = to_bytes(translate(_image(decoder, bundle.copy / "samples/source" / name))[0])
+        stored = np.asarray(Image.open(bundle.copy / "samples/translated" / name))
         stored = stored[None] if stored.ndim == 2 else stored.transpose(2, 0, 1)
         if stored.shape != found.shape:
             shapes = f"{stored.shape}, the network's {found.shape}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -11,11 +12,11 @@ from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
 
-from medsynth.bundle.manifest import digest_of, read_manifest
+from medsynth.bundle.manifest import MANIFEST, digest_of
 from medsynth.confinement import is_confined
 from medsynth.errors import InputError, RunError
 from medsynth.files import write_json
-from medsynth.seals import CHECKSUM
+from medsynth.seals import CHECKSUM, is_sealed
 
 RUN = "run"
 """Origin of bundles that a run of this user wrote."""
@@ -59,14 +60,18 @@ def data_folder() -> Path:
         raise RunError("the user has no home folder", hint="Set MEDSYNTH_HOME to a folder of yours.") from error
 
 
-def remember(root: Path, name: str, origin: str, *, before: str = "") -> Trusted:
+def remember(root: Path, name: str, origin: str) -> Trusted:
     """Trust the bundle at `root` as it is now; arguments as in `Trusted`.
 
     Raises:
         RunError: the data folder cannot be written.
     """
+    return _keep(digest_of(root), name, origin)
+
+
+def _keep(digest: str, name: str, origin: str, before: str = "") -> Trusted:
     today = datetime.now(UTC).date().isoformat()
-    entry = Trusted(digest=digest_of(root), name=name, origin=origin, since=today, before=before)
+    entry = Trusted(digest=digest, name=name, origin=origin, since=today, before=before)
     if is_confined():  # whoever confined this process decides what is trusted
         return entry
     try:
@@ -116,29 +121,31 @@ def forget(wanted: str) -> Trusted:
     return found[0]
 
 
-def pass_on(before: str, root: Path) -> None:
-    """Trust the bundle at `root`, which medsynth itself just changed, as much as it was trusted with hash `before`."""
+def pass_on(before: str, after: str) -> None:
+    """Trust the bundle with hash `after`, which medsynth itself made of that with hash `before`, as much as that."""
     entry = find_trust(before)
-    if entry is not None and digest_of(root) != before:
-        remember(root, entry.name, entry.origin, before=before)
+    if entry is not None and after != before:
+        _keep(after, entry.name, entry.origin, before)
 
 
 @contextmanager
-def pass_on_through(root: Path, changes: Collection[str]) -> Iterator[None]:
-    """Trust the bundle at `root` after the block as much as before, if of its files the block changed `changes` only.
+def pass_on_through(before: bytes, root: Path, changes: Collection[str]) -> Iterator[None]:
+    """Trust the bundle at `root` after the block as much as that with the manifest `before`, if only `changes` differ.
 
-    So a process that is not to be trusted itself may add an export to a bundle.
+    So a process that is not to be trusted itself may add an export to a bundle: `changes` are paths of its files.
     """
-    before, kept = digest_of(root), _listed_without(root, changes)
     yield
-    if changes and _listed_without(root, changes) == kept:
-        pass_on(before, root)
+    if changes and (root / MANIFEST).is_file():
+        after = (root / MANIFEST).read_bytes()
+        if is_sealed(after) and _without(after, changes) == _without(before, changes):
+            pass_on(hashlib.sha256(before).hexdigest(), hashlib.sha256(after).hexdigest())
 
 
-def _listed_without(root: Path, names: Collection[str]) -> dict[str, object]:
-    content = read_manifest(root)
-    files = {name: value for name, value in content["files"].items() if name not in names}
-    return {**content, "files": files, CHECKSUM: ""}
+def _without(manifest: bytes, names: Collection[str]) -> dict[str, object]:
+    content: dict[str, object] = json.loads(manifest)
+    files = content.get("files")
+    kept = {name: value for name, value in files.items() if name not in names} if isinstance(files, dict) else files
+    return {**content, "files": kept, CHECKSUM: ""}
 
 
 def _file(digest: str) -> Path:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from medsynth.bundle.signing import Signer
     from medsynth.bundle.verification import Verification
 
+_CHANGED = "was changed while it was verified"
+
 
 @friendly
 def verify_command(
@@ -50,18 +52,16 @@ def verify_command(
     Exit codes: 0 as listed, 1 a file was changed, is missing or was added, or a signature or sample does not fit,
     2 wrong use.
     """
-    from medsynth.bundle.admission import trust_bundle
-    from medsynth.bundle.unpacking import unpacked
     from medsynth.confinement import is_confined
     from medsynth.limits import held
 
-    verification = _verified(bundle, sha256, _signer(key, identity, issuer))
+    signer = _signer(key, identity, issuer)
+    verification = _verified(bundle, sha256, signer)
     reproduction = None
-    if not verification.deviations and (trust or reproduce):
-        with unpacked(bundle) as root:
-            if trust and not is_confined():
-                trust_bundle(root)
-            reproduction = _reproduced(root, minutes=time_limit, gib=memory_limit) if reproduce else None
+    if not verification.deviations and trust and not is_confined():
+        _trust(bundle, verification, signer)
+    if not verification.deviations and reproduce:
+        reproduction = _reproduced(bundle, verification.digest, minutes=time_limit, gib=memory_limit)
     limits = {} if verification.deviations else held()
     if as_json:
         content = verification.as_dict() | {"reproduction": None if reproduction is None else reproduction.as_dict()}
@@ -97,16 +97,35 @@ def _verified(bundle: Path, sha256: str, signer: Signer | None) -> Verification:
     return replace(verification, deviations=(*verification.deviations, deviation))
 
 
-def _reproduced(bundle: Path, *, minutes: float, gib: float) -> Reproduction:
-    """Run the samples if this process is limited, else the same command in a limited one, and end with it."""
+def _trust(bundle: Path, verification: Verification, signer: Signer | None) -> None:
+    """Trust the state that was verified, and no other that has taken its place since."""
+    from medsynth.bundle.admission import trust_snapshot
+    from medsynth.bundle.snapshot import Snapshot
+
+    snapshot = Snapshot(bundle)
+    copied = _verified(snapshot.folder, verification.digest, signer)
+    if copied.deviations:
+        raise InputError(f"bundle {bundle} {_CHANGED}", hint="Verify it again.")
+    trust_snapshot(snapshot)
+
+
+def _reproduced(bundle: Path, digest: str, *, minutes: float, gib: float) -> Reproduction:
+    """Run the samples of the state that was verified if this process is limited.
+
+    Else run the same command in a limited one, and end with it.
+    """
     from medsynth.cli.foreign import run_again
     from medsynth.confinement import is_confined
 
     if not is_confined():
         raise typer.Exit(run_again(minutes=minutes, gib=gib))
     from medsynth.bundle.reproduction import reproduce
+    from medsynth.rebuilding import CLASSIFIER, open_bundle
 
-    return reproduce(bundle)
+    opened = open_bundle(bundle, CLASSIFIER)
+    if opened.digest != digest:
+        raise InputError(f"bundle {bundle} {_CHANGED}", hint="Verify it again.")
+    return reproduce(opened)
 
 
 def _show(verification: Verification, reproduction: Reproduction | None) -> None:

@@ -34,11 +34,14 @@ def export_command(
     from medsynth.bundle.audit import audit_bundle
     from medsynth.bundle.forms import export_bundle
     from medsynth.bundle.verification import verify_bundle
-    from medsynth.rebuilding import CLASSIFIER
+    from medsynth.rebuilding import CLASSIFIER, open_bundle
 
-    if form == "portable":
+    opened = (
         guard(bundle, CLASSIFIER, trust=trust, minutes=time_limit, gib=memory_limit, folders=[out])
-    path = export_bundle(bundle, out, form=form, zipped=zipped)
+        if form == "portable"
+        else open_bundle(bundle, CLASSIFIER)
+    )
+    path = export_bundle(opened, out, form=form, zipped=zipped)
     digest, verdict = verify_bundle(path).digest, audit_bundle(path).verdict
     if as_json:
         content = {"schema": 1, "bundle": str(path), "form": form, "sha256": digest, "audit": str(verdict)}

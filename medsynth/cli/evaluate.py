@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from medsynth.cli.foreign import GIB, MINUTES, MemoryLimit, TimeLimit, Trust, guard, takes_zip
+from medsynth.cli.foreign import GIB, MINUTES, MemoryLimit, TimeLimit, Trust, guard
 from medsynth.cli.run import show_scores
 from medsynth.cli.shared import BUNDLE_OR_RUN, Json, Set, check_choice, errors, friendly, output
 from medsynth.deployment import RUNTIMES
@@ -23,7 +23,6 @@ SPLITS = ("", "train", "val", "test")
 
 
 @friendly
-@takes_zip
 def evaluate_command(
     bundle: Annotated[Path, typer.Argument(help=BUNDLE_OR_RUN, show_default=False)],
     data: Annotated[
@@ -67,8 +66,8 @@ def evaluate_command(
     from medsynth.stopping import Stop, stop_on_signals
 
     key = out.with_name(f"{out.stem}-{KEY}")
-    guard(bundle, CLASSIFIER, trust=trust, minutes=time_limit, gib=memory_limit, tables=[out, key])
-    classifier = load_classifier(bundle)
+    opened = guard(bundle, CLASSIFIER, trust=trust, minutes=time_limit, gib=memory_limit, tables=[out, key])
+    classifier = load_classifier(opened)
     config, evaluator = _resolved(classifier, data, [*(sets or ()), *(["data.show_names=true"] if show_names else [])])
     labeled = find_labeled(config, split)
     logits = load_runtime(classifier, choose_runtime(classifier.bundle, runtime, "cpu"), threads=1)

@@ -12,6 +12,7 @@ import typer
 from medsynth.cli.foreign import GIB, MINUTES, MemoryLimit, TimeLimit, Trust, guard
 from medsynth.cli.shared import Json, check_choice, friendly, output
 from medsynth.deployment import FORMATS
+from medsynth.errors import InputError
 
 
 @friendly
@@ -38,9 +39,11 @@ def export_command(
     from medsynth.deployment.exports import RECORD
     from medsynth.rebuilding import CLASSIFIER
 
+    if bundle.is_file():
+        raise InputError(f"bundle {bundle} is a zip file, which no export can be put into", hint="Unpack it first.")
     written = [RECORD, *(f"models/{file}" for file in FORMATS[file_format])]
-    guard(bundle, CLASSIFIER, trust=trust, minutes=time_limit, gib=memory_limit, changes=written)
-    classifier = load_classifier(bundle)
+    opened = guard(bundle, CLASSIFIER, trust=trust, minutes=time_limit, gib=memory_limit, changes=written)
+    classifier = load_classifier(opened)
     parity = export_classifier(classifier, file_format, images or ())
     files = [str(classifier.bundle.root / "models" / file) for file in FORMATS[file_format]]
     if as_json:

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection, Sequence
-from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from medsynth.cli.shared import F
-
 if TYPE_CHECKING:
-    from medsynth.rebuilding import Role
+    from medsynth.rebuilding import Opened, Role
 
 _GIBIBYTE = 1 << 30
 
@@ -31,19 +28,6 @@ MINUTES = 60.0
 GIB = 8.0
 
 
-def takes_zip(command: F) -> F:
-    """Let a command whose argument `bundle` is a folder take a zip file, too."""
-
-    @wraps(command)
-    def wrapped(*, bundle: Path, **others: Any) -> Any:
-        from medsynth.bundle.unpacking import unpacked
-
-        with unpacked(bundle) as folder:
-            return command(bundle=folder, **others)
-
-    return wrapped  # type: ignore[return-value]
-
-
 def guard(
     bundle: Path,
     role: Role,
@@ -54,14 +38,14 @@ def guard(
     folders: Sequence[Path] = (),
     tables: Sequence[Path] = (),
     changes: Collection[str] = (),
-) -> None:
-    """Return if this process may execute the bundle: a run of this user wrote it, or the process is limited.
+) -> Opened:
+    """Return the bundle if this process may execute it: a run of this user wrote it, or the process is limited.
 
-    For another bundle that may be executed, run the same command in a child process with limits and end with its
+    For another bundle, run the same command in a child process with limits, which also judges it, and end with its
     exit code.
 
     Args:
-        bundle: its folder, or that of a run.
+        bundle: its folder or zip file, or the folder of a run.
         role: the network that is wanted.
         trust: trust it from now on.
         minutes, gib: limits of the child.
@@ -69,24 +53,27 @@ def guard(
         changes: files of the bundle that the command adds or replaces; if it changes no others, trust remains.
 
     Raises:
-        InputError: no bundle, or one that may not be executed.
+        InputError: no bundle, or one that cannot be trusted.
         RunError: the child took too long.
     """
-    from medsynth.bundle.admission import admit, is_foreign, trust_bundle
+    from medsynth.bundle.admission import is_foreign, trust_snapshot
+    from medsynth.bundle.manifest import MANIFEST
     from medsynth.bundle.trust import pass_on_through
     from medsynth.confinement import is_confined
     from medsynth.rebuilding import open_bundle
 
+    opened = open_bundle(bundle, role)
     if is_confined():
-        return
-    root = open_bundle(bundle, role).root
+        return opened
     if trust:
-        trust_bundle(root)
-    if not is_foreign(root):
-        return
-    admit(root)
-    with pass_on_through(root, changes):
-        code = run_again(minutes=minutes, gib=gib, folders=[*folders, *([root] if changes else [])], tables=tables)
+        trust_snapshot(opened.snapshot)
+    if not is_foreign(opened.copy):
+        return opened
+    root, before = opened.root, (opened.copy / MANIFEST).read_bytes()
+    del opened  # and with it the copy: the child makes its own
+    with pass_on_through(before, root, changes):
+        written = [*folders, *([root] if changes else [])]
+        code = run_again(minutes=minutes, gib=gib, folders=written, tables=tables)
     raise typer.Exit(code)
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from medsynth.cli.foreign import GIB, MINUTES, MemoryLimit, TimeLimit, Trust, guard, takes_zip
+from medsynth.cli.foreign import GIB, MINUTES, MemoryLimit, TimeLimit, Trust, guard
 from medsynth.cli.shared import BUNDLE_OR_RUN, Json, check_choice, errors, friendly, output
 from medsynth.deployment import RUNTIMES
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 
 @friendly
-@takes_zip
 def predict_command(
     bundle: Annotated[Path, typer.Argument(help=BUNDLE_OR_RUN, show_default=False)],
     images: Annotated[
@@ -58,7 +57,7 @@ def predict_command(
     from medsynth.rebuilding import CLASSIFIER
     from medsynth.stopping import Stop, stop_on_signals
 
-    guard(
+    opened = guard(
         bundle,
         CLASSIFIER,
         trust=trust,
@@ -67,7 +66,7 @@ def predict_command(
         folders=[heatmaps] if heatmaps else (),
         tables=[out],
     )
-    classifier = load_classifier(bundle)
+    classifier = load_classifier(opened)
     device = _device(device)
     chosen = choose_runtime(classifier.bundle, runtime, device)
     threads = threads or _cores()

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from medsynth.cli.foreign import GIB, MINUTES, MemoryLimit, TimeLimit, Trust, guard, takes_zip
+from medsynth.cli.foreign import GIB, MINUTES, MemoryLimit, TimeLimit, Trust, guard
 from medsynth.cli.shared import BUNDLE_OR_RUN, Json, check_choice, errors, friendly, output
 from medsynth.translation import FORMATS, SIZES
 
@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 
 @friendly
-@takes_zip
 def synthesize_command(
     bundle: Annotated[Path, typer.Argument(help=BUNDLE_OR_RUN, show_default=False)],
     source: Annotated[
@@ -58,8 +57,8 @@ def synthesize_command(
     from medsynth.translation.job import Job, synthesize_files
     from medsynth.translation.translator import load_translator
 
-    guard(bundle, TRANSLATOR, trust=trust, minutes=time_limit, gib=memory_limit, folders=[out])
-    translator = load_translator(bundle, resolve_device(device))
+    opened = guard(bundle, TRANSLATOR, trust=trust, minutes=time_limit, gib=memory_limit, folders=[out])
+    translator = load_translator(opened, resolve_device(device))
     with stop_on_signals() as stop:
         job = Job(
             translator=translator,

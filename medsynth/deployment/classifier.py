@@ -40,8 +40,8 @@ class Classifier:
         return result
 
 
-def load_classifier(path: Path) -> Classifier:
-    """Read what the bundle at `path`, or of the run there, says about its classifier.
+def load_classifier(path: Path | Opened) -> Classifier:
+    """Read what the bundle at `path`, or of the run there, says about its classifier; arguments as in `open_bundle`.
 
     Raises:
         InputError: no bundle made by medsynth, a damaged one, or one this version cannot read.

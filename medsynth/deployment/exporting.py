@@ -21,7 +21,7 @@ from medsynth.deployment.exports import record_export
 from medsynth.deployment.listing import Listing
 from medsynth.deployment.runtimes import Runtime, load_file, torch_runtime
 from medsynth.errors import InputError, RunError
-from medsynth.files import not_written, sha256, write_bytes
+from medsynth.files import not_written, sha256
 
 TOLERANCE = 1e-4
 """Largest difference of a probability between PyTorch and an export."""
@@ -62,9 +62,7 @@ def export_classifier(classifier: Classifier, name: str, given: Sequence[Path] =
     bundle = classifier.bundle
     with tempfile.TemporaryDirectory() as folder:
         facts, parity = write_checked(classifier, name, Path(folder), given)
-        for file in FORMATS[name]:
-            write_bytes(bundle.root / "models" / file, (Path(folder) / file).read_bytes())
-    record_export(bundle, name, facts)
+        record_export(bundle, name, facts, Path(folder))
     return parity
 
 
@@ -78,7 +76,7 @@ def write_checked(
     """
     require_packages(name)
     bundle, config = classifier.bundle, classifier.config
-    samples = bundle.root / _SAMPLES
+    samples = bundle.copy / _SAMPLES
     images = [_read(classifier, [samples] if samples.is_dir() else []), _read(classifier, given), _noise(classifier)]
     network = bundle.network()
     path = folder / FORMATS[name][0]
@@ -136,7 +134,7 @@ def _facts(classifier: Classifier, name: str, parity: Parity, folder: Path) -> d
     packages = {"torchscript": (), "onnx": ("onnx", "onnxscript", "onnxruntime"), "openvino": ("openvino",)}[name]
     return {
         "files": {file: sha256(folder / file) for file in FORMATS[name]},
-        "weights": bundle.origin["files"][bundle.role.weights],
+        "weights": bundle.listed[bundle.role.weights],
         "input": ["batch", config.channels, config.size, config.size],
         "parity": {
             "largest_difference": parity.difference,

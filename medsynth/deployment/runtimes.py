@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import threading
-import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -128,12 +127,9 @@ def openvino_runtime(path: Path, threads: int) -> Runtime:
 
 def torchscript_runtime(path: Path, device: str) -> Runtime:
     """Load a TorchScript file. This executes the program in it."""
-    import torch
+    from medsynth.bundle.loading import load_program
 
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*torch.jit.*", category=DeprecationWarning)
-        network: Any = torch.jit.load(str(path), map_location=device)  # type: ignore[no-untyped-call]
-    return torch_runtime(network, device)
+    return torch_runtime(load_program(path, device), device)
 
 
 def torch_runtime(network: Any, device: str) -> Runtime:

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from medsynth.data.config import DataConfig
 from medsynth.errors import RunError
-from medsynth.rebuilding import TRANSLATOR, open_bundle
+from medsynth.rebuilding import TRANSLATOR, Opened, open_bundle
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,11 +48,11 @@ class Translator:
         return result.clamp(-1.0, 1.0)
 
 
-def load_translator(path: Path, device: str) -> Translator:
+def load_translator(path: Path | Opened, device: str) -> Translator:
     """Rebuild a bundle's translator. This executes the Python files of the bundle.
 
     Args:
-        path: folder of a bundle, or of a run that has one.
+        path: as in `open_bundle`.
         device: ``cpu``, ``cuda`` or ``mps``.
 
     Raises:

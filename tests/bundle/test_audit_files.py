@@ -7,8 +7,12 @@ import socket
 import stat
 import tarfile
 import zipfile
+import zlib
 
+import nibabel
+import numpy as np
 import pytest
+from PIL import Image
 
 from medsynth.bundle.audit import Verdict, audit_bundle
 from medsynth.bundle.audit.limits import LIMITS
@@ -158,9 +162,94 @@ def test_a_packed_nifti_that_unpacks_to_too_much_is_refused(tmp_path):
     assert _verdicts(audit, "samples/a.nii.gz") == {Verdict.REFUSED}
 
 
-def test_an_ordinary_nifti_is_allowed(tmp_path):
-    data = gzip.compress(os.urandom(1 << 16))
-    assert audit_bundle(write(tmp_path, {**files(), "samples/a.nii.gz": data})).verdict is Verdict.ALLOWED
+def _picture(suffix, **options):
+    buffer = io.BytesIO()
+    Image.new("L", (8, 8)).save(buffer, suffix, **options)
+    return buffer.getvalue()
+
+
+def _nifti(kind, tmp_path):
+    nibabel.save(kind(np.zeros((4, 4, 4), np.float32), np.eye(4)), tmp_path / "a.nii")
+    return (tmp_path / "a.nii").read_bytes()
+
+
+def test_the_files_that_bundles_usually_hold_are_allowed(tmp_path):
+    nifti = {
+        f"samples/{kind.__name__}.nii": _nifti(kind, tmp_path) for kind in (nibabel.Nifti1Image, nibabel.Nifti2Image)
+    }
+    contents = {
+        **{f"docs/a.{suffix}": _picture(suffix) for suffix in ("png", "jpeg", "tiff", "bmp", "gif")},
+        "docs/b.JPG": _picture("jpeg"),
+        **nifti,
+        **{f"{name}.gz": gzip.compress(content) for name, content in nifti.items()},
+        "samples/scan": bytes(128) + b"DICM" + bytes(200),
+        "samples/a.dcm": bytes(128) + b"DICM" + bytes(200),
+        "models/model.xml": b"<?xml version='1.0'?>\n<net name='a' version='11'>\n\t<layers/>\n</net>\n",
+        "models/model.bin": np.linspace(-1, 1, 200, dtype=np.float32).tobytes(),
+        "eval/metrics.csv": b"a,b\n1,2\n",
+        "docs/latin.txt": "Größe".encode("latin-1"),
+        "docs/data_license.txt": b"free",
+        "NOTICE": b"none",
+        "model.sig": b"{}",
+        ".gitattributes": b"*.pt filter=lfs\n",
+    }
+    assert audit_bundle(write(tmp_path / "bundle", {**files(), **contents})).objections == []
+
+
+REFUSED, TRUST = Verdict.REFUSED, Verdict.TRUST
+_LONG = b"x" * 40_000
+_LONG_FIRST = b"X" + len(_LONG).to_bytes(4, "little") + _LONG + b"0cos\nsystem\n(S'touch x'\ntR."
+_LONG_LINE = b"S'" + _LONG + b"'\n0cos\nsystem\n(S'touch x'\ntR."
+_HUGE_FIRST = b"X" + (5 << 20).to_bytes(4, "little") + bytes(5 << 20) + b"0cos\nsystem\n(S'touch x'\ntR."
+KINDS = {
+    ".git/config": (b"[core]\n\tfsmonitor = touch x\n", REFUSED),
+    "docs/.git/hooks/post-checkout": (b"touch x", REFUSED),
+    ".vscode/tasks.json": (b"{}", REFUSED),
+    ".envrc": (b"touch x", REFUSED),
+    ".idea/workspace.xml": (b"<net/>", REFUSED),
+    ".hidden": (b"x", TRUST),
+    ".hidden/a.txt": (b"x", TRUST),
+    "docs/a.html": (b"<script>alert(1)</script>", TRUST),
+    "docs/a.svg": (b"<svg xmlns='http://www.w3.org/2000/svg'><script/></svg>", TRUST),
+    "docs/a.xml": (b"<html xmlns='http://www.w3.org/1999/xhtml'><script/></html>", TRUST),
+    "docs/b.xml": (b"<!DOCTYPE net [<!ENTITY a SYSTEM 'file:///etc/passwd'>]><net>&a;</net>", TRUST),
+    "docs/a.hta": (b"<script>", REFUSED),
+    "docs/a.lnk": (b"L\0\0\0", REFUSED),
+    "docs/a.pdf": (b"%PDF-1.7", TRUST),
+    "desktop.ini": (b"[.ShellClassInfo]\n", REFUSED),
+    "requirements.txt": (b"evil\n", TRUST),
+    "license.bat": (b"echo", TRUST),
+    "README.sh": (b"echo", TRUST),
+    "configs/logconf": (b"[handlers]\nkeys=a\n[handler_a]\nclass=FileHandler\nargs=('x',)\n", REFUSED),
+    "a.unknown": (b"x", TRUST),
+    "unknown": (b"x", TRUST),
+    "samples/a.mhd": (b"ElementDataFile = /etc/passwd\n", TRUST),
+    "samples/a.png": (b"%!PS\n(a) show\n", REFUSED),
+    "samples/a.tif": (_picture("png"), REFUSED),
+    "samples/a.nii": (bytes(400), REFUSED),
+    "samples/a.nii.gz": (gzip.compress(os.urandom(400)), REFUSED),
+    "samples/b.nii.gz": (gzip.compress(_LONG_FIRST), REFUSED),
+    "samples/a.csv.gz": (gzip.compress(b"a,b\n"), TRUST),
+    "models/a.z": (zlib.compress(_LONG_FIRST), TRUST),
+    "models/a.joblib": (zlib.compress(_LONG_FIRST), REFUSED),
+    "models/b.bin": (zlib.compress(_LONG_FIRST), REFUSED),
+    "models/a.weights": (_LONG_FIRST, REFUSED),
+    "models/b.weights": (_LONG_LINE, REFUSED),
+    "docs/a.md": (_LONG_FIRST, REFUSED),
+    "docs/a.txt": (_LONG_LINE, REFUSED),
+    "docs/b.txt": (b"a\0b", TRUST),
+    "docs/c.txt": (b"S'" + bytes(b"x" * (5 << 20)) + b"'\n", TRUST),
+    "configs/a.json": (_LONG_LINE, REFUSED),
+    "models/model.bin": (_HUGE_FIRST, REFUSED),
+}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_kinds_of_files_that_no_bundle_needs_are_not_allowed(audited, name):
+    content, verdict = KINDS[name]
+    audit = audited({**files(), name: content})
+    assert {finding.file for finding in audit.objections} == {name}
+    assert audit.verdict is verdict
 
 
 CODE = {
@@ -189,6 +278,12 @@ def test_a_module_that_would_hide_a_library_is_refused(audited, path):
 @pytest.mark.parametrize("path", ["scripts/a.pyc", "lib/a.so", "a.pyd", "a.exe", "models/a.engine"])
 def test_a_compiled_program_is_refused(audited, path):
     assert audited({**files(), path: b"x"}).verdict is Verdict.REFUSED
+
+
+def test_a_program_before_a_zip_is_refused(tmp_path):
+    path = zipped(tmp_path / "a.zip", files())
+    path.write_bytes(b"MZ" + bytes(510) + path.read_bytes())
+    assert audit_bundle(path).verdict is Verdict.REFUSED
 
 
 def _zip_bytes():

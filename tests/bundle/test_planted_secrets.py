@@ -250,7 +250,7 @@ def test_with_show_names_the_report_has_them(run: Path, tmp_path: Path, medsynth
 
 def test_the_bundle_of_such_a_run_has_figures_is_as_listed_and_is_reproduced(run: Path, medsynth) -> None:
     metrics = json.loads((run / "bundle/configs/metadata.json").read_text())["eval_metrics"]
-    assert {name.partition("/")[0] for name in metrics} == {"synthetic", "real-only", "model"}
+    assert {name.partition("/")[0] for name in metrics} == {"synthetic", "real-only", "untranslated", "model"}
     done = medsynth("bundle", "verify", run, "--reproduce", env={"OMP_NUM_THREADS": "1"})
     assert done.returncode == 0, done.stdout + done.stderr
     assert "4 probabilities within" in done.stdout

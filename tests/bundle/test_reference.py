@@ -32,5 +32,6 @@ def test_it_runs_from_anywhere(command: str, tmp_path: Path) -> None:
     arguments = [sys.executable, "-m", "medsynth", command, str(BUNDLE), str(images), "--out", "out"]
     done = subprocess.run(arguments, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+    assert all(line.startswith(f"{command}: ") for line in done.stderr.split("\n") if line), done.stderr
     assert (tmp_path / "out").exists()
     assert verify_bundle(BUNDLE).deviations == ()

@@ -10,10 +10,14 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from safetensors.torch import load_file, save_file
+from typer.testing import CliRunner
 
 from medsynth.bundle.manifest import list_files
 from medsynth.bundle.reproduction import EXPECTED, reproduce
 from medsynth.bundle.trust import USER, remember
+from medsynth.bundle.verification import Verification, verify_bundle
+from medsynth.cli import app
 from medsynth.errors import InputError
 
 
@@ -67,20 +71,20 @@ def test_a_translation_beyond_the_tolerance_is_found(bundle):
 
 
 def test_other_weights_are_found(bundle):
-    weights = torch.load(bundle / "models/model.pt", weights_only=True)
-    name = [name for name, tensor in weights.items() if tensor.is_floating_point()][-1]
+    weights = load_file(bundle / "models/model.safetensors")
+    name = next(name for name, tensor in weights.items() if tensor.shape == (2,))
     weights[name] += torch.tensor([0.0, 1.0])
-    torch.save(weights, bundle / "models/model.pt")
-    accept(bundle, "models/model.pt")
+    save_file(weights, bundle / "models/model.safetensors")
+    accept(bundle, "models/model.safetensors")
     assert not reproduce(bundle).succeeded
 
 
 def test_outputs_that_are_no_numbers_are_not_reproduced(bundle):
-    weights = torch.load(bundle / "models/model.pt", weights_only=True)
-    name = [name for name, tensor in weights.items() if tensor.is_floating_point()][-1]
+    weights = load_file(bundle / "models/model.safetensors")
+    name = next(name for name, tensor in weights.items() if tensor.shape == (2,))
     weights[name][:] = float("nan")
-    torch.save(weights, bundle / "models/model.pt")
-    accept(bundle, "models/model.pt")
+    save_file(weights, bundle / "models/model.safetensors")
+    accept(bundle, "models/model.safetensors")
     found = reproduce(bundle)
     assert not found.succeeded
     assert json.loads(json.dumps(found.as_dict(), allow_nan=False))["difference"] is None
@@ -118,3 +122,19 @@ def test_a_sample_that_cannot_be_read_is_named(bundle):
 def test_a_bundle_without_samples_cannot_be_reproduced(make_bundle):
     with pytest.raises(InputError, match="holds no samples with expected outputs"):
         reproduce(make_bundle())
+
+
+@pytest.mark.parametrize("option", ["--trust", "--reproduce"])
+def test_a_bundle_that_changes_after_it_was_verified_is_neither_trusted_nor_executed(bundle, monkeypatch, option):
+    def verify(place: Path, *, sha256: str = "") -> Verification:
+        found = verify_bundle(place, sha256=sha256)
+        if place == bundle:
+            (bundle / "LICENSE").write_text("other")
+            accept(bundle, "LICENSE")
+        return found
+
+    monkeypatch.setattr("medsynth.bundle.verification.verify_bundle", verify)
+    monkeypatch.setattr("medsynth.confinement.is_confined", lambda: option == "--reproduce")
+    done = CliRunner().invoke(app, ["bundle", "verify", str(bundle), option])
+    assert done.exit_code == 2
+    assert f"{bundle} was changed while it was verified" in done.stderr.replace("\n", "")

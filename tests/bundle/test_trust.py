@@ -14,7 +14,7 @@ from PIL import Image
 
 from medsynth.bundle import trust
 from medsynth.bundle.admission import admit, is_foreign, trust_bundle
-from medsynth.bundle.manifest import digest_of, list_files
+from medsynth.bundle.manifest import MANIFEST, digest_of, list_files, read_manifest, sealed, write_listing
 from medsynth.errors import InputError, RunError
 from medsynth.rebuilding import CLASSIFIER, TRANSLATOR, open_bundle
 
@@ -135,7 +135,7 @@ def test_what_medsynth_itself_changes_stays_trusted_and_is_forgotten_with_all_it
     trust.remember(foreign, "toy", trust.RUN)
     before = digest_of(foreign)
     spoiled(foreign, "models/exports.json", "{}")
-    trust.pass_on(before, foreign)
+    trust.pass_on(before, digest_of(foreign))
     assert not is_foreign(foreign)
     trust.forget(digest_of(foreign))
     assert trust.all_trusted() == []
@@ -144,8 +144,32 @@ def test_what_medsynth_itself_changes_stays_trusted_and_is_forgotten_with_all_it
 def test_what_was_not_trusted_before_a_change_is_not_trusted_after_it(foreign):
     before = digest_of(foreign)
     spoiled(foreign, "models/exports.json", "{}")
-    trust.pass_on(before, foreign)
+    trust.pass_on(before, digest_of(foreign))
     assert is_foreign(foreign)
+
+
+EXPORTS = "models/exports.json"
+
+
+@pytest.mark.parametrize(
+    ("change", "stays"),
+    [
+        (lambda root: spoiled(root, EXPORTS, "{}"), True),
+        (lambda root: (spoiled(root, EXPORTS, "{}"), spoiled(root, "LICENSE", "other")), False),
+        (lambda root: write_listing(root, read_manifest(root) | {"threshold": 0.9}, {}), False),
+        (lambda root: (root / MANIFEST).write_text(json.dumps(read_manifest(root) | {"checksum": "0"})), False),
+        (lambda root: (root / MANIFEST).write_text(sealed({"files": []})), False),
+        (lambda root: (root / MANIFEST).write_text("{"), False),
+        (lambda root: (root / MANIFEST).unlink(), False),
+    ],
+    ids=["an export", "and another file", "another threshold", "no seal", "no files", "no JSON", "nothing"],
+)
+def test_a_process_that_is_not_trusted_itself_may_add_an_export_to_a_trusted_bundle_and_no_more(foreign, change, stays):
+    trusted = trust_bundle(foreign).digest
+    with trust.pass_on_through((foreign / MANIFEST).read_bytes(), foreign, [EXPORTS]):
+        change(foreign)
+    kept = {entry.digest for entry in trust.all_trusted()}
+    assert kept == ({trusted, digest_of(foreign)} if stays else {trusted})
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", '{"digest": "0"}', "\udcff"])

@@ -118,6 +118,12 @@ def test_an_export_is_used_until_it_is_changed(medsynth, bundle, tmp_path, pictu
     assert not (tmp_path / "changed.csv").exists()
 
 
+def test_an_export_is_not_put_into_a_zip_file(medsynth, bundle, tmp_path):
+    packed = shutil.make_archive(str(tmp_path / "packed"), "zip", bundle.parent, bundle.name)
+    done = medsynth("export", packed, "--format", "torchscript")
+    assert (done.returncode, f"{packed} is a zip file, which no export can be put into" in done.stderr) == (2, True)
+
+
 def test_an_unknown_export_format_is_refused(medsynth, bundle):
     done = medsynth("export", bundle, "--format", "onxx")
     assert (done.returncode, "Choose one of torchscript, onnx, openvino." in done.stderr) == (2, True)

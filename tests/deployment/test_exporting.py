@@ -26,6 +26,7 @@ from medsynth.deployment.exports import exported_file
 from medsynth.deployment.runtimes import choose_runtime, load_runtime, torch_runtime
 from medsynth.errors import InputError, RunError
 from medsynth.files import sha256
+from medsynth.rebuilding import CLASSIFIER, open_bundle
 
 NEEDED = {
     "torchscript": (),
@@ -77,7 +78,9 @@ def test_an_export_gives_pytorchs_probabilities_on_images_it_was_not_checked_on(
     parity = export_classifier(classifier, name, [tmp_path / "given.png"])
     assert (parity.given, parity.seeded, parity.samples) == (1, exporting.SEEDED, 0)
     assert parity.difference <= exporting.TOLERANCE
-    runtime = load_runtime(classifier, next(r for r in RUNTIMES if RUNTIMES[r] == name), threads=1)
+    runtime = load_runtime(
+        load_classifier(classifier.bundle.root), next(r for r in RUNTIMES if RUNTIMES[r] == name), threads=1
+    )
     network = classifier.bundle.network()
     for count in (1, 2, 5):
         images = np.random.default_rng(count).random((count, 1, 64, 64), dtype=np.float32) * 2 - 1
@@ -115,36 +118,51 @@ def test_the_record_holds_hashes_versions_and_the_comparison(classifier, snapsho
 
 
 def test_a_changed_missing_or_foreign_export_is_refused_with_the_command_that_mends_it(classifier):
-    bundle = classifier.bundle
+    root = classifier.bundle.root
+
+    def exported():
+        return exported_file(open_bundle(root, CLASSIFIER), "torchscript")
+
     with pytest.raises(InputError, match="holds no export in the format torchscript"):
-        exported_file(bundle, "torchscript")
+        exported()
     export_classifier(classifier, "torchscript")
-    file, record = bundle.root / "models/model.ts", bundle.root / "models/exports.json"
-    assert exported_file(bundle, "torchscript") == file
+    file, record = root / "models/model.ts", root / "models/exports.json"
     good = file.read_bytes()
+    opened = open_bundle(root, CLASSIFIER)
+    assert exported_file(opened, "torchscript").read_bytes() == good
     file.write_bytes(good[:-1] + bytes([good[-1] ^ 1]))
     with pytest.raises(InputError, match=r"model.ts was changed after it was checked\nMake it with: medsynth export"):
-        load_runtime(classifier, "torchscript", threads=1)
+        load_runtime(load_classifier(root), "torchscript", threads=1)
     file.unlink()
-    with pytest.raises(InputError, match="is missing"):
-        exported_file(bundle, "torchscript")
+    with pytest.raises(InputError, match=f"{file} is missing"):
+        exported()
     file.write_bytes(good)
     content = json.loads(record.read_text())
     content["exports"]["torchscript"]["weights"] = "0" * 64
     record.write_text(json.dumps(content))
     with pytest.raises(InputError, match=r"exports\.json was changed"):
-        exported_file(bundle, "torchscript")
-    list_files(bundle.root, ["models/exports.json"])
-    remember(bundle.root, "toy", RUN)
+        exported()
+    list_files(root, ["models/exports.json"])
+    remember(root, "toy", RUN)
     with pytest.raises(InputError, match="was made of other weights"):
-        exported_file(bundle, "torchscript")
+        exported()
     record.write_text("[]")
     with pytest.raises(InputError, match=r"exports\.json was changed after it was checked\nDelete it and export again"):
-        exported_file(bundle, "torchscript")
-    list_files(bundle.root, ["models/exports.json"])
-    remember(bundle.root, "toy", RUN)
+        exported()
+    list_files(root, ["models/exports.json"])
+    remember(root, "toy", RUN)
     with pytest.raises(InputError, match="is no record of exports"):
-        exported_file(bundle, "torchscript")
+        exported()
+
+
+def test_an_export_is_not_put_into_a_bundle_that_was_changed_meanwhile(classifier, snapshot):
+    assert classifier.bundle.digest
+    (classifier.bundle.root / "LICENSE").write_text("other")
+    list_files(classifier.bundle.root, ["LICENSE"])
+    before = snapshot()
+    with pytest.raises(RunError, match="was changed while it was exported"):
+        export_classifier(classifier, "torchscript")
+    assert snapshot() == before
 
 
 def test_an_export_that_differs_is_not_kept(classifier, snapshot, monkeypatch):
@@ -180,9 +198,9 @@ def test_an_image_to_compare_on_must_be_readable(classifier, snapshot, tmp_path)
 
 
 def test_the_runtime_is_the_first_that_is_exported_and_installed(classifier, monkeypatch):
-    bundle = classifier.bundle
-    assert choose_runtime(bundle, "auto", "cpu") == "pytorch"
+    assert choose_runtime(classifier.bundle, "auto", "cpu") == "pytorch"
     export_classifier(classifier, "torchscript")
+    bundle = open_bundle(classifier.bundle.root, CLASSIFIER)
     assert choose_runtime(bundle, "auto", "cpu") == "torchscript"
     assert choose_runtime(bundle, "auto", "cuda") == "pytorch"
     record = bundle.root / "models/exports.json"
@@ -190,6 +208,7 @@ def test_the_runtime_is_the_first_that_is_exported_and_installed(classifier, mon
     content["exports"] |= {"onnx": {}, "openvino": {}}
     record.write_text(json.dumps(content))
     list_files(bundle.root, ["models/exports.json"])
+    bundle = open_bundle(bundle.root, CLASSIFIER)
     real = importlib.util.find_spec
     for present, expected in (({"openvino", "onnxruntime"}, "onnxruntime"), ({"openvino"}, "openvino")):
         with monkeypatch.context() as patch:

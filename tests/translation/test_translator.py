@@ -13,11 +13,11 @@ import torch
 from PIL import Image
 
 from medsynth.api import Setup
+from medsynth.bundle.manifest import list_files
 from medsynth.data.config import DataConfig
 from medsynth.data.formats import Format
 from medsynth.data.readers import DomainInfo, preprocessing_config
 from medsynth.errors import InputError
-from medsynth.files import sha256
 from medsynth.plugins import Registry
 from medsynth.translation.translator import load_translator
 
@@ -109,7 +109,7 @@ def test_code_that_was_changed_afterwards_is_not_executed(bundle, tmp_path):
 
 
 def spoil_weights(folder: Path) -> None:
-    (folder / "models/translator.pt").write_bytes(b"0")
+    (folder / "models/translator.safetensors").write_bytes(b"0")
 
 
 def other_preprocessing(folder: Path) -> None:
@@ -117,27 +117,21 @@ def other_preprocessing(folder: Path) -> None:
     content = json.loads(path.read_text())
     content["preprocessing"]["transforms"][2]["a_max"] = 127.0
     path.write_text(json.dumps(content))
-    _list_again(folder, "configs/translate.json")
+    list_files(folder, ["configs/translate.json"])
 
 
 def no_provenance(folder: Path) -> None:
     (folder / "medsynth.json").unlink()
 
 
-def _list_again(folder: Path, name: str) -> None:
-    content = json.loads((folder / "medsynth.json").read_text())
-    content["files"][name] = sha256(folder / name)
-    (folder / "medsynth.json").write_text(json.dumps(content))
-
-
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (spoil_weights, r"models/translator\.pt was changed"),
+        (spoil_weights, r"models/translator\.safetensors was changed"),
         (other_preprocessing, "preprocessing is not one that this version"),
         (no_provenance, "was not made by medsynth"),
         (lambda folder: (folder / "configs/translate.json").write_text("{"), "cannot be read|not made by medsynth"),
-        (shutil.rmtree, "is not a folder"),
+        (shutil.rmtree, "is no folder and no zip file"),
     ],
 )
 def test_a_damaged_or_foreign_bundle_is_refused(spoil, message, bundle, tmp_path):

@@ -17,6 +17,8 @@ from medsynth.bundle.audit.wordlists import words
 
 _TENSORS = words("tensor pickles")
 _TORCH_PICKLES = 5
+_TORCHSCRIPT = ("torch.jit._pickle.", "__torch__.")
+_INSTRUCTIONS = 2_000_000
 _LONG = 100
 _DOTTED = re.compile(r"[A-Za-z_][\w.]* [A-Za-z_][\w.]*")
 _CALLS = frozenset({"REDUCE", "INST", "OBJ", "BUILD", "NEWOBJ", "NEWOBJ_EX"})
@@ -43,6 +45,9 @@ def audit_pickle(stream: BinaryIO, page: Page, *, raw: bool = False) -> None:
         raw: it may be no pickle but bare numbers, which break off as a pickle before they name anything.
     """
     data = stream.read(LIMITS.pickle)
+    if raw and _breaks_at_the_end(data):
+        # A first instruction that takes a text longer than what was read hides the ones behind it.
+        data += stream.read(LIMITS.unpacked)
     pickles = io.BytesIO(data)
     names: dict[str, None] = {}
     position = count = 0
@@ -66,9 +71,20 @@ def audit_pickle(stream: BinaryIO, page: Page, *, raw: bool = False) -> None:
         page.allow("pickle", "plain values")
 
 
+def _breaks_at_the_end(data: bytes) -> bool:
+    stream = io.BytesIO(data)
+    try:
+        deque(_names(stream, 0), maxlen=0)
+    except Exception:  # as above
+        return len(data) == LIMITS.pickle and stream.tell() == len(data)
+    return False
+
+
 def _judge(name: str, page: Page) -> None:
     package, _, last = name.rpartition(".")
-    if harmless(name):
+    if name.startswith(_TORCHSCRIPT) and "!/" not in page.file:
+        page.refuse("pickle", name, "is a name of TorchScript, which means something in its archives only")
+    elif harmless(name):
         page.allow("pickle", name)
     elif (
         package.partition(".")[0] in _CLASSES
@@ -101,8 +117,10 @@ def _names(stream: BinaryIO, start: int) -> Iterator[tuple[str, int]]:
     texts: deque[str | None] = deque((None, None), maxlen=2)
     memo: dict[int, str | None] = {}
     stream.seek(start)
-    for opcode, argument, _ in pickletools.genops(stream):
+    for number, (opcode, argument, _) in enumerate(pickletools.genops(stream)):
         kind = opcode.name
+        if number > _INSTRUCTIONS:
+            raise ValueError(f"more than {_INSTRUCTIONS} instructions")
         if kind in ("GLOBAL", "INST"):
             yield ".".join(str(argument).split(" ", 1)), start
             texts.append(None)

@@ -6,14 +6,22 @@ import io
 import os
 import stat
 import struct
-import zipfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
+from medsynth.bundle.audit.archives import (
+    DEFLATED,
+    STORED,
+    ArchiveError,
+    Entry,
+    NoArchiveError,
+    read_directory,
+    read_entry,
+)
 from medsynth.bundle.audit.ledger import Ledger, Page
 from medsynth.bundle.audit.limits import LIMITS, MEBIBYTE
 from medsynth.bundle.audit.names import collision_key, unsafe_path
@@ -21,7 +29,6 @@ from medsynth.errors import InputError
 
 UNREADABLE = (
     OSError,
-    zipfile.BadZipFile,
     zlib.error,
     NotImplementedError,
     RuntimeError,
@@ -52,19 +59,26 @@ def members(bundle: Path, ledger: Ledger) -> Iterator[Iterator[Member]]:
         yield _bounded(_folder(bundle, ledger), ledger)
         return
     try:
-        archive = zipfile.ZipFile(bundle)
-    except UNREADABLE as error:
-        raise InputError(
-            f"{bundle} is neither a folder nor a readable zip file: {error}", hint="Give the bundle's folder or zip."
-        ) from None
-    with archive:
-        if not _single_folder(archive.infolist()):
+        stream = bundle.open("rb")
+    except OSError as error:
+        raise _unusable(bundle, error.strerror) from None
+    with stream:
+        try:
+            entries = read_directory(stream)
+        except NoArchiveError as error:
+            raise _unusable(bundle, str(error)) from None
+        except ArchiveError as error:
+            ledger.at(bundle.name).refuse("archive", bundle.name, f"{error}; readers could differ about what it holds")
+            entries = ()
+        if len({entry.name.partition("/")[0] for entry in entries}) > 1:
             ledger.at(bundle.name).trust("archive", bundle.name, "unpacks into several places instead of one folder")
-        yield _bounded(archive_members(archive, ledger.at), ledger)
+        yield _bounded(archive_members(stream, entries, ledger.at), ledger)
 
 
-def _single_folder(infos: list[zipfile.ZipInfo]) -> bool:
-    return len({info.filename.partition("/")[0] for info in infos}) <= 1
+def _unusable(bundle: Path, reason: str | None) -> InputError:
+    return InputError(
+        f"{bundle} is neither a folder nor a readable zip file: {reason}", hint="Give the bundle's folder or zip."
+    )
 
 
 def _bounded(found: Iterator[Member], ledger: Ledger) -> Iterator[Member]:
@@ -117,50 +131,52 @@ def _opens(path: Path) -> Callable[[], BinaryIO]:
     return lambda: path.open("rb")
 
 
-def archive_members(archive: zipfile.ZipFile, page: Callable[[str], Page]) -> Iterator[Member]:
+def archive_members(stream: BinaryIO, entries: Sequence[Entry], page: Callable[[str], Page]) -> Iterator[Member]:
     """Yield the files of a zip archive that can be read safely, while it is open.
 
     Args:
-        archive: open for reading.
+        stream: the archive, open for reading.
+        entries: its members.
         page: gives the page of a member.
     """
     names: set[str] = set()
-    for info in archive.infolist():
-        here = page(info.filename)
-        reason = unsafe_path(info.orig_filename)
-        if reason:
-            here.refuse("name", info.orig_filename, reason)
-        if info.filename in names:
-            here.refuse("name", info.filename, "appears twice in the archive; readers differ in which one they take")
-        names.add(info.filename)
-        if not info.filename.endswith("/") and _readable(info, here):
-            yield Member(info.filename, info.file_size, _opener(archive, info))
+    for entry in entries:
+        here = page(entry.name)
+        if reason := unsafe_path(entry.name):
+            here.refuse("name", entry.name, reason)
+        if entry.name in names:
+            here.refuse("name", entry.name, "appears twice in the archive; readers differ in which one they take")
+        names.add(entry.name)
+        if entry.name.endswith("/"):
+            if entry.size or entry.packed:
+                here.refuse("archive", entry.name, "is named as a folder and holds bytes")
+        elif _readable(entry, here):
+            yield Member(entry.name, entry.size, _opener(stream, entry))
 
 
-def _readable(info: zipfile.ZipInfo, page: Page) -> bool:
-    kind = stat.S_IFMT(info.external_attr >> 16)
+def _readable(entry: Entry, page: Page) -> bool:
+    kind = stat.S_IFMT(entry.mode)
     if stat.S_ISLNK(kind):
-        page.refuse("link", info.filename, "a bundle holds files, not links")
+        page.refuse("link", entry.name, "a bundle holds files, not links")
     elif kind and not stat.S_ISREG(kind):
-        page.refuse("file", info.filename, "is a pipe, socket or device")
-    elif info.flag_bits & 0x1:
-        page.refuse("archive", info.filename, "is encrypted, so it cannot be looked into")
-    elif info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        page.refuse("archive", info.filename, "uses an unusual compression")
-    elif info.file_size > max(MEBIBYTE, info.compress_size * LIMITS.ratio):
-        page.refuse("size", f"{info.file_size} bytes in {info.compress_size}", "unpacks to too much")
+        page.refuse("file", entry.name, "is a pipe, socket or device")
+    elif entry.encrypted:
+        page.refuse("archive", entry.name, "is encrypted, so it cannot be looked into")
+    elif entry.method not in (STORED, DEFLATED):
+        page.refuse("archive", entry.name, "uses an unusual compression")
+    elif entry.size > max(MEBIBYTE, entry.packed * LIMITS.ratio):
+        page.refuse("size", f"{entry.size} bytes in {entry.packed}", "unpacks to too much")
     else:
         return True
     return False
 
 
-def _opener(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> Callable[[], BinaryIO]:
+def _opener(stream: BinaryIO, entry: Entry) -> Callable[[], BinaryIO]:
     """Return what reads a member into memory: its declared size is a limit, whatever it really unpacks to."""
 
     def opened() -> BinaryIO:
-        if info.file_size > LIMITS.unpacked:
-            raise ValueError(f"{info.file_size} bytes inside an archive; unpack it and audit the folder")
-        with archive.open(info) as member:
-            return io.BytesIO(member.read(info.file_size + 1))
+        if entry.size > LIMITS.unpacked:
+            raise ValueError(f"{entry.size} bytes inside an archive; unpack it and audit the folder")
+        return io.BytesIO(read_entry(stream, entry))
 
     return opened

@@ -5,16 +5,19 @@ from __future__ import annotations
 import ast
 import io
 import json
+import re
 import struct
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from medsynth.bundle.audit.ledger import Page
-from medsynth.bundle.audit.limits import MEBIBYTE
+from medsynth.bundle.audit.limits import LIMITS, MEBIBYTE
 from medsynth.bundle.audit.names import is_address, outside
 from medsynth.bundle.audit.pickles import audit_pickle
 
 _MAXIMUM_HEADER = 16 * MEBIBYTE
+_PLAIN_XML = re.compile(rb"(<\?xml version=[\"']1\.0[\"']\s*\?>)?\s*<net[\s>]([^<\0]|<[A-Za-z/])*")
+"""One root without document types, processing instructions, entities or name spaces."""
 _ONNX_DOMAINS = ("", "ai.onnx", "ai.onnx.ml", "ai.onnx.training", "ai.onnx.preview.training")
 
 
@@ -46,7 +49,7 @@ def audit_safetensors(stream: BinaryIO, size: int, page: Page) -> None:
         page.refuse("safetensors", f"header of {length} bytes", "is longer than the file or the limit")
         return
     try:
-        header = json.loads(stream.read(length))
+        header = json.loads(stream.read(length), object_pairs_hook=_unique)
         names, spans = _spans(header)
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         page.refuse("safetensors", page.file, f"has a header that cannot be read: {str(error)[:80]}")
@@ -63,6 +66,14 @@ def audit_safetensors(stream: BinaryIO, size: int, page: Page) -> None:
         page.allow("safetensors", f"{names} tensors")
 
 
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Refuse names that appear twice, of which readers take the first or the last."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name appears twice")
+    return found
+
+
 def _spans(header: Any) -> tuple[int, list[tuple[int, int]]]:
     spans = [
         (entry["data_offsets"][0], entry["data_offsets"][1]) for name, entry in header.items() if name != "__metadata__"
@@ -70,6 +81,14 @@ def _spans(header: Any) -> tuple[int, list[tuple[int, int]]]:
     if not all(isinstance(value, int) and not isinstance(value, bool) for span in spans for value in span):
         raise ValueError("offsets are no integers")
     return len(spans), spans
+
+
+def audit_openvino(data: bytes, page: Page) -> None:
+    """Write findings about the XML file of an OpenVINO model: layers only, nothing that a viewer of XML would run."""
+    if len(data) > LIMITS.text or not _PLAIN_XML.fullmatch(data) or b"xmlns" in data:
+        page.trust("file", page.file, "is no plain description of an OpenVINO network")
+    else:
+        page.allow("openvino", "a network of OpenVINO")
 
 
 def audit_onnx(stream: BinaryIO, size: int, page: Page) -> None:
