@@ -57,16 +57,18 @@ def evaluate_command(
     if out.is_dir():
         raise InputError(f"--out {out} is a folder", hint="Name a file, for example scores.json.")
     from medsynth.data.pseudonyms import KEY, Pseudonyms
+    from medsynth.rebuilding import CLASSIFIER
+
+    key = out.with_name(f"{out.stem}-{KEY}")
+    opened = guard(bundle, CLASSIFIER, trust=trust, minutes=time_limit, gib=memory_limit, tables=[out, key])
+
     from medsynth.deployment.classifier import load_classifier
     from medsynth.deployment.judging import as_evidence, find_labeled, predict_labeled
     from medsynth.deployment.runtimes import choose_runtime, load_runtime
     from medsynth.evaluation import write_scores
     from medsynth.progress import watch
-    from medsynth.rebuilding import CLASSIFIER
     from medsynth.stopping import Stop, stop_on_signals
 
-    key = out.with_name(f"{out.stem}-{KEY}")
-    opened = guard(bundle, CLASSIFIER, trust=trust, minutes=time_limit, gib=memory_limit, tables=[out, key])
     classifier = load_classifier(opened)
     config, evaluator = _resolved(classifier, data, [*(sets or ()), *(["data.show_names=true"] if show_names else [])])
     labeled = find_labeled(config, split)

@@ -50,12 +50,7 @@ def predict_command(
     program in its export, if the bundle was made here, is trusted, or passes `medsynth bundle audit`.
     """
     check_choice("--runtime", runtime, ("auto", *RUNTIMES))
-    from medsynth.deployment.classifier import load_classifier
-    from medsynth.deployment.prediction import Job, predict_files
-    from medsynth.deployment.runtimes import choose_runtime, load_runtime
-    from medsynth.progress import watch
     from medsynth.rebuilding import CLASSIFIER
-    from medsynth.stopping import Stop, stop_on_signals
 
     opened = guard(
         bundle,
@@ -66,6 +61,13 @@ def predict_command(
         folders=[heatmaps] if heatmaps else (),
         tables=[out],
     )
+
+    from medsynth.deployment.classifier import load_classifier
+    from medsynth.deployment.prediction import Job, predict_files
+    from medsynth.deployment.runtimes import choose_runtime, load_runtime
+    from medsynth.progress import watch
+    from medsynth.stopping import Stop, stop_on_signals
+
     classifier = load_classifier(opened)
     device = _device(device)
     chosen = choose_runtime(classifier.bundle, runtime, device)

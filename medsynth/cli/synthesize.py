@@ -50,14 +50,16 @@ def synthesize_command(
     """
     check_choice("--size", size, SIZES)
     check_choice("--format", file_format, ("", *FORMATS))
+    from medsynth.rebuilding import TRANSLATOR
+
+    opened = guard(bundle, TRANSLATOR, trust=trust, minutes=time_limit, gib=memory_limit, folders=[out])
+
     from medsynth.devices import resolve_device
     from medsynth.progress import watch
-    from medsynth.rebuilding import TRANSLATOR
     from medsynth.stopping import stop_on_signals
     from medsynth.translation.job import Job, synthesize_files
     from medsynth.translation.translator import load_translator
 
-    opened = guard(bundle, TRANSLATOR, trust=trust, minutes=time_limit, gib=memory_limit, folders=[out])
     translator = load_translator(opened, resolve_device(device))
     with stop_on_signals() as stop:
         job = Job(

@@ -149,7 +149,8 @@ class Configs:
         if not self.components.writers:
             return
         items = [item for config in self.configs.values() for item in self.bundle.references.items(config)]
-        found = {strict: builds_path(self.bundle, items, strict=strict) for strict in (True, False)}
+        wanted = {strict for *_, strict in self.components.writers}
+        found = {strict: builds_path(self.bundle, items, strict=strict) for strict in wanted}
         for page, name, where, strict in self.components.writers:
             if text := found[strict]:
                 reason = f"writes to where the image's name says, which this may put together: {text[:100]}"
