@@ -95,10 +95,8 @@ class ImageQuality:
         groups = judged.patients, reference.patients
         scarce = compared.size < extractor.dimension
         few = f"; fewer images than features: {BIASED}" if scarce else ""
-        warning = f"image-quality: {compared.size} images are fewer than {extractor.dimension} features: {BIASED}"
         fid = frechet_distance(judged.features, reference.features)
-        warns = scarce and compared.subject == "synthetic"
-        found = [_score("fid", compared, fid, detail=detail + few, warning=warning if warns else "")]
+        found = [_score("fid", compared, fid, detail=detail + few)]
         if self.config.extrapolate and min(len(np.unique(names)) for names in groups) >= FEWEST_PATIENTS:
             unbiased = extrapolated_frechet_distance(judged.features, reference.features, groups=groups, seed=seed)
             left = "; fewer images than features: much of the bias is left" if scarce else ""
@@ -189,7 +187,6 @@ def _score(
     detail: str,
     interval: tuple[float | None, float | None] = (None, None),
     better: bool = False,
-    warning: str = "",
 ) -> Score:
     low, high = interval
     return Score(
@@ -202,5 +199,4 @@ def _score(
         n=len(compared.judged),
         higher_is_better=better,
         detail=detail,
-        warning=warning,
     )

@@ -107,7 +107,7 @@ def test_no_subsets_mean_no_interval():
     assert (found["kid", "synthetic"].low, found["kid", "synthetic"].high) == (None, None)
 
 
-def test_fewer_images_than_features_are_warned_about():
+def test_the_bias_of_fewer_images_than_features_is_stated_beside_each_value():
     class Wide(Corners):
         dimension = 192
 
@@ -117,11 +117,9 @@ def test_fewer_images_than_features_are_warned_about():
     found = table(ImageQuality(ImageQualityConfig(extrapolate=True)).scores(evidence(Wide())))
     assert "fewer images than features: FID is biased" in found["fid", "real"].detail
     assert "much of the bias is left" in found["fid_infinity", "synthetic"].detail
-    warning = found["fid", "synthetic"].warning
-    assert warning.startswith("image-quality: 30 images are fewer than 192 features: FID is biased upwards")
-    assert [score.warning for score in found.values() if score.warning] == [warning]
+    assert not [score for score in found.values() if score.warning], "most runs have few images"
     enough = table(ImageQuality(ImageQualityConfig(extrapolate=True)).scores(evidence()))
-    assert not [score for score in enough.values() if score.warning or "fewer" in score.detail]
+    assert not [score for score in enough.values() if "fewer" in score.detail]
 
 
 def test_the_floor_judges_as_many_training_images_as_there_are_synthetic_ones():
