@@ -38,8 +38,8 @@ class Trained:
 def needed_bytes(plan: Plan, registry: Registry, records: tuple[Record, ...]) -> int:
     """Return the largest size that a run's folder reaches, as far as it can be foreseen.
 
-    While a checkpoint is replaced, the old and the new one are there. Processes that train rows side by side each have
-    a checkpoint, of which one at a time is counted twice.
+    While a checkpoint is replaced, the old and the new one are there. The run and the helper that trains control
+    rows beside it each have a checkpoint, of which one at a time is counted twice.
 
     Args:
         plan: of the run.
