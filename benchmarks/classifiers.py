@@ -26,7 +26,7 @@ import numpy as np
 if TYPE_CHECKING:
     from torch import nn
 
-    from medsynth.deployment.runtimes import Runtime
+    from medsynth.inference.runtimes import Runtime
 
 SUBJECTS = {
     "lsnet": ("lsnet", {}),
@@ -45,7 +45,7 @@ def network(subject: str) -> nn.Module:
     import torch
 
     from medsynth.api import Setup
-    from medsynth.config import resolve
+    from medsynth.base.configuration import resolve
     from medsynth.plugins import Registry
 
     (name, fields), registry = SUBJECTS[subject], Registry()
@@ -61,7 +61,7 @@ def load(subject: str, runtime: str, threads: int, path: Path) -> Runtime:
     if runtime == "eager":
         import torch
 
-        from medsynth.deployment.runtimes import torch_runtime
+        from medsynth.inference.runtimes import torch_runtime
 
         torch.set_num_threads(threads)
         return torch_runtime(network(subject), "cpu")
@@ -108,8 +108,8 @@ def export(subject: str, path: Path) -> tuple[int, int, int]:
     """Export a subject to ONNX; return its weights, multiply-accumulates and those that thop would count."""
     import torch
 
-    from medsynth.costs import count_macs, count_parameters, count_thop
-    from medsynth.deployment.conversion import convert
+    from medsynth.base.costs import count_macs, count_parameters, count_thop
+    from medsynth.inference.export.conversion import convert
 
     model, image = network(subject), torch.zeros(1, CHANNELS, SIZE, SIZE)
     costs = count_parameters(model), count_macs(model, image), count_thop(model, image)

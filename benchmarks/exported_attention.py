@@ -23,8 +23,8 @@ import numpy as np
 import torch
 from medsynth_lsnet.network import LSNet
 
-from medsynth.deployment.conversion import convert
-from medsynth.deployment.runtimes import Runtime, load_file, torch_runtime
+from medsynth.inference.export.conversion import convert
+from medsynth.inference.runtimes import Runtime, load_file, torch_runtime
 
 MODES = ("dense", "sparse", "subset")
 RUNTIMES = ("onnxruntime", "openvino")

@@ -115,7 +115,7 @@ def machine(device: str) -> dict[str, Any]:
     """Describe what was measured on."""
     import torch
 
-    from medsynth.devices import hardware
+    from medsynth.training.devices import hardware
 
     known = hardware(device)
     facts = {name: known[name] for name in ("accelerator", "device", "cpus") if name in known}

@@ -29,7 +29,12 @@ STAGES = ("generator", "classifier")
 
 def resume(settings: Settings, modes: Sequence[bool] = (False, True), stages: Sequence[str] = STAGES) -> None:
     """Compare weights after a kill with those of a training without one, as it comes and with fixed orders of sums."""
-    for module in ("medsynth.training", "medsynth.data.loaders", "medsynth_sg_cyclegan.model", "medsynth_lsnet.model"):
+    for module in (
+        "medsynth.training.loop",
+        "medsynth.data.loaders",
+        "medsynth_sg_cyclegan.model",
+        "medsynth_lsnet.model",
+    ):
         importlib.import_module(module)  # once for all processes, where these are forked
     for repeatable in modes:
         folder = settings.folder / ("repeatable" if repeatable else "as it comes")
@@ -69,7 +74,7 @@ def difference(first: dict[str, Any], second: dict[str, Any]) -> float:
 def _weights(folder: Path) -> dict[str, Any]:
     import torch
 
-    from medsynth.training import NETWORKS
+    from medsynth.training.loop import NETWORKS
 
     saved = torch.load(folder / NETWORKS, weights_only=True)
     return {f"{network}.{name}": tensor for network, state in saved.items() for name, tensor in state.items()}
@@ -118,12 +123,12 @@ def train_all(course: Course, folder: Path, kill: str) -> None:
 
 def _train_stage(settings: Settings, folder: Path, stage: str, *, dies: bool) -> None:
     from medsynth.api import Phase, Setup
-    from medsynth.devices import make_policy
-    from medsynth.plan import TrainingConfig
+    from medsynth.base.seeds import seed_everything
+    from medsynth.base.stopping import Stop
+    from medsynth.plan.plan import TrainingConfig
     from medsynth.plugins import Registry
-    from medsynth.seeds import seed_everything
-    from medsynth.stopping import Stop
-    from medsynth.training import Job, train
+    from medsynth.training.devices import make_policy
+    from medsynth.training.loop import Job, train
 
     class Death(Stop):
         """Kills the process after the first step of the second epoch."""

@@ -16,7 +16,7 @@ from gpu_settings import Settings, free, seconds_per_act
 from train_step_subjects import HALFWAY
 
 if TYPE_CHECKING:
-    from medsynth.plan import Plan
+    from medsynth.plan.plan import Plan
 
 LIMIT = 360.0
 """Seconds of the whole part."""
@@ -57,7 +57,7 @@ def standard(settings: Settings) -> None:
 def make(settings: Settings) -> Plan:
     """Return the plan that the preset makes."""
     from medsynth.cli.run import PLUGINS
-    from medsynth.plan import make_plan
+    from medsynth.plan.plan import make_plan
     from medsynth.plugins import Registry
 
     sets = TINY if settings.tiny else ()
@@ -68,9 +68,9 @@ def measure(plan: Plan, settings: Settings) -> dict[str, float]:
     """Return the seconds of a step in each phase of the plan's generator and classifier, on random images."""
     import torch
 
-    from medsynth.devices import make_policy
     from medsynth.plugins import Registry
-    from medsynth.stages import make_setup
+    from medsynth.run.stages.stages import make_setup
+    from medsynth.training.devices import make_policy
 
     registry, policy = Registry(), make_policy(plan.device, plan.training, plan.data.size)
     found: dict[str, float] = {}

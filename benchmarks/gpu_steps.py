@@ -132,9 +132,9 @@ def lsnet_phases(settings: Settings, precision: str) -> dict[str, Callable[[], o
     import torch
 
     from medsynth.api import Setup
-    from medsynth.devices import make_policy
-    from medsynth.plan import TrainingConfig
+    from medsynth.plan.plan import TrainingConfig
     from medsynth.plugins import Registry
+    from medsynth.training.devices import make_policy
 
     size, batch = (64, 2) if settings.tiny else (LSNET_SIZE, LSNET_BATCH)
     torch.manual_seed(0)

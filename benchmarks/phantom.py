@@ -15,8 +15,8 @@ from torch import nn
 from torch.nn import functional as F
 from torchmetrics.functional.classification import binary_auroc
 
-from medsynth.data.phantom import draw_patient
-from medsynth.data.phantom_rendering import render_ultrasound
+from medsynth.data.phantom.cohort import draw_patient
+from medsynth.data.phantom.rendering import render_ultrasound
 
 SIZE, BATCH, RATE, STEPS = 64, 16, 2e-3, 400
 SEEDS = (0, 1, 2, 3)

@@ -53,7 +53,7 @@ def exact_arithmetic() -> Iterator[None]:
     import plain_networks
     import torch
 
-    from medsynth.networks import content
+    from medsynth.networks import encoders as content
 
     kept = torch.get_default_dtype()
     torch.set_default_dtype(torch.float64)

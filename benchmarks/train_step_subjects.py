@@ -46,8 +46,8 @@ def build_step(name: str, form: str, options: Options, **fields: Any) -> Subject
     from plain_autoencoders import PlainMunit, PlainUnit
     from plain_generators import CHANNELS, PlainCycleGan, PlainDclGan, PlainSgCycleGan
 
+    from medsynth.adversarial.initialization import initialize_kaiming
     from medsynth.api import Setup
-    from medsynth.networks.initialization import initialize_kaiming
     from medsynth.plugins import Registry
 
     plain = dict(zip(GENERATORS, (PlainCycleGan, PlainUnit, PlainMunit, PlainDclGan, PlainSgCycleGan), strict=True))
@@ -72,8 +72,8 @@ def build_step(name: str, form: str, options: Options, **fields: Any) -> Subject
 def _own_step(model: Any, batch: dict[str, Any], options: Options) -> Subject:
     import torch
 
-    from medsynth.devices import make_policy
-    from medsynth.plan import TrainingConfig
+    from medsynth.plan.plan import TrainingConfig
+    from medsynth.training.devices import make_policy
 
     (phase,) = model.phases()
     precision = "fp32" if options.exact or options.device == "cpu" else "auto"
@@ -115,7 +115,7 @@ def build_adam(form: str, options: Options) -> Subject:
     import torch
     from plain_generators import adam
 
-    from medsynth.networks.adversarial import adversarial_adam
+    from medsynth.adversarial.discriminators import adversarial_adam
     from medsynth.networks.resnet import ResnetGenerator
 
     torch.manual_seed(0)
@@ -137,8 +137,8 @@ def build_cache(form: str, options: Options) -> Subject:
     from medsynth.data.cache import load_images
     from medsynth.data.config import DataConfig
     from medsynth.data.images import Record
-    from medsynth.data.phantom import draw_patient
-    from medsynth.data.phantom_rendering import render_ultrasound
+    from medsynth.data.phantom.cohort import draw_patient
+    from medsynth.data.phantom.rendering import render_ultrasound
 
     folder, rng = options.folder / form, np.random.default_rng(0)
     folder.mkdir(exist_ok=True)

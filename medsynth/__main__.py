@@ -3,7 +3,7 @@
 import os
 import sys
 
-from medsynth.working_folder import leave_working_folder
+from medsynth.base.working_folder import leave_working_folder
 
 
 def main() -> None:

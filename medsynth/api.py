@@ -471,7 +471,7 @@ class Evidence:
     """Loads a feature extractor plugin by name."""
     tissues: Mapping[str, np.ndarray] = dataclasses.field(default_factory=dict)
     """True tissues by image set, on the phantom only: ``source`` (also of ``synthetic`` and ``truth``), ``training``;
-    (N, H, W) uint8 with the values of `medsynth.data.phantom_anatomy.Tissue`."""
+    (N, H, W) uint8 with the values of `medsynth.data.phantom.anatomy.Tissue`."""
     device: str = "cpu"
     seed: int = 0
     alias: Callable[[str, str], str] = lambda _kind, name: name

@@ -19,9 +19,9 @@ from typing import Any, cast
 import pluggy
 
 from medsynth import __version__, api, hookspecs
-from medsynth.children import end_with_parent, environment, python
-from medsynth.config import contract_faults, nearest
-from medsynth.errors import PluginError
+from medsynth.base.children import end_with_parent, environment, python
+from medsynth.base.configuration import contract_faults, nearest
+from medsynth.base.errors import PluginError
 
 DISTRIBUTION = "medsynth-monai"
 KINDS: dict[str, tuple[str, type[api.Spec], type]] = {

@@ -22,15 +22,15 @@ import torch
 from torch import Tensor
 
 from medsynth.api import Phase, Setup, Spec
-from medsynth.children import environment, python
-from medsynth.config import as_dict, resolve
-from medsynth.devices import Policy
-from medsynth.errors import Interrupted
-from medsynth.plan import TrainingConfig
+from medsynth.base.children import environment, python
+from medsynth.base.configuration import as_dict, resolve
+from medsynth.base.errors import Interrupted
+from medsynth.base.seeds import derive_seed, seed_everything
+from medsynth.base.stopping import Stop
+from medsynth.plan.plan import TrainingConfig
 from medsynth.plugins import Registry
-from medsynth.seeds import derive_seed, seed_everything
-from medsynth.stopping import Stop
-from medsynth.training import NETWORKS, Job, train
+from medsynth.training.devices import Policy
+from medsynth.training.loop import NETWORKS, Job, train
 
 SIZE = 32
 

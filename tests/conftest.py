@@ -72,9 +72,9 @@ def make_bundle(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]
 
     from medsynth.api import Setup
     from medsynth.bundle import BundleContents, PluginVersion, write_bundle
-    from medsynth.bundle.trust import RUN, remember
+    from medsynth.bundle.trust.memory import RUN, remember
     from medsynth.data.config import DataConfig
-    from medsynth.data.readers import DomainInfo, preprocessing_config
+    from medsynth.data.formats.chains import DomainInfo, preprocessing_config
     from medsynth.plugins import Registry
 
     def make(

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from medsynth import hookspecs
-from medsynth.data.phantom_anatomy import LESION_SHARE
-from medsynth.data.phantom_rendering import DYNAMIC_RANGE, LOOKS, RICIAN_SIGMA
+from medsynth.data.phantom.anatomy import LESION_SHARE
+from medsynth.data.phantom.rendering import DYNAMIC_RANGE, LOOKS, RICIAN_SIGMA
 
 ROOT = Path(__file__).parents[1]
 HOOKS = [value for name, value in vars(hookspecs).items() if name.startswith("medsynth_")]

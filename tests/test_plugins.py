@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from medsynth import __version__
-from medsynth.errors import PluginError
+from medsynth.base.errors import PluginError
 from medsynth.plugins import Found, Registry, check, find, probe
 
 GOOD = """

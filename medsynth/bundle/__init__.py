@@ -9,8 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from medsynth.bundle.contents import BundleContents, PluginVersion, SourceSample, TargetSample
-    from medsynth.bundle.writer import write_bundle
+    from medsynth.bundle.writing.assembling import write_bundle
+    from medsynth.bundle.writing.contents import BundleContents, PluginVersion, SourceSample, TargetSample
 
 __all__ = ["BundleContents", "PluginVersion", "SourceSample", "TargetSample", "write_bundle"]
 
@@ -18,5 +18,5 @@ __all__ = ["BundleContents", "PluginVersion", "SourceSample", "TargetSample", "w
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = "medsynth.bundle.writer" if name == "write_bundle" else "medsynth.bundle.contents"
+    module = "medsynth.bundle.writing.assembling" if name == "write_bundle" else "medsynth.bundle.writing.contents"
     return getattr(import_module(module), name)

@@ -7,7 +7,8 @@ from typing import Annotated
 import typer
 
 from medsynth import __version__
-from medsynth.cli import bundle, data, plugins
+from medsynth.cli import data, plugins
+from medsynth.cli.bundle import app as bundle
 from medsynth.cli.compare import compare_command
 from medsynth.cli.evaluate import evaluate_command
 from medsynth.cli.export import export_command

@@ -8,9 +8,9 @@ from typing import Annotated
 
 import typer
 
+from medsynth.base.errors import InputError
 from medsynth.cli.shared import Json, errors, friendly, output, print_table
 from medsynth.cli.study import show_comparison, show_table
-from medsynth.errors import InputError
 
 
 @friendly
@@ -42,8 +42,8 @@ def compare_command(
 
 def _compare_runs(runs: list[Path], subject: str, columns: list[str], out: Path | None, *, as_json: bool) -> None:
     from medsynth.studies.between import compare_runs, write_runs_comparison
-    from medsynth.studies.writing import PAIR_COLUMNS, pair_rows
-    from medsynth.studies.writing import as_json as content
+    from medsynth.studies.comparison_files import PAIR_COLUMNS, pair_rows
+    from medsynth.studies.comparison_files import as_json as content
 
     comparison = compare_runs(runs, subject=subject, columns=columns)
     if as_json:

@@ -8,16 +8,16 @@ from typing import Annotated, Any
 
 import typer
 
+from medsynth.base.errors import InputError
 from medsynth.cli.shared import DataPath, Json, Set, friendly, output
-from medsynth.errors import InputError
 
 app = typer.Typer(help="Check and split images before a run.", no_args_is_help=True, rich_markup_mode=None)
 
 
 def _data_config(data: str, sets: list[str] | None) -> Any:
-    from medsynth.config import resolve
+    from medsynth.base.configuration import resolve
     from medsynth.data.config import DataConfig
-    from medsynth.plan import parse_overrides
+    from medsynth.plan.plan import parse_overrides
 
     given = parse_overrides(sets or ())
     foreign = [section for section in given if section != "data"]
@@ -65,7 +65,7 @@ def split_command(
     as_json: Json = False,
 ) -> None:
     """Draw patient-level splits and write them as a manifest."""
-    from medsynth.data import write_split
+    from medsynth.data.preparing import write_split
 
     config = _data_config(data, sets)
     summary = write_split(config, out, seed=config.seed)

@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from medsynth.base.errors import InputError
 from medsynth.cli.foreign import GIB, MINUTES, MemoryLimit, TimeLimit, Trust, guard
 from medsynth.cli.run import show_scores
 from medsynth.cli.shared import BUNDLE_OR_RUN, Json, Set, check_choice, errors, friendly, output
-from medsynth.deployment import RUNTIMES
-from medsynth.errors import InputError
+from medsynth.inference.export_formats import RUNTIMES
 
 if TYPE_CHECKING:
-    from medsynth.deployment.classifier import Classifier
+    from medsynth.inference.bundle_classifier import Classifier
 
 EVALUATOR = "diagnostic"
 SECTIONS = ("data", f"evaluators.{EVALUATOR}")
@@ -56,18 +56,18 @@ def evaluate_command(
     check_choice("--split", split, SPLITS)
     if out.is_dir():
         raise InputError(f"--out {out} is a folder", hint="Name a file, for example scores.json.")
+    from medsynth.bundle.opening.opened import CLASSIFIER
     from medsynth.data.pseudonyms import KEY, Pseudonyms
-    from medsynth.rebuilding import CLASSIFIER
 
     key = out.with_name(f"{out.stem}-{KEY}")
     opened = guard(bundle, CLASSIFIER, trust=trust, minutes=time_limit, gib=memory_limit, tables=[out, key])
 
-    from medsynth.deployment.classifier import load_classifier
-    from medsynth.deployment.judging import as_evidence, find_labeled, predict_labeled
-    from medsynth.deployment.runtimes import choose_runtime, load_runtime
-    from medsynth.evaluation import write_scores
-    from medsynth.progress import watch
-    from medsynth.stopping import Stop, stop_on_signals
+    from medsynth.base.progress import watch
+    from medsynth.base.stopping import Stop, stop_on_signals
+    from medsynth.inference.bundle_classifier import load_classifier
+    from medsynth.inference.predict.judging import as_evidence, find_labeled, predict_labeled
+    from medsynth.inference.runtimes import choose_runtime, load_runtime
+    from medsynth.run.outcome.evaluation import write_scores
 
     classifier = load_classifier(opened)
     config, evaluator = _resolved(classifier, data, [*(sets or ()), *(["data.show_names=true"] if show_names else [])])
@@ -90,9 +90,9 @@ def evaluate_command(
 
 def _resolved(classifier: Classifier, data: str, sets: list[str] | None) -> tuple[Any, Any]:
     """Return the data's config and the evaluator, after refusing what has no effect here."""
-    from medsynth.config import resolve
+    from medsynth.base.configuration import resolve
     from medsynth.data.config import DataConfig
-    from medsynth.plan import parse_overrides
+    from medsynth.plan.plan import parse_overrides
     from medsynth.plugins import Registry
 
     given = parse_overrides(sets or ())

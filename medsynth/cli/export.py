@@ -9,10 +9,10 @@ from typing import Annotated
 
 import typer
 
+from medsynth.base.errors import InputError
 from medsynth.cli.foreign import GIB, MINUTES, MemoryLimit, TimeLimit, Trust, guard
 from medsynth.cli.shared import Json, check_choice, friendly, output
-from medsynth.deployment import FORMATS
-from medsynth.errors import InputError
+from medsynth.inference.export_formats import FORMATS
 
 
 @friendly
@@ -34,10 +34,10 @@ def export_command(
     holds, if the bundle was made here, is trusted, or passes `medsynth bundle audit`.
     """
     check_choice("--format", file_format, FORMATS)
-    from medsynth.deployment.classifier import load_classifier
-    from medsynth.deployment.exporting import TOLERANCE, export_classifier
-    from medsynth.deployment.exports import RECORD
-    from medsynth.rebuilding import CLASSIFIER
+    from medsynth.bundle.opening.opened import CLASSIFIER
+    from medsynth.inference.bundle_classifier import load_classifier
+    from medsynth.inference.export.exporting import TOLERANCE, export_classifier
+    from medsynth.inference.exports import RECORD
 
     if bundle.is_file():
         raise InputError(f"bundle {bundle} is a zip file, which no export can be put into", hint="Unpack it first.")

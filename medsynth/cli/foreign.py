@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from medsynth.rebuilding import Opened, Role
+    from medsynth.bundle.opening.opened import Opened, Role
 
 _GIBIBYTE = 1 << 30
 
@@ -49,18 +49,18 @@ def guard(
         role: the network that is wanted.
         trust: trust it from now on.
         minutes, gib: limits of the child.
-        folders, tables: where the command writes, see `medsynth.confinement.run_confined`.
+        folders, tables: where the command writes, see `medsynth.confinement.running.run_confined`.
         changes: files of the bundle that the command adds or replaces; if it changes no others, trust remains.
 
     Raises:
         InputError: no bundle, or one that cannot be trusted.
         RunError: the child took too long.
     """
-    from medsynth.bundle.admission import is_foreign, trust_snapshot
-    from medsynth.bundle.manifest import MANIFEST
-    from medsynth.bundle.trust import pass_on_through
-    from medsynth.confinement import is_confined
-    from medsynth.rebuilding import open_bundle
+    from medsynth.bundle.format.manifest import MANIFEST
+    from medsynth.bundle.opening.opened import open_bundle
+    from medsynth.bundle.trust.admission import is_foreign, trust_snapshot
+    from medsynth.bundle.trust.memory import pass_on_through
+    from medsynth.confinement.running import is_confined
 
     opened = open_bundle(bundle, role)
     if is_confined():
@@ -83,7 +83,7 @@ def run_again(*, minutes: float, gib: float, folders: Sequence[Path] = (), table
     Raises:
         RunError: the child took too long.
     """
-    from medsynth.confinement import run_confined
+    from medsynth.confinement.running import run_confined
 
     memory = round(gib * _GIBIBYTE)
     return run_confined(sys.argv[1:], seconds=minutes * 60, memory=memory, folders=folders, tables=tables)

@@ -99,7 +99,7 @@ def _match(
     registry: Registry, name: str, wish: str, *, size: int, channels: int, sets: list[str], as_json: bool
 ) -> None:
     """Print the options whose network comes nearest to a wished cost, as they are given to ``medsynth run``."""
-    from medsynth.matching import find_match
+    from medsynth.plan.matching import find_match
 
     kind, match = find_match(registry, name, wish, size=size, channels=channels, overrides=sets)
     if as_json:
@@ -113,7 +113,7 @@ def _match(
 
 
 def _spec_dict(record: Found, spec: Any) -> dict[str, Any]:
-    from medsynth.config import describe
+    from medsynth.base.configuration import describe
 
     return {
         "kind": record.kind,

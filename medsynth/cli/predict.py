@@ -11,12 +11,12 @@ import typer
 
 from medsynth.cli.foreign import GIB, MINUTES, MemoryLimit, TimeLimit, Trust, guard
 from medsynth.cli.shared import BUNDLE_OR_RUN, Json, check_choice, errors, friendly, output
-from medsynth.deployment import RUNTIMES
+from medsynth.inference.export_formats import RUNTIMES
 
 if TYPE_CHECKING:
-    from medsynth.deployment.classifier import Classifier
-    from medsynth.deployment.prediction import Intervals, Painter, Summary
-    from medsynth.deployment.runtimes import Runtime
+    from medsynth.inference.bundle_classifier import Classifier
+    from medsynth.inference.predict.prediction import Intervals, Painter, Summary
+    from medsynth.inference.runtimes import Runtime
 
 
 @friendly
@@ -50,7 +50,7 @@ def predict_command(
     program in its export, if the bundle was made here, is trusted, or passes `medsynth bundle audit`.
     """
     check_choice("--runtime", runtime, ("auto", *RUNTIMES))
-    from medsynth.rebuilding import CLASSIFIER
+    from medsynth.bundle.opening.opened import CLASSIFIER
 
     opened = guard(
         bundle,
@@ -62,11 +62,11 @@ def predict_command(
         tables=[out],
     )
 
-    from medsynth.deployment.classifier import load_classifier
-    from medsynth.deployment.prediction import Job, predict_files
-    from medsynth.deployment.runtimes import choose_runtime, load_runtime
-    from medsynth.progress import watch
-    from medsynth.stopping import Stop, stop_on_signals
+    from medsynth.base.progress import watch
+    from medsynth.base.stopping import Stop, stop_on_signals
+    from medsynth.inference.bundle_classifier import load_classifier
+    from medsynth.inference.predict.prediction import Job, predict_files
+    from medsynth.inference.runtimes import choose_runtime, load_runtime
 
     classifier = load_classifier(opened)
     device = _device(device)
@@ -96,7 +96,7 @@ def predict_command(
 def _intervals(classifier: Classifier, runtime: Runtime, times: int) -> Intervals | None:
     if not times:
         return None
-    from medsynth.deployment.augmentation import make_intervals
+    from medsynth.inference.predict.spread import make_intervals
 
     return make_intervals(classifier, runtime, times)
 
@@ -104,8 +104,8 @@ def _intervals(classifier: Classifier, runtime: Runtime, times: int) -> Interval
 def _painter(classifier: Classifier, folder: Path | None) -> Painter | None:
     if folder is None:
         return None
-    from medsynth.deployment.heatmaps import make_painter
-    from medsynth.errors import InputError
+    from medsynth.base.errors import InputError
+    from medsynth.inference.predict.heatmaps import make_painter
 
     if classifier.bundle.origin.get("form") == "portable":
         hint = "Use the bundle in source form that it was made of."
@@ -116,7 +116,7 @@ def _painter(classifier: Classifier, folder: Path | None) -> Painter | None:
 def _device(name: str) -> str:
     if name == "cpu":
         return name  # looking for others takes importing torch
-    from medsynth.devices import resolve_device
+    from medsynth.training.devices import resolve_device
 
     return resolve_device(name)
 

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
+from medsynth.base.errors import InputError
 from medsynth.cli.shared import DataPath, Json, Set, errors, friendly, output
-from medsynth.errors import InputError
-from medsynth.plan import DEFAULT_EVALUATORS
+from medsynth.plan.plan import DEFAULT_EVALUATORS
 
 HEADLINES = {
     "image-quality": ("kid", "fid"),
@@ -27,9 +27,9 @@ PLUGINS = {"generator": "sg-cyclegan", "classifier": "lsnet"}
 
 if TYPE_CHECKING:
     from medsynth.api import Result, Score
-    from medsynth.finetuning import Parent
-    from medsynth.plan import Plan
+    from medsynth.plan.plan import Plan
     from medsynth.plugins import Registry
+    from medsynth.run.stages.finetuning import Parent
 
 
 def complete_plugin(kind: str) -> Callable[[str], list[str]]:
@@ -44,7 +44,7 @@ def complete_plugin(kind: str) -> Callable[[str], list[str]]:
 
 
 def _complete_preset(incomplete: str) -> list[str]:
-    from medsynth.plan import presets
+    from medsynth.plan.plan import presets
 
     return [name for name in presets() if name.startswith(incomplete)]
 
@@ -101,11 +101,11 @@ def run_command(
 
     Several processes or GPUs: torchrun --nproc-per-node 2 -m medsynth run ...
     """
-    from medsynth.finetuning import read_parent
-    from medsynth.folders import choose_folder
-    from medsynth.plan import make_plan, presets
+    from medsynth.base.progress import Silent, watch
+    from medsynth.plan.plan import make_plan, presets
     from medsynth.plugins import Registry
-    from medsynth.progress import Silent, watch
+    from medsynth.run.folder.choosing import choose_folder
+    from medsynth.run.stages.finetuning import read_parent
 
     registry = Registry()
     parent = read_parent(start) if start is not None else None
@@ -120,7 +120,7 @@ def run_command(
     }
     # Names and values are checked before torch is imported, so that a typing error is answered at once.
     make_plan(registry, preset=preset or presets()[0], device=device, **names)  # type: ignore[arg-type]
-    from medsynth.devices import resolve_device
+    from medsynth.training.devices import resolve_device
 
     device = resolve_device(device)
     plan = make_plan(
@@ -129,7 +129,7 @@ def run_command(
         device=device,
         **names,  # type: ignore[arg-type]
     )
-    from medsynth.distribution import joined, leads
+    from medsynth.training.processes import joined, leads
 
     with joined(device):
         folder = choose_folder(plan, out, resume=resume)
@@ -147,11 +147,11 @@ def _plugin(kind: str, asked: str, parent: Parent | None) -> str:
 
 
 def _carry_out(plan: Plan, registry: Registry, folder: Path, shown: Any, parent: Parent | None) -> Result:
-    from medsynth.distribution import leads, wait_for_all
-    from medsynth.engine import run
-    from medsynth.finetuning import take_weights
-    from medsynth.preflight import check_plan
-    from medsynth.stopping import stop_on_signals
+    from medsynth.base.stopping import stop_on_signals
+    from medsynth.run.engine import run
+    from medsynth.run.stages.finetuning import take_weights
+    from medsynth.run.start.preflight import check_plan
+    from medsynth.training.processes import leads, wait_for_all
 
     shown.say(
         f"{plan.generator} + {plan.classifier} on {plan.data.path}, preset {plan.preset}, {plan.device} -> {folder}"

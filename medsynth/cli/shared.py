@@ -12,8 +12,8 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from medsynth.errors import InputError, MedsynthError
-from medsynth.files import explained
+from medsynth.base.errors import InputError, MedsynthError
+from medsynth.base.files import explained
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -36,7 +36,7 @@ BUNDLE_OR_RUN = "Bundle, as a folder or zip file, or the folder of the run that 
 
 
 def _bundle_at(path: Path | None) -> Path | None:
-    from medsynth.bundle.manifest import bundle_at
+    from medsynth.bundle.format.manifest import bundle_at
 
     return None if path is None else bundle_at(path)
 

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
     from medsynth.plugins import Registry
     from medsynth.studies.cluster import Cluster
     from medsynth.studies.comparison import Comparison
-    from medsynth.studies.config import Study
+    from medsynth.studies.study import Study
 
 
 def _complete(incomplete: str) -> list[str]:
-    from medsynth.studies.config import ready_studies
+    from medsynth.studies.study import ready_studies
 
     return [name for name in ready_studies() if name.startswith(incomplete)]
 
@@ -64,8 +64,8 @@ def study_command(
     Stages of equal plan and inputs are done once. Ready studies: main-job, paper-table1 to paper-table8.
     """
     from medsynth.plugins import Registry
-    from medsynth.studies.config import load_study
     from medsynth.studies.folder import find_studies
+    from medsynth.studies.study import load_study
 
     registry = Registry()
 
@@ -86,7 +86,7 @@ def study_command(
 
     # Names and values are checked before torch is imported, so that a typing error is answered at once.
     resolved("quick", device)
-    from medsynth.devices import resolve_device
+    from medsynth.training.devices import resolve_device
 
     if not ray or device == "auto":  # a cluster may have what this machine lacks
         device = resolve_device(device)
@@ -113,8 +113,8 @@ def _conduct(
     resume: bool,
     as_json: bool,
 ) -> None:
-    from medsynth.progress import watch
-    from medsynth.stopping import stop_on_signals
+    from medsynth.base.progress import watch
+    from medsynth.base.stopping import stop_on_signals
     from medsynth.studies.conduct import check_study, conduct
     from medsynth.studies.folder import choose_folder, write_study
 
@@ -134,7 +134,7 @@ def _conduct(
 
 def show_comparison(comparison: Comparison) -> None:
     """Print the rows as a table."""
-    from medsynth.studies.writing import printed
+    from medsynth.studies.comparison_files import printed
 
     for row in comparison.gains:
         output.print(row.sentence, markup=False, highlight=False, soft_wrap=True)

@@ -10,10 +10,10 @@ import typer
 
 from medsynth.cli.foreign import GIB, MINUTES, MemoryLimit, TimeLimit, Trust, guard
 from medsynth.cli.shared import BUNDLE_OR_RUN, Json, check_choice, errors, friendly, output
-from medsynth.translation import FORMATS, SIZES
+from medsynth.inference.translated_formats import FORMATS, SIZES
 
 if TYPE_CHECKING:
-    from medsynth.translation.job import Summary
+    from medsynth.inference.translate.translation import Summary
 
 
 @friendly
@@ -50,15 +50,15 @@ def synthesize_command(
     """
     check_choice("--size", size, SIZES)
     check_choice("--format", file_format, ("", *FORMATS))
-    from medsynth.rebuilding import TRANSLATOR
+    from medsynth.bundle.opening.opened import TRANSLATOR
 
     opened = guard(bundle, TRANSLATOR, trust=trust, minutes=time_limit, gib=memory_limit, folders=[out])
 
-    from medsynth.devices import resolve_device
-    from medsynth.progress import watch
-    from medsynth.stopping import stop_on_signals
-    from medsynth.translation.job import Job, synthesize_files
-    from medsynth.translation.translator import load_translator
+    from medsynth.base.progress import watch
+    from medsynth.base.stopping import stop_on_signals
+    from medsynth.inference.translate.translation import Job, synthesize_files
+    from medsynth.inference.translate.translator import load_translator
+    from medsynth.training.devices import resolve_device
 
     translator = load_translator(opened, resolve_device(device))
     with stop_on_signals() as stop:

@@ -11,11 +11,11 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from medsynth.base.files import not_written, write_json
 from medsynth.data.config import DataConfig
-from medsynth.data.formats import Facts, Format
+from medsynth.data.formats.chains import Chain, Decoder, DomainInfo, domain_info, preprocessing_config
+from medsynth.data.formats.probing import Facts, Format
 from medsynth.data.problems import Problem, refuse
-from medsynth.data.readers import Chain, Decoder, DomainInfo, domain_info, preprocessing_config
-from medsynth.files import not_written, write_json
 
 if TYPE_CHECKING:
     import numpy as np
@@ -91,7 +91,7 @@ def load_images(
     from medsynth.data.images import Images
 
     if facts is None:
-        from medsynth.data.inspection import examine_files
+        from medsynth.data.listing.examination import examine_files
 
         facts, problems = examine_files(records, root, config)
         refuse(problems)

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from medsynth.data.config import DataConfig
-from medsynth.data.dicom import read_header
-from medsynth.data.formats import Facts
+from medsynth.data.formats.dicom import read_header
+from medsynth.data.formats.probing import Facts
 from medsynth.data.images import Record
-from medsynth.data.inspection import examine_files, split_warnings, without_empty_slices
-from medsynth.data.manifest import Table
+from medsynth.data.listing.examination import examine_files, split_warnings, without_empty_slices
+from medsynth.data.listing.image_table import Table
+from medsynth.data.listing.sources import collect_sources
+from medsynth.data.listing.splits import assign_splits, split_hash, split_problems
 from medsynth.data.problems import Problem, some
-from medsynth.data.sources import collect_sources
-from medsynth.data.splits import assign_splits, split_hash, split_problems
 
 _LABELS = {1: "positive", 0: "negative", None: "unknown"}
 
@@ -29,7 +29,7 @@ class Findings:
         errors: what a run would refuse.
         warnings: what deserves a look: near-duplicates across splits, identifying tags, burnt-in text.
         counts: images by domain, class, split, center; sizes, spacings and value ranges by domain; patients.
-        split_hash: see `medsynth.data.splits.split_hash`; empty if splits could not be made.
+        split_hash: see `medsynth.data.listing.splits.split_hash`; empty if splits could not be made.
     """
 
     errors: tuple[str, ...]
@@ -76,7 +76,7 @@ def _check_phantom(config: DataConfig, seed: int) -> Findings:
     from dataclasses import replace
     from tempfile import TemporaryDirectory
 
-    from medsynth.data import write_phantom_for
+    from medsynth.data.preparing import write_phantom_for
 
     with TemporaryDirectory() as folder:
         path = write_phantom_for(config, Path(folder), seed)
@@ -147,9 +147,9 @@ def _near_duplicates(
     """Compare what networks will see, in both domains separately, across splits."""
     from tempfile import TemporaryDirectory
 
+    from medsynth.base.errors import InputError
     from medsynth.data.cache import load_images
     from medsynth.data.likeness import described, look_alikes
-    from medsynth.errors import InputError
 
     warnings = []
     with TemporaryDirectory() as folder:

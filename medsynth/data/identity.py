@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from medsynth.base.files import sha256
+from medsynth.base.seals import check, is_finished
 from medsynth.data.problems import Problem, refuse
-from medsynth.files import sha256
-from medsynth.seals import check, is_finished
 
 if TYPE_CHECKING:
     from medsynth.data.images import Record

@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from medsynth.children import end_worker_with_parent
+from medsynth.base.children import end_worker_with_parent
+from medsynth.base.errors import InputError
 from medsynth.data.augment import LABELLED_DRAWS, UNPAIRED_DRAWS, flip_affine_gain_gamma, flip_and_crop
-from medsynth.errors import InputError
 
 if TYPE_CHECKING:
     from medsynth.data.images import Images

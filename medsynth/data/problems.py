@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from medsynth.errors import InputError
+from medsynth.base.errors import InputError
 
 SHOWN = 10
 Warned = tuple[str, str]
-"""Kind and text of a warning; see `medsynth.runs.Run.warn`."""
+"""Kind and text of a warning; see `medsynth.run.folder.runs.Run.warn`."""
 
 
 @dataclass(frozen=True)

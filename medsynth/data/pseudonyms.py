@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from medsynth.files import write_text
+from medsynth.base.files import write_text
 
 if TYPE_CHECKING:
     import numpy as np

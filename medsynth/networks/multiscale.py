@@ -10,7 +10,7 @@ from itertools import pairwise
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from medsynth.networks.content import halving
+from medsynth.networks.encoders import halving
 from medsynth.networks.patchgan import SLOPE
 
 

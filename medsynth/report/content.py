@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from medsynth.api import Inspection, Predictions, Score, Section
-from medsynth.gain import Gain
+from medsynth.statistics.gain import Gain
 
 Curves = Mapping[str, Mapping[str, Sequence[float]]]
 """By training (e.g. ``generator``) and by loss or metric: one value per epoch."""

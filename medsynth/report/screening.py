@@ -14,7 +14,7 @@ from medsynth.report.svg import DASHES, INK, SERIES, literal, new_figure, plain,
 from medsynth.report.tables import Cell, number, percent, subject_label
 from medsynth.report.verdict import finite_interval
 from medsynth.statistics import bootstrap_diagnostic, diagnostic_metrics
-from medsynth.statistics.screening import CONSEQUENCES, LIKELIHOODS, consequences
+from medsynth.statistics.scores.likelihoods import CONSEQUENCES, LIKELIHOODS, consequences
 
 EVALUATOR = "screening"
 HEADINGS = dict(zip(CONSEQUENCES, ("PPV", "NPV", "called positive", "NNS", "false per true alarm"), strict=True))

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from medsynth.api import Predictions, Score
-from medsynth.gain import BASELINE, MAIN, UNTRANSLATED
 from medsynth.report.verdict import BEST_CASE, finite_interval
 from medsynth.statistics import confusion
+from medsynth.statistics.gain import BASELINE, MAIN, UNTRANSLATED
 
 SUBJECTS = {
     MAIN: "with synthetic images",

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from medsynth.api import Score
-from medsynth.gain import BASELINE, MAIN, UNTRANSLATED, Gain
+from medsynth.statistics.gain import BASELINE, MAIN, UNTRANSLATED, Gain
 
 BEST_CASE = "oracle"
 Tone = Literal["better", "worse", "uncertain", "unknown"]

@@ -13,8 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from medsynth.api import Predictions
-from medsynth.files import new_folder, write_text
-from medsynth.gain import EVALUATOR, MAIN, gains
+from medsynth.base.files import new_folder, write_text
 from medsynth.report import tables
 from medsynth.report.classifier_figures import bootstrap_figure, calibration_figure, precision_figure, roc_figure
 from medsynth.report.content import Curves, ReportContent
@@ -24,6 +23,7 @@ from medsynth.report.pictures import gallery, importance
 from medsynth.report.screening import prevalence_figure, screening_table
 from medsynth.report.svg import standalone
 from medsynth.report.verdict import Verdict, find, verdict
+from medsynth.statistics.gain import EVALUATOR, MAIN, gains
 
 PAPER = "Efficient endometrial carcinoma screening via cross-modal synthesis and gradient distillation, 2026."
 _SPECIAL = ("image-quality", "diagnostic", "screening", "efficiency", EVALUATOR)

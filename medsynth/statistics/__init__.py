@@ -5,24 +5,39 @@ NumPy and SciPy only. Letters used in shapes: N cases, P patients, R resamples, 
 
 from __future__ import annotations
 
-from medsynth.statistics.agreement import cohen_kappa, fleiss_kappa
-from medsynth.statistics.bootstrap import (
-    Bootstrap,
-    bootstrap_diagnostic,
-    bootstrap_mean,
-    patient_draws,
+from medsynth.statistics.bootstrap import Bootstrap, bootstrap_diagnostic, bootstrap_mean, patient_draws
+from medsynth.statistics.crossed import CrossedDifference, crossed_difference
+from medsynth.statistics.decision import DecisionCurve, decision_curve, net_benefit
+from medsynth.statistics.images.distances import KernelDistance, frechet_distance, kernel_distance
+from medsynth.statistics.images.frechet import (
+    distance_to_memory,
+    extrapolated_frechet_distance,
+    memorization_informed_distance,
 )
-from medsynth.statistics.calibration import (
+from medsynth.statistics.images.manifolds import Overlap, neighbor_radii, overlap
+from medsynth.statistics.images.neighbors import Nearness, distance_ratio, nearest, nearest_version
+from medsynth.statistics.images.structure import edge_agreement, intensity_correlation, mutual_information, recognized
+from medsynth.statistics.intervals import INTERVALS, IntervalKind, bca_interval, percentile_interval
+from medsynth.statistics.paired import (
+    Difference,
+    McNemar,
+    area_difference,
+    bootstrap_p_value,
+    differences,
+    holm,
+    mcnemar_test,
+    paired_bootstrap,
+)
+from medsynth.statistics.scores.agreement import cohen_kappa, fleiss_kappa
+from medsynth.statistics.scores.calibration import (
     CALIBRATION_BINS,
     TEMPERATURES,
     brier_score,
     expected_calibration_error,
     fit_temperature,
 )
-from medsynth.statistics.crossed import CrossedDifference, crossed_difference
-from medsynth.statistics.decision import DecisionCurve, decision_curve, net_benefit
-from medsynth.statistics.delong import AreaDifference, area_covariance, delong_test
-from medsynth.statistics.diagnostic import (
+from medsynth.statistics.scores.delong import AreaDifference, area_covariance, delong_test
+from medsynth.statistics.scores.diagnostic import (
     METRICS,
     Counts,
     RocCurve,
@@ -34,27 +49,7 @@ from medsynth.statistics.diagnostic import (
     roc_curve,
     weighted_roc_auc,
 )
-from medsynth.statistics.distances import KernelDistance, frechet_distance, kernel_distance
-from medsynth.statistics.frechet import (
-    distance_to_memory,
-    extrapolated_frechet_distance,
-    memorization_informed_distance,
-)
-from medsynth.statistics.intervals import INTERVALS, IntervalKind, bca_interval, percentile_interval
-from medsynth.statistics.manifolds import Overlap, neighbor_radii, overlap
-from medsynth.statistics.neighbors import Nearness, distance_ratio, nearest, nearest_version
-from medsynth.statistics.paired import (
-    Difference,
-    McNemar,
-    area_difference,
-    bootstrap_p_value,
-    differences,
-    holm,
-    mcnemar_test,
-    paired_bootstrap,
-)
-from medsynth.statistics.precision_recall import average_precision
-from medsynth.statistics.screening import (
+from medsynth.statistics.scores.likelihoods import (
     CONSEQUENCES,
     LIKELIHOODS,
     Screening,
@@ -63,9 +58,9 @@ from medsynth.statistics.screening import (
     ratio_interval,
     screening_at,
 )
-from medsynth.statistics.structure import edge_agreement, intensity_correlation, mutual_information, recognized
-from medsynth.statistics.thresholds import POLICIES, TARGET_SENSITIVITY, choose_threshold, selection_key
-from medsynth.statistics.weightings import FURTHER_METRICS, LESS_IS_BETTER
+from medsynth.statistics.scores.precision_recall import average_precision
+from medsynth.statistics.scores.thresholds import POLICIES, TARGET_SENSITIVITY, choose_threshold, selection_key
+from medsynth.statistics.scores.weightings import FURTHER_METRICS, LESS_IS_BETTER
 
 __all__ = [
     "CALIBRATION_BINS",

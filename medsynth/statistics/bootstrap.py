@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from medsynth.statistics.diagnostic import METRICS, Floats
 from medsynth.statistics.intervals import IntervalKind, bca_interval, percentile_interval
-from medsynth.statistics.weightings import PatientCases
+from medsynth.statistics.scores.diagnostic import METRICS, Floats
+from medsynth.statistics.scores.weightings import PatientCases
 
 CHUNK_VALUES = 2**18
 """Weights held at once: 2 MB, which stays in a processor's cache."""

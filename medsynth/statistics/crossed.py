@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 from scipy.special import ndtri, stdtrit
 
-from medsynth.statistics.delong import area_covariance
+from medsynth.statistics.scores.delong import area_covariance
 
 _TINY = 1e-24
 """A variance that is rounding alone."""

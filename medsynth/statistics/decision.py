@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from medsynth.statistics.bootstrap import patient_draws, times_drawn
-from medsynth.statistics.diagnostic import Floats, checked
+from medsynth.statistics.scores.diagnostic import Floats, checked
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,10 @@ from numpy.typing import ArrayLike
 from scipy.stats import binomtest
 
 from medsynth.statistics.bootstrap import Bootstrap, bootstrap_diagnostic
-from medsynth.statistics.delong import delong_test
-from medsynth.statistics.diagnostic import METRICS, Floats
 from medsynth.statistics.intervals import IntervalKind
-from medsynth.statistics.weightings import FURTHER_METRICS
+from medsynth.statistics.scores.delong import delong_test
+from medsynth.statistics.scores.diagnostic import METRICS, Floats
+from medsynth.statistics.scores.weightings import FURTHER_METRICS
 
 
 @dataclass(frozen=True)

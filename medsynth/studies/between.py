@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from medsynth import __version__
-from medsynth.errors import InputError
+from medsynth.base.errors import InputError
+from medsynth.results.reading import RunResult, read_run
 from medsynth.studies.comparison import Comparison, compare
-from medsynth.studies.config import Row, Table
+from medsynth.studies.comparison_files import write_comparison
 from medsynth.studies.page import write_page
-from medsynth.studies.results import RunResult, read_run
-from medsynth.studies.writing import write_comparison
+from medsynth.studies.study import Row, Table
 
 COLUMNS = (
     "diagnostic.roc_auc",
@@ -32,7 +32,7 @@ def compare_runs(folders: Sequence[Path], *, subject: str = "synthetic", columns
     Args:
         folders: of finished runs.
         subject: whose scores.
-        columns: as `medsynth.studies.config.Table` takes them; empty = the most asked for.
+        columns: as `medsynth.studies.study.Table` takes them; empty = the most asked for.
 
     Raises:
         InputError: fewer than two runs, one that is not finished, or other test data than the first run's.

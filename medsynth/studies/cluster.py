@@ -18,12 +18,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from medsynth.errors import InputError
-from medsynth.progress import Silent, Watch
-from medsynth.stopping import Stop
-from medsynth.studies.config import StudyRun
+from medsynth.base.errors import InputError
+from medsynth.base.progress import Silent, Watch
+from medsynth.base.stopping import Stop
 from medsynth.studies.folder import STUDY
 from medsynth.studies.pool import NOT_STARTED, Outcome, attempt, last_error, log_path
+from medsynth.studies.study import StudyRun
 
 RETRIES = 2
 """How often a run is started again after it failed or its worker died."""

@@ -9,14 +9,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from medsynth.api import Score
-from medsynth.gain import BASELINE, MAIN
+from medsynth.results.gains import RowGains, gains_of
+from medsynth.results.pairs import Pair, Tested, compare_pairs
+from medsynth.results.reading import RunResult, differing
 from medsynth.statistics import bootstrap_diagnostic
-from medsynth.statistics.diagnostic import Floats
-from medsynth.statistics.screening import LIKELIHOODS, likelihood_ratios, score_name, screening_at
-from medsynth.studies.config import Row, Table
-from medsynth.studies.gains import RowGains, gains_of
-from medsynth.studies.pairs import Pair, Tested, compare_pairs
-from medsynth.studies.results import RunResult, differing
+from medsynth.statistics.gain import BASELINE, MAIN
+from medsynth.statistics.scores.diagnostic import Floats
+from medsynth.statistics.scores.likelihoods import LIKELIHOODS, likelihood_ratios, score_name, screening_at
+from medsynth.studies.study import Row, Table
 
 SHARES = ("ppv", "npv", "screen_positive")
 """Screening scores that are printed as percent."""

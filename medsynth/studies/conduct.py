@@ -7,26 +7,26 @@ from pathlib import Path
 from typing import Any
 
 from medsynth import __version__
-from medsynth.errors import InputError, RunError
+from medsynth.base.errors import InputError, RunError
+from medsynth.base.progress import Watch
+from medsynth.base.stopping import Stop
 from medsynth.plugins import Registry
-from medsynth.preflight import check_plan, check_plugins
-from medsynth.progress import Watch
-from medsynth.stopping import Stop
+from medsynth.results.reading import RunResult, read_run
+from medsynth.run.start.preflight import check_plan, check_plugins
 from medsynth.studies.cluster import Cluster, run_on_ray
 from medsynth.studies.comparison import Comparison, compare
-from medsynth.studies.config import Study, StudyRun
+from medsynth.studies.comparison_files import write_comparison
 from medsynth.studies.folder import RUNS
 from medsynth.studies.page import write_page
 from medsynth.studies.pool import Outcome, run_all
-from medsynth.studies.results import RunResult, read_run
-from medsynth.studies.writing import write_comparison
+from medsynth.studies.study import Study, StudyRun
 
 
 def check_study(study: Study, registry: Registry, folder: Path) -> None:
     """Refuse before the first byte is written what any run would refuse; the images are looked at once.
 
     Raises:
-        InputError: as `medsynth.preflight.check_plan` does.
+        InputError: as `medsynth.run.start.preflight.check_plan` does.
     """
     plans = [study.plan(run, registry) for run in study.runs()]
     for plan in plans[1:]:

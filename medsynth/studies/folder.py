@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from medsynth.errors import InputError
-from medsynth.files import write_text
+from medsynth.base.errors import InputError
+from medsynth.base.files import write_text
 from medsynth.plugins import Registry
-from medsynth.runs import PLAN
-from medsynth.studies.config import Study
+from medsynth.run.folder.runs import PLAN
+from medsynth.studies.study import Study
 
 STUDY, RUNS, LOGS = "study.toml", "runs", "logs"
 

@@ -10,15 +10,15 @@ from typing import Any
 
 from markupsafe import Markup
 
-from medsynth.data.files import relative
-from medsynth.files import new_folder, write_text
+from medsynth.base.files import new_folder, write_text
+from medsynth.data.listing.paths import relative
 from medsynth.report.downloads import Download, csv_text, latex_text
 from medsynth.report.svg import standalone
 from medsynth.report.tables import flat, metric_label
 from medsynth.report.writer import page_environment
 from medsynth.studies.comparison import Comparison
-from medsynth.studies.figures import comparison_figures
-from medsynth.studies.writing import (
+from medsynth.studies.comparison_figures import comparison_figures
+from medsynth.studies.comparison_files import (
     PAIR_COLUMNS,
     pair_rows,
     printed,

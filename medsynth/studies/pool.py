@@ -10,11 +10,11 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-from medsynth import children
-from medsynth.progress import Watch
-from medsynth.stopping import Stop
-from medsynth.studies.config import StudyRun
+from medsynth.base import children
+from medsynth.base.progress import Watch
+from medsynth.base.stopping import Stop
 from medsynth.studies.folder import LOGS
+from medsynth.studies.study import StudyRun
 
 ATTEMPTS = 2
 """How often a run is started that a signal ended, e.g. because memory ran out."""

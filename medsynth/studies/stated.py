@@ -7,14 +7,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from medsynth.bundle.comparison import shown_figures
-from medsynth.bundle.description import Description, describe_bundle
-from medsynth.bundle.manifest import bundle_at
-from medsynth.errors import InputError
-from medsynth.runs import PLAN
+from medsynth.base.errors import InputError
+from medsynth.bundle.checking.description import Description, describe_bundle
+from medsynth.bundle.checking.differences import shown_figures
+from medsynth.bundle.format.manifest import bundle_at
+from medsynth.run.folder.runs import PLAN
 from medsynth.studies.between import COLUMNS, labels
 from medsynth.studies.comparison import address
-from medsynth.studies.config import Row
+from medsynth.studies.study import Row
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,6 @@
 """One run of a study in a process of its own: ``python -m medsynth.studies.worker STUDY RUN``.
 
-It does not outlive the process that started it, see `medsynth.children`.
+It does not outlive the process that started it, see `medsynth.base.children`.
 """
 
 from __future__ import annotations
@@ -11,23 +11,23 @@ from pathlib import Path
 
 from rich.console import Console
 
-from medsynth.children import end_with_parent
-from medsynth.engine import run
-from medsynth.errors import InputError, MedsynthError
-from medsynth.files import explained
+from medsynth.base.children import end_with_parent
+from medsynth.base.errors import InputError, MedsynthError
+from medsynth.base.files import explained
+from medsynth.base.progress import Lines
+from medsynth.base.stopping import GRACE, stop_on_signals
 from medsynth.plugins import Registry
-from medsynth.progress import Lines
-from medsynth.sharing import Sharing
-from medsynth.stopping import GRACE, stop_on_signals
-from medsynth.studies.config import read_resolved
+from medsynth.run.engine import run
+from medsynth.run.folder.sharing import Sharing
 from medsynth.studies.folder import RUNS, STUDY
+from medsynth.studies.study import read_resolved
 
 
 def work(root: Path, name: str) -> None:
     """Carry out or continue the run of that name of the study in `root`.
 
     Raises:
-        MedsynthError: as `medsynth.engine.run` does.
+        MedsynthError: as `medsynth.run.engine.run` does.
     """
     study, registry = read_resolved(root / STUDY), Registry()
     plan = study.plan(next(found for found in study.runs() if found.name == name), registry)

@@ -8,10 +8,10 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from medsynth.api import Stateful
-from medsynth.averaging import Averages
 from medsynth.supervised.config import SupervisedConfig
 from medsynth.supervised.ultrasound import ultrasound_artifacts
 from medsynth.supervised.weights import HEAD, load_weights
+from medsynth.training.averaging import Averages
 
 
 class Recipe:

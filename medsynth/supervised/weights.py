@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from medsynth.errors import InputError
+from medsynth.base.errors import InputError
 
 HEAD = "head."
 """Usual start of the names of those weights that may differ, because they belong to the classes."""

@@ -8,12 +8,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from medsynth.adversarial.discriminators import Discriminators, absolute_error, adversarial_adam, frozen
+from medsynth.adversarial.initialization import initialize_normal
+from medsynth.adversarial.regularizers import regularizer_weights, regularizers
 from medsynth.api import Phase, Setup, learning_rate_schedule
-from medsynth.errors import InputError
-from medsynth.networks.adversarial import Discriminators, absolute_error, adversarial_adam, frozen
-from medsynth.networks.initialization import initialize_normal
+from medsynth.base.errors import InputError
 from medsynth.networks.patchgan import PatchGan, PixelGan
-from medsynth.networks.regularizers import regularizer_weights, regularizers
 from medsynth_cyclegan import CycleGanConfig
 from medsynth_cyclegan.network import CycleGanGenerator
 

@@ -17,12 +17,12 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
+from medsynth.adversarial.discriminators import Discriminators, absolute_error, adversarial_adam, frozen
+from medsynth.adversarial.initialization import initialize_xavier
+from medsynth.adversarial.regularizers import regularizer_weights, regularizers
 from medsynth.api import Phase, Setup, learning_rate_schedule
-from medsynth.errors import InputError
-from medsynth.networks.adversarial import Discriminators, absolute_error, adversarial_adam, frozen
-from medsynth.networks.initialization import initialize_xavier
+from medsynth.base.errors import InputError
 from medsynth.networks.patchgan import PatchGan
-from medsynth.networks.regularizers import regularizer_weights, regularizers
 from medsynth_dclgan import DclGanConfig
 from medsynth_dclgan.contrast import MappingHead, ProjectionHead, draw_positions, patch_nce
 from medsynth_dclgan.network import DclGanGenerator, tap_names

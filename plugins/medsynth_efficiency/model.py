@@ -14,7 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
 from medsynth.api import Evidence, Score
-from medsynth.costs import count_macs, count_parameters
+from medsynth.base.costs import count_macs, count_parameters
 
 if TYPE_CHECKING:
     from medsynth_efficiency import EfficiencyConfig

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from medsynth.api import Extractor, ImageSet
-from medsynth.features import extract
+from medsynth.statistics.features import extract
 
 
 @dataclass(frozen=True)

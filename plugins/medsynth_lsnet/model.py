@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from medsynth.api import Inspection, Phase, Setup, Stateful, progress, warmup_then_cosine
-from medsynth.errors import InputError
+from medsynth.base.errors import InputError
 from medsynth.statistics import roc_auc
 from medsynth.supervised.recipe import Recipe
 

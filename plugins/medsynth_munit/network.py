@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from medsynth.networks.content import LEVELS, ContentEncoder, StyledDecoder, StyleEncoder
+from medsynth.networks.encoders import LEVELS, ContentEncoder, StyledDecoder, StyleEncoder
 from medsynth.networks.resnet import as_image, reflect_to_multiple
 
 

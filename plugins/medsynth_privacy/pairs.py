@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from medsynth.files import new_folder, write_text
+from medsynth.base.files import new_folder, write_text
 from medsynth.report.pictures import png_address
 
 TABLE, PICTURES = "pairs.csv", "pairs.html"

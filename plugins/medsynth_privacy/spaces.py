@@ -8,8 +8,8 @@ import numpy as np
 
 from medsynth.api import Evidence
 from medsynth.data.likeness import shrink
-from medsynth.features import extract
 from medsynth.statistics import Nearness, nearest_version
+from medsynth.statistics.features import extract
 
 MARGIN = 2
 """Largest shift that pixels are searched over, in 32nds of the image: as much as random crops in training move."""

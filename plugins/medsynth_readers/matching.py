@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from medsynth.base.errors import InputError
 from medsynth.data.problems import some
-from medsynth.errors import InputError
 
 
 def match(cases: Sequence[str], names: Sequence[str]) -> dict[str, int]:

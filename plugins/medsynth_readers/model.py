@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from medsynth.api import Evidence, Score
-from medsynth.config import nearest
-from medsynth.errors import InputError
+from medsynth.base.configuration import nearest
+from medsynth.base.errors import InputError
 from medsynth.statistics import cohen_kappa, fleiss_kappa, holm, mcnemar_test, percentile_interval
 from medsynth_readers.panel import Measured, Panel, pooled
 from medsynth_readers.table import Reader, read_readers

@@ -12,8 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from medsynth.api import Predictions
 from medsynth.statistics import patient_draws
 from medsynth.statistics.bootstrap import times_drawn
-from medsynth.statistics.diagnostic import Floats
-from medsynth.statistics.weightings import PatientCases
+from medsynth.statistics.scores.diagnostic import Floats
+from medsynth.statistics.scores.weightings import PatientCases
 from medsynth_readers.matching import match
 from medsynth_readers.table import Reader
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from medsynth.files import write_text
+from medsynth.base.files import write_text
 
 RATES = {"junior": (0.712, 0.760), "senior": (0.804, 0.802)}
 """Mean sensitivity and specificity of the paper's sonographers (its table 8)."""

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from medsynth.config import nearest
+from medsynth.base.configuration import nearest
+from medsynth.base.errors import InputError
 from medsynth.data.problems import some
-from medsynth.errors import InputError
 
 NEEDED = ("reader", "case", "decision")
 OPTIONAL = ("group", "confidence")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from medsynth.api import EvaluatorConfig, EvaluatorSpec, hookimpl, option
-from medsynth.errors import InputError
+from medsynth.base.errors import InputError
 
 
 @dataclass(frozen=True, kw_only=True)

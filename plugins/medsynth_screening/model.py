@@ -9,8 +9,8 @@ import numpy as np
 
 from medsynth.api import Evidence, Predictions, Score
 from medsynth.statistics import bootstrap_diagnostic, diagnostic_metrics, percentile_interval
-from medsynth.statistics.diagnostic import Floats
-from medsynth.statistics.screening import consequences, likelihood_ratios, ratio_interval, score_name
+from medsynth.statistics.scores.diagnostic import Floats
+from medsynth.statistics.scores.likelihoods import consequences, likelihood_ratios, ratio_interval, score_name
 
 if TYPE_CHECKING:
     from medsynth_screening import ScreeningConfig

@@ -12,11 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from medsynth.adversarial.discriminators import Discriminators, absolute_error, adversarial_adam, frozen
+from medsynth.adversarial.initialization import initialize_normal
+from medsynth.adversarial.regularizers import regularizer_weights, regularizers
 from medsynth.api import Phase, Setup, learning_rate_schedule, progress
-from medsynth.networks.adversarial import Discriminators, absolute_error, adversarial_adam, frozen
-from medsynth.networks.initialization import initialize_normal
 from medsynth.networks.patchgan import PatchGan
-from medsynth.networks.regularizers import regularizer_weights, regularizers
 from medsynth_sg_cyclegan import SgCycleGanConfig
 from medsynth_sg_cyclegan.network import DomainClassifier, Translator, reversal_strength, reverse_gradient
 

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from medsynth.data.phantom_anatomy import Tissue
+from medsynth.data.phantom.anatomy import Tissue
 
 RAYS = 72
 """Directions around the cavity's center."""

@@ -10,7 +10,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 from torch import nn
 
-from medsynth.data.phantom_anatomy import Tissue
+from medsynth.data.phantom.anatomy import Tissue
 
 OTHER, CAVITY, JUNCTION, MYOMETRIUM = range(4)
 CLASSES = {"cavity": CAVITY, "junction": JUNCTION, "myometrium": MYOMETRIUM}

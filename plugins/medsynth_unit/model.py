@@ -17,11 +17,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from medsynth.adversarial.discriminators import Discriminators, absolute_error, adversarial_adam, frozen
+from medsynth.adversarial.initialization import initialize_kaiming, initialize_normal
+from medsynth.adversarial.regularizers import regularizer_weights, regularizers
 from medsynth.api import Phase, Setup, learning_rate_schedule
-from medsynth.networks.adversarial import Discriminators, absolute_error, adversarial_adam, frozen
-from medsynth.networks.initialization import initialize_kaiming, initialize_normal
 from medsynth.networks.multiscale import MultiScaleDiscriminator
-from medsynth.networks.regularizers import regularizer_weights, regularizers
 from medsynth_unit import UnitConfig
 from medsynth_unit.network import UnitTranslator
 

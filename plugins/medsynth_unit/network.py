@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from medsynth.networks.content import LEVELS, ContentEncoder, Decoder
+from medsynth.networks.encoders import LEVELS, ContentEncoder, Decoder
 from medsynth.networks.resnet import as_image, reflect_to_multiple
 
 

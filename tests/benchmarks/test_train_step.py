@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from medsynth.networks import content
+from medsynth.networks import encoders as content
 
 WIDTHS = {"width": 4, "discriminator_width": 4}
 SMALL: dict[str, dict[str, Any]] = {

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from medsynth.bundle.configs import LOGGING
+from medsynth.bundle.format.inference_configs import LOGGING
 
 NETWORK = {
     "_target_": "UNet",

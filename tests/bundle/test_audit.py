@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
+from medsynth.base.errors import InputError
 from medsynth.bundle.audit import Verdict, audit_bundle
-from medsynth.errors import InputError
 
 from .samples import files, write, zipped
 

@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from medsynth.bundle.audit import Verdict, audit_bundle
-from medsynth.bundle.audit.limits import LIMITS
+from medsynth.bundle.audit.rules.sizes import LIMITS
 
 from .samples import files, write, zipped
 

@@ -7,8 +7,8 @@ import pytest
 import yaml
 
 from medsynth.bundle.audit import Verdict, audit_bundle
-from medsynth.bundle.audit.targets import Names, judge_target
-from medsynth.bundle.audit.wordlists import components
+from medsynth.bundle.audit.rules.targets import Names, judge_target
+from medsynth.bundle.audit.rules.wordlists import components
 
 from .samples import files, write
 

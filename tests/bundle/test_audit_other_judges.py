@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from medsynth.bundle.audit import Verdict, audit_bundle
-from medsynth.bundle.audit.wordlists import words
+from medsynth.bundle.audit.rules.wordlists import words
 
 from .archives import parts_of
 from .samples import write

@@ -13,8 +13,8 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from medsynth.base.errors import InputError
 from medsynth.bundle.audit import Verdict, audit_bundle
-from medsynth.errors import InputError
 
 from .samples import files, write
 

@@ -8,10 +8,10 @@ from importlib.resources import files
 import pytest
 from monai.bundle import ComponentLocator
 
-from medsynth.bundle.audit.arguments import rule_of, rules
-from medsynth.bundle.audit.reaching import listed, package_folder, reaching
-from medsynth.bundle.audit.targets import Names, judge_target, judge_value
-from medsynth.bundle.audit.wordlists import components, libraries
+from medsynth.bundle.audit.rules.arguments import rule_of, rules
+from medsynth.bundle.audit.rules.reaching import listed, package_folder, reaching
+from medsynth.bundle.audit.rules.targets import Names, judge_target, judge_value
+from medsynth.bundle.audit.rules.wordlists import components, libraries
 
 
 @pytest.fixture(scope="module")
@@ -21,7 +21,9 @@ def found():
 
 def test_the_list_is_what_the_source_of_the_installed_monai_gives(found):
     text = (files("medsynth.bundle.audit") / "reaching.txt").read_text("utf-8")
-    assert text == listed(found), "look at what is new, then: python -m medsynth.bundle.audit.reaching > reaching.txt"
+    assert text == listed(found), (
+        "look at what is new, then: python -m medsynth.bundle.audit.rules.reaching > reaching.txt"
+    )
 
 
 def test_no_component_that_reaches_out_may_be_named_without_a_rule(found):

@@ -18,12 +18,12 @@ import torch
 from hypothesis import HealthCheck, currently_in_test_context, event, given, settings
 from hypothesis import strategies as st
 
-from medsynth.bundle.audit.archives import read_directory, read_entry
-from medsynth.bundle.audit.contents import Contents
-from medsynth.bundle.audit.findings import Verdict, worst
-from medsynth.bundle.audit.ledger import Ledger
-from medsynth.bundle.audit.sources import Member
-from medsynth.bundle.loading import torch_members
+from medsynth.bundle.audit.by_content import Contents
+from medsynth.bundle.audit.file_types.archives import read_directory, read_entry
+from medsynth.bundle.audit.file_types.members import Member
+from medsynth.bundle.audit.rules.findings import Verdict, worst
+from medsynth.bundle.audit.rules.ledger import Ledger
+from medsynth.bundle.opening.loading import torch_members
 
 from .archives import Layout, Part, another_name, end_record, parts_of, two_directories
 

@@ -16,16 +16,16 @@ import pytest
 import torch
 from PIL import Image
 
+from medsynth.base.errors import InputError
 from medsynth.bundle.audit import Verdict, audit_bundle
-from medsynth.bundle.description import describe_bundle
-from medsynth.bundle.forms import FORMS, export_bundle
-from medsynth.bundle.manifest import digest_of, read_manifest
-from medsynth.bundle.reproduction import reproduce
-from medsynth.bundle.verification import verify_bundle
-from medsynth.deployment.classifier import load_classifier
-from medsynth.deployment.exports import read_exports
-from medsynth.errors import InputError
-from medsynth.rebuilding import CLASSIFIER, TRANSLATOR, open_bundle
+from medsynth.bundle.checking.description import describe_bundle
+from medsynth.bundle.checking.verification import verify_bundle
+from medsynth.bundle.format.manifest import digest_of, read_manifest
+from medsynth.bundle.opening.opened import CLASSIFIER, TRANSLATOR, open_bundle
+from medsynth.inference.bundle_classifier import load_classifier
+from medsynth.inference.export.forms import FORMS, export_bundle
+from medsynth.inference.exports import read_exports
+from medsynth.inference.reproduction import reproduce
 
 from .schema import SCHEMA
 

@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from medsynth.bundle.comparison import Difference, compare_bundles
-from medsynth.bundle.description import describe_bundle
-from medsynth.bundle.manifest import digest_of, list_files
-from medsynth.bundle.registry import INDEX, find_entry, list_bundles, read_index, write_index
-from medsynth.bundle.trust import find_trust
+from medsynth.base.errors import InputError
+from medsynth.base.files import sha256
+from medsynth.bundle.checking.description import describe_bundle
+from medsynth.bundle.checking.differences import Difference, compare_bundles
+from medsynth.bundle.checking.registry import INDEX, find_entry, list_bundles, read_index, write_index
+from medsynth.bundle.format.manifest import digest_of, list_files
+from medsynth.bundle.trust.memory import find_trust
 from medsynth.cli import app
-from medsynth.errors import InputError
-from medsynth.files import sha256
 
 METADATA = "configs/metadata.json"
 

@@ -12,16 +12,17 @@ from pathlib import Path
 import pytest
 import torch
 
-from medsynth.bundle import admission, trust
-from medsynth.bundle.forms import export_bundle
-from medsynth.bundle.loading import judged_archive, load_program, load_state, torch_members
-from medsynth.bundle.manifest import list_files, read_manifest, write_listing
-from medsynth.bundle.zips import write_zip
-from medsynth.deployment.classifier import load_classifier
-from medsynth.deployment.runtimes import load_runtime
-from medsynth.errors import InputError
-from medsynth.files import sha256
-from medsynth.rebuilding import CLASSIFIER, TRANSLATOR, open_bundle
+from medsynth.base.errors import InputError
+from medsynth.base.files import sha256
+from medsynth.bundle.format.manifest import list_files, read_manifest, write_listing
+from medsynth.bundle.format.zips import write_zip
+from medsynth.bundle.opening.loading import judged_archive, load_program, load_state, torch_members
+from medsynth.bundle.opening.opened import CLASSIFIER, TRANSLATOR, open_bundle
+from medsynth.bundle.trust import admission
+from medsynth.bundle.trust import memory as trust
+from medsynth.inference.bundle_classifier import load_classifier
+from medsynth.inference.export.forms import export_bundle
+from medsynth.inference.runtimes import load_runtime
 
 from .archives import Layout, Part, parts_of, two_directories
 
@@ -204,8 +205,8 @@ def test_code_that_is_swapped_after_its_hash_was_compared_is_not_executed(source
 
 
 def test_an_export_that_is_swapped_after_it_was_checked_is_not_loaded(source, tmp_path, monkeypatch):
-    from medsynth.deployment import runtimes
-    from medsynth.deployment.exporting import export_classifier
+    from medsynth.inference import runtimes
+    from medsynth.inference.export.exporting import export_classifier
 
     bundle = Path(shutil.copytree(source, tmp_path / "toy"))
     export_classifier(load_classifier(bundle), "torchscript")
@@ -234,7 +235,7 @@ def test_judging_is_paid_once(foreign, monkeypatch):
 def test_an_archive_that_torch_reads_otherwise_than_the_audit_is_not_loaded(tmp_path, monkeypatch):
     torch.save({"a": torch.zeros(3)}, tmp_path / "a.pt")
     judged_archive(tmp_path / "a.pt")
-    monkeypatch.setattr("medsynth.bundle.loading.torch_members", lambda _: iter([("data.pkl", b"other")]))
+    monkeypatch.setattr("medsynth.bundle.opening.loading.torch_members", lambda _: iter([("data.pkl", b"other")]))
     with pytest.raises(ValueError, match=r"a\.pt is not what torch would read"):
         load_state(tmp_path / "a.pt")
 

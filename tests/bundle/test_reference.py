@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from medsynth.bundle.audit import Verdict, audit_bundle
-from medsynth.bundle.reproduction import reproduce
-from medsynth.bundle.verification import verify_bundle
+from medsynth.bundle.checking.verification import verify_bundle
+from medsynth.inference.reproduction import reproduce
 
 BUNDLE = Path(__file__).parents[2] / "bundles/sg-cyclegan-lsnet"
 

@@ -13,12 +13,12 @@ from PIL import Image
 from safetensors.torch import load_file, save_file
 from typer.testing import CliRunner
 
-from medsynth.bundle.manifest import list_files
-from medsynth.bundle.reproduction import EXPECTED, reproduce
-from medsynth.bundle.trust import USER, remember
-from medsynth.bundle.verification import Verification, verify_bundle
+from medsynth.base.errors import InputError
+from medsynth.bundle.checking.verification import Verification, verify_bundle
+from medsynth.bundle.format.manifest import list_files
+from medsynth.bundle.trust.memory import USER, remember
 from medsynth.cli import app
-from medsynth.errors import InputError
+from medsynth.inference.reproduction import EXPECTED, reproduce
 
 
 @pytest.fixture(scope="module")
@@ -133,8 +133,8 @@ def test_a_bundle_that_changes_after_it_was_verified_is_neither_trusted_nor_exec
             accept(bundle, "LICENSE")
         return found
 
-    monkeypatch.setattr("medsynth.bundle.verification.verify_bundle", verify)
-    monkeypatch.setattr("medsynth.confinement.is_confined", lambda: option == "--reproduce")
+    monkeypatch.setattr("medsynth.bundle.checking.verification.verify_bundle", verify)
+    monkeypatch.setattr("medsynth.confinement.running.is_confined", lambda: option == "--reproduce")
     done = CliRunner().invoke(app, ["bundle", "verify", str(bundle), option])
     assert done.exit_code == 2
     assert f"{bundle} was changed while it was verified" in done.stderr.replace("\n", "")

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
+from medsynth.base.errors import InputError
 from medsynth.bundle.audit import audit_bundle
-from medsynth.bundle.manifest import list_files
-from medsynth.bundle.signing import Signer, sign_bundle, signature_deviation
-from medsynth.bundle.verification import verify_bundle
-from medsynth.errors import InputError
+from medsynth.bundle.checking.signing import Signer, sign_bundle, signature_deviation
+from medsynth.bundle.checking.verification import verify_bundle
+from medsynth.bundle.format.manifest import list_files
 
 INSTALLED = importlib.util.find_spec("model_signing") is not None
 SIGNING = pytest.mark.skipif(not INSTALLED, reason="not installed: model-signing")

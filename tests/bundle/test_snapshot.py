@@ -11,11 +11,11 @@ from unittest.mock import ANY
 import pytest
 from typer.testing import CliRunner
 
-from medsynth.bundle.forms import export_bundle
-from medsynth.bundle.snapshot import Snapshot
-from medsynth.bundle.verification import verify_bundle
+from medsynth.base.errors import InputError, RunError
+from medsynth.bundle.checking.verification import verify_bundle
+from medsynth.bundle.trust.snapshot import Snapshot
 from medsynth.cli import app
-from medsynth.errors import InputError, RunError
+from medsynth.inference.export.forms import export_bundle
 
 from .samples import files, write, zipped
 
@@ -104,7 +104,7 @@ def test_while_the_confined_child_works_on_its_own_copy_there_is_no_other(made, 
         seen.append(list(tmp_path.iterdir()))
         return 7
 
-    monkeypatch.setattr("medsynth.confinement.run_confined", run_confined)
+    monkeypatch.setattr("medsynth.confinement.running.run_confined", run_confined)
     assert call("predict", made, made / "samples/target", "--out", tmp_path / "p.csv") == (7, "")
     assert seen == [[]]
 

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from medsynth.bundle import verification, versions
-from medsynth.bundle.manifest import MANIFEST, is_sealed, list_files, sealed
-from medsynth.bundle.verification import Deviation, verify_bundle
-from medsynth.errors import InputError
+from medsynth.base.errors import InputError
+from medsynth.bundle.checking import verification
+from medsynth.bundle.checking.verification import Deviation, verify_bundle
+from medsynth.bundle.format import versions
+from medsynth.bundle.format.manifest import MANIFEST, is_sealed, list_files, sealed
 
 
 @pytest.fixture(scope="module")

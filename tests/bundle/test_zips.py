@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from medsynth.bundle.manifest import MANIFEST, sealed
-from medsynth.bundle.verification import verify_bundle
-from medsynth.bundle.zips import is_as_written, write_zip
-from medsynth.errors import InputError
+from medsynth.base.errors import InputError
+from medsynth.bundle.checking.verification import verify_bundle
+from medsynth.bundle.format.manifest import MANIFEST, sealed
+from medsynth.bundle.format.zips import is_as_written, write_zip
 
 from .samples import files, write
 

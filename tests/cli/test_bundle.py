@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from medsynth.bundle.manifest import digest_of, list_files
+from medsynth.bundle.format.manifest import digest_of, list_files
 from medsynth.cli import app
 from medsynth.cli.shared import output
-from medsynth.limits import held
+from medsynth.confinement.limits import held
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 

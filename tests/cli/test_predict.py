@@ -181,6 +181,6 @@ def test_a_foreign_bundle_gives_what_an_own_one_does_and_stays_trusted_after_an_
 
 
 def test_exported_runtimes_need_neither_torch_nor_monai_to_start():
-    code = "import medsynth.deployment.runtimes, medsynth.deployment.prediction, sys; print(*sys.modules)"
+    code = "import medsynth.inference.runtimes, medsynth.inference.predict.prediction, sys; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert not {"torch", "monai", "medsynth.bundle.writer"} & set(done.stdout.split())
+    assert not {"torch", "monai", "medsynth.bundle.writing.assembling"} & set(done.stdout.split())

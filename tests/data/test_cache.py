@@ -4,10 +4,10 @@ import os
 import numpy as np
 import pytest
 
+from medsynth.base.errors import InputError, RunError
 from medsynth.data.cache import cache_bytes, load_images
-from medsynth.data.manifest import read_manifest
-from medsynth.data.readers import instantiate
-from medsynth.errors import InputError, RunError
+from medsynth.data.formats.chains import instantiate
+from medsynth.data.listing.image_table import read_manifest
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ import pytest
 import torch
 from scipy import ndimage
 
+from medsynth.base.errors import InputError
 from medsynth.data.augment import flip_affine_gain_gamma, flip_and_crop
 from medsynth.data.loaders import LabelledLoader, UnpairedLoader
-from medsynth.errors import InputError
 from tests.leftovers import left_after, processes_of
 
 

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from medsynth.data import Data, prepare
 from medsynth.data.config import DataConfig
-from medsynth.data.masks import read_tissues
-from medsynth.data.phantom import draw_patient
-from medsynth.data.phantom_rendering import tissue_mask
-from medsynth.evaluation import true_tissues
+from medsynth.data.phantom.cohort import draw_patient
+from medsynth.data.phantom.masks import read_tissues
+from medsynth.data.phantom.rendering import tissue_mask
+from medsynth.data.preparing import Data, prepare
+from medsynth.run.outcome.evaluation import true_tissues
 
 
 @pytest.fixture(scope="module")

@@ -8,8 +8,7 @@ import pytest
 from PIL import Image
 from scipy import ndimage, stats
 
-from medsynth.data.phantom import draw_patient, write_phantom
-from medsynth.data.phantom_anatomy import (
+from medsynth.data.phantom.anatomy import (
     Anatomy,
     Tissue,
     draw_anatomy,
@@ -18,7 +17,8 @@ from medsynth.data.phantom_anatomy import (
     pear_distance,
     uterus_frame,
 )
-from medsynth.data.phantom_rendering import (
+from medsynth.data.phantom.cohort import draw_patient, write_phantom
+from medsynth.data.phantom.rendering import (
     APEX,
     FAR,
     HALF_ANGLE,

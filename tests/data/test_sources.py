@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from medsynth.data.files import central, find_images
-from medsynth.data.sources import collect_sources, resolve_sources
-from medsynth.errors import InputError
+from medsynth.base.errors import InputError
+from medsynth.data.listing.paths import central, find_images
+from medsynth.data.listing.sources import collect_sources, resolve_sources
 
 
 def tree(write, folder, *names):

@@ -2,8 +2,8 @@ from collections import Counter
 
 import pytest
 
-from medsynth.data.splits import assign_splits, parse_ratio, split_hash, split_problems, split_records
-from medsynth.errors import InputError
+from medsynth.base.errors import InputError
+from medsynth.data.listing.splits import assign_splits, parse_ratio, split_hash, split_problems, split_records
 
 
 @pytest.fixture

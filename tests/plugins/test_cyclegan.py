@@ -13,7 +13,7 @@ from medsynth_cyclegan.model import CycleGan
 from torch import Tensor, nn
 
 from medsynth.api import Setup
-from medsynth.errors import InputError
+from medsynth.base.errors import InputError
 from medsynth.networks.patchgan import PixelGan
 from medsynth.testing import GeneratorContract
 

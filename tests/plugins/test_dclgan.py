@@ -14,7 +14,7 @@ from medsynth_dclgan.network import DclGanGenerator, tap_names, tap_places
 from torch import Tensor, nn
 
 from medsynth.api import Setup
-from medsynth.errors import InputError
+from medsynth.base.errors import InputError
 from medsynth.networks.patchgan import PatchGan
 from medsynth.networks.resnet import InstanceNorm, ResidualBlock, ResnetGenerator
 from medsynth.testing import GeneratorContract

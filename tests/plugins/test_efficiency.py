@@ -11,7 +11,7 @@ from medsynth_efficiency.model import Efficiency, peak_memory
 from torch import Tensor, nn
 
 from medsynth.api import Evidence, ImageSet
-from medsynth.costs import count_parameters
+from medsynth.base.costs import count_parameters
 
 
 def image(channels: int = 3, size: int = 8) -> Tensor:

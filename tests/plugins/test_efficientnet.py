@@ -16,7 +16,7 @@ from medsynth_efficientnet.network import EfficientNet, MBConv, SqueezeExcitatio
 from monai.networks.nets import EfficientNetBN
 
 from medsynth.api import Setup
-from medsynth.costs import count_macs, count_parameters, count_thop
+from medsynth.base.costs import count_macs, count_parameters, count_thop
 
 SMALL = {"width": 0.2, "depth": 0.5, "last": 16, "hidden": 8}
 

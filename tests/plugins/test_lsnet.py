@@ -21,12 +21,12 @@ from medsynth_lsnet.simulator import Simulator, simulated_map
 from medsynth_lsnet.teacher import Teacher, TeacherLayer
 
 from medsynth.api import Setup
-from medsynth.devices import Policy
-from medsynth.errors import InputError, Interrupted
-from medsynth.plan import TrainingConfig
-from medsynth.stopping import Stop
+from medsynth.base.errors import InputError, Interrupted
+from medsynth.base.stopping import Stop
+from medsynth.plan.plan import TrainingConfig
 from medsynth.testing import RandomBatches
-from medsynth.training import NETWORKS, Job, train
+from medsynth.training.devices import Policy
+from medsynth.training.loop import NETWORKS, Job, train
 
 SMALL = {"student_width": 0.2, "teacher_width": 0.1, "heads": 2, "pretrain_epochs": 1, "finetune_epochs": 1}
 SMALL |= {"halvings": 5}  # as published: 16, 4 and 1 tokens of an image of 64 x 64 pixels

@@ -15,7 +15,7 @@ from medsynth_mobilevit.model import MobileViTClassifier
 from medsynth_mobilevit.network import Layer, MobileViT
 
 from medsynth.api import Setup
-from medsynth.costs import count_macs, count_parameters, count_thop
+from medsynth.base.costs import count_macs, count_parameters, count_thop
 
 SMALL = {"width": 0.25, "token_width": 0.5, "expansion": 1}
 

@@ -19,12 +19,12 @@ from sklearn.metrics import cohen_kappa_score, roc_auc_score
 from typer.testing import CliRunner
 
 from medsynth.api import Evidence, Predictions
+from medsynth.base.configuration import resolve
+from medsynth.base.errors import InputError
 from medsynth.cli import app
-from medsynth.config import resolve
 from medsynth.data.config import DataConfig
-from medsynth.data.phantom import write_phantom
-from medsynth.errors import InputError
-from medsynth.plan import load_preset
+from medsynth.data.phantom.cohort import write_phantom
+from medsynth.plan.plan import load_preset
 from medsynth.statistics import patient_draws
 
 CASES = [f"images/c{k:02}.png" for k in range(40)]

@@ -8,10 +8,10 @@ from medsynth_screening import ScreeningConfig
 from medsynth_screening.model import ScreeningByPrevalence
 
 from medsynth.api import Predictions
-from medsynth.config import resolve
-from medsynth.errors import InputError
+from medsynth.base.configuration import resolve
+from medsynth.base.errors import InputError
 from medsynth.statistics import patient_draws
-from medsynth.statistics.screening import likelihood_ratios, screening_at
+from medsynth.statistics.scores.likelihoods import likelihood_ratios, screening_at
 
 
 def predictions(true: int, false: int, *, cases: int = 40, per_patient: int = 1) -> Predictions:

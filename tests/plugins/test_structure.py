@@ -18,8 +18,8 @@ from PIL import Image
 from scipy.ndimage import correlate1d, gaussian_filter
 
 from medsynth.api import Evidence, ImageSet
-from medsynth.data.phantom import write_phantom
-from medsynth.data.phantom_anatomy import Tissue
+from medsynth.data.phantom.anatomy import Tissue
+from medsynth.data.phantom.cohort import write_phantom
 from medsynth.statistics import bootstrap_mean, edge_agreement
 
 

@@ -11,15 +11,15 @@ from medsynth_cyclegan import CycleGanConfig
 from medsynth_cyclegan.model import CycleGan
 
 from medsynth.api import Phase, Setup
+from medsynth.base.errors import Interrupted
+from medsynth.base.seeds import seed_everything
+from medsynth.base.stopping import Stop
 from medsynth.data.images import Images, Record
 from medsynth.data.loaders import UnpairedLoader
-from medsynth.devices import Policy
-from medsynth.distribution import joined, processes, rank, share_of
-from medsynth.errors import Interrupted
-from medsynth.plan import TrainingConfig
-from medsynth.seeds import seed_everything
-from medsynth.stopping import Stop
-from medsynth.training import Job, train
+from medsynth.plan.plan import TrainingConfig
+from medsynth.training.devices import Policy
+from medsynth.training.loop import Job, train
+from medsynth.training.processes import joined, processes, rank, share_of
 
 CONFIG = CycleGanConfig(
     width=4, blocks=1, discriminator_width=4, batch_size=2, accumulate=2, pool_size=3, epochs=3, epoch_steps=4,

@@ -7,7 +7,7 @@ from sklearn.calibration import calibration_curve
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import brier_score_loss
 
-from medsynth.errors import InputError
+from medsynth.base.errors import InputError
 from medsynth.statistics import TEMPERATURES, brier_score, expected_calibration_error, fit_temperature
 
 

@@ -67,7 +67,7 @@ def test_kernel_distance_equals_a_double_loop():
 def test_kernel_distance_in_small_blocks_is_the_same(monkeypatch):
     first, second = features(30, 5, 0), features(20, 5, 1)
     whole = kernel_distance(first, second)
-    monkeypatch.setattr("medsynth.statistics.distances.BLOCK_VALUES", 64)
+    monkeypatch.setattr("medsynth.statistics.images.distances.BLOCK_VALUES", 64)
     assert kernel_distance(first, second).value == pytest.approx(whole.value, rel=1e-9)
 
 

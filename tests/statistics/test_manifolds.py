@@ -40,7 +40,7 @@ def test_all_four_equal_loops_over_pairs(k, shift):
 def test_small_blocks_give_the_same(monkeypatch):
     judged, real = features(25, 0), features(32, 1)
     whole = overlap(judged, real)
-    monkeypatch.setattr("medsynth.statistics.neighbors.BLOCK_VALUES", 64)
+    monkeypatch.setattr("medsynth.statistics.images.neighbors.BLOCK_VALUES", 64)
     for name, values in vars(overlap(judged, real)).items():
         assert np.array_equal(values, getattr(whole, name))
 

@@ -38,7 +38,7 @@ def test_nearest_equals_scikit_learn(metric):
 def test_nearest_in_small_blocks_is_the_same(monkeypatch):
     first, second = features(30, 0), features(20, 1)
     whole = nearest(first, second)
-    monkeypatch.setattr("medsynth.statistics.neighbors.BLOCK_VALUES", 64)
+    monkeypatch.setattr("medsynth.statistics.images.neighbors.BLOCK_VALUES", 64)
     distances, which = nearest(first, second)
     assert distances == equal_but_for_rounding(whole[0])
     assert which.tolist() == whole[1].tolist()

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from medsynth.errors import InputError
+from medsynth.base.errors import InputError
 from medsynth.statistics import choose_threshold, diagnostic_metrics, selection_key
 
 

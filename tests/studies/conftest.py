@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 
 from medsynth.api import Score
-from medsynth.evaluation import write_scores
-from medsynth.plan import make_plan
+from medsynth.base.seals import sealed
+from medsynth.plan.plan import make_plan
 from medsynth.plugins import Registry
-from medsynth.seals import sealed
-from medsynth.studies.results import RunResult, read_run
+from medsynth.results.reading import RunResult, read_run
+from medsynth.run.outcome.evaluation import write_scores
 
 SUBJECTS = ("synthetic", "real-only")
 Write = Callable[..., RunResult]

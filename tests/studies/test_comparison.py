@@ -13,12 +13,12 @@ from scipy.stats import binomtest
 from sklearn.metrics import roc_auc_score
 
 from medsynth.api import Score
-from medsynth.errors import InputError
+from medsynth.base.errors import InputError
+from medsynth.results.reading import differing, read_run
 from medsynth.statistics import bootstrap_diagnostic, delong_test, holm
 from medsynth.studies.comparison import Comparison, compare
-from medsynth.studies.config import Row, Table, load_study
-from medsynth.studies.results import differing, read_run
-from medsynth.studies.writing import as_json, printed, to_csv
+from medsynth.studies.comparison_files import as_json, printed, to_csv
+from medsynth.studies.study import Row, Table, load_study
 
 AUC = "diagnostic.roc_auc"
 

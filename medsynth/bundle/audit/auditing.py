@@ -6,14 +6,14 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from medsynth.bundle.audit.configs import Configs
-from medsynth.bundle.audit.contents import Contents
-from medsynth.bundle.audit.findings import Audit
-from medsynth.bundle.audit.ledger import Ledger
-from medsynth.bundle.audit.names import outside
-from medsynth.bundle.audit.sources import members
-from medsynth.bundle.audit.structured import Node
-from medsynth.bundle.audit.wordlists import words
+from medsynth.bundle.audit.by_content import Contents
+from medsynth.bundle.audit.configs.pages import Configs
+from medsynth.bundle.audit.configs.structured import Node
+from medsynth.bundle.audit.file_types.members import members
+from medsynth.bundle.audit.rules.findings import Audit
+from medsynth.bundle.audit.rules.ledger import Ledger
+from medsynth.bundle.audit.rules.names import outside
+from medsynth.bundle.audit.rules.wordlists import words
 
 _SHADOWED = sys.stdlib_module_names | words("shadowed")
 _CODE = (".py", ".pyc", ".so", ".pyd")

@@ -1,0 +1,1 @@
+"""What generators that train against discriminators share."""

@@ -1,0 +1,1 @@
+"""What every other room stands on: errors, files, seals, options, seeds, progress, stopping, children."""

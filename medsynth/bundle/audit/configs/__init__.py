@@ -1,0 +1,1 @@
+"""What MONAI configs would execute."""

@@ -1,0 +1,231 @@
+"""The expressions that need no trust: a part of Python, with the names that each place can see."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from medsynth.bundle.audit.configs.calls import Calls
+from medsynth.bundle.audit.configs.expression_texts import REFERENCES, reference_id
+from medsynth.bundle.audit.configs.references import References
+from medsynth.bundle.audit.configs.static_values import StaticValues
+from medsynth.bundle.audit.configs.value_kinds import ANY, Scope, ValueKinds, has_method
+from medsynth.bundle.audit.rules.names import is_address, looks_like_path_outside
+from medsynth.bundle.audit.rules.remarks import Remark, refuse, trust
+from medsynth.bundle.audit.rules.targets import (
+    OK,
+    REFUSED_ATTRIBUTES,
+    REFUSED_BUILTINS,
+    SPECIAL,
+    VALUES,
+    Judgement,
+    Names,
+    judge_path,
+    judge_value,
+)
+from medsynth.bundle.audit.rules.wordlists import words
+
+_NODES = (
+    ast.Constant, ast.Name, ast.Load, ast.Store, ast.Attribute, ast.Subscript, ast.Slice, ast.Call, ast.keyword,
+    ast.Starred, ast.List, ast.Tuple, ast.Dict, ast.Set, ast.BinOp, ast.UnaryOp, ast.BoolOp, ast.Compare, ast.IfExp,
+    ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp, ast.comprehension, ast.Lambda, ast.arguments, ast.arg,
+    ast.JoinedStr, ast.FormattedValue, ast.operator, ast.unaryop, ast.boolop, ast.cmpop,
+)  # fmt: skip
+_CALLED_ONLY = frozenset({"format", "replace", "copy"})
+"""Methods whose arguments decide whether they are harmless, so that they are no values."""
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """What the expressions of one bundle can see."""
+
+    names: Names
+    references: References
+    values: StaticValues = field(init=False)
+    kinds: ValueKinds = field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "values", StaticValues(self.names, self.references))
+        object.__setattr__(self, "kinds", ValueKinds(self.names, self.references))
+
+
+class Grammar:
+    """Walks one expression.
+
+    Args:
+        bundle: what it can see.
+        place: id of the value that holds it.
+    """
+
+    def __init__(self, bundle: Bundle, place: str) -> None:
+        self.bundle = bundle
+        self.place = place
+        self.calls = Calls(self)
+
+    def remarks(self, node: ast.AST, scope: Scope) -> Iterator[Remark]:
+        """Yield what is not plainly harmless at or below a node.
+
+        Args:
+            node: part of the expression.
+            scope: names that lambdas and comprehensions around it bind.
+        """
+        if not isinstance(node, _NODES):
+            yield trust(type(node).__name__, "is no part of the expressions that the audit knows")
+        if isinstance(node, ast.Lambda):
+            yield from self._lambda(node, scope)
+        elif isinstance(node, ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp):
+            yield from self._comprehension(node, scope)
+        elif isinstance(node, ast.Call):
+            yield from self.calls.remarks(node, scope)
+        elif isinstance(node, ast.Attribute | ast.Name):
+            yield from self._value(node, scope)
+        elif isinstance(node, ast.Subscript) and (path := reference_id(node)) is not None:
+            yield from self.reference(path)
+        elif isinstance(node, ast.Subscript) and self._environment(node, scope):
+            return
+        else:
+            if isinstance(node, ast.Constant):
+                yield from self._constant(node.value)
+            yield from self._below(node, scope)
+
+    def _below(self, node: ast.AST, scope: Scope) -> Iterator[Remark]:
+        if isinstance(node, ast.BinOp) and self._appended(node):
+            yield from self.remarks(node.left, scope)
+            return
+        for child in ast.iter_child_nodes(node):
+            yield from self.remarks(child, scope)
+
+    def reference(self, path: str) -> Iterator[Remark]:
+        """Yield an objection to a reference that gives a module, whose functions no list would stop."""
+        if self.bundle.references.holds_module(path, self.place):
+            yield refuse(f"@{path}", "gives a module as a value")
+
+    def paths(self, node: ast.AST, scope: Scope) -> list[str]:
+        """Return the dotted paths that a name with attributes stands for; none if its first name is bound here."""
+        root = node
+        while isinstance(root, ast.Attribute):
+            root = root.value
+        return [] if isinstance(root, ast.Name) and root.id in scope else self.bundle.names.paths(node)
+
+    def kind(self, node: ast.expr, scope: Scope) -> str:
+        """Return the sort of a value."""
+        return self.bundle.kinds.of(node, self.place, scope)
+
+    def static(self, node: ast.expr, scope: Scope) -> list[object] | None:
+        """Return the values that an expression may have, if they are known beforehand."""
+        if any(isinstance(part, ast.Name) and part.id in scope for part in ast.walk(node)):
+            return None
+        return self.bundle.values.computed(node, self.place)
+
+    def _lambda(self, node: ast.Lambda, scope: Scope) -> Iterator[Remark]:
+        """Yield remarks on defaults, which see the names around the lambda, and on the body, which sees its own."""
+        given = node.args
+        for default in [*given.defaults, *(value for value in given.kw_defaults if value is not None)]:
+            yield from self.remarks(default, scope)
+        every = [*given.posonlyargs, *given.args, *given.kwonlyargs, given.vararg, given.kwarg]
+        names = [argument.arg for argument in every if argument is not None]
+        for name in names:
+            yield from self._bound(name)
+        yield from self.remarks(node.body, {**scope, **dict.fromkeys(names, ANY)})
+
+    def _comprehension(
+        self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp, scope: Scope
+    ) -> Iterator[Remark]:
+        for generator in node.generators:
+            if generator.is_async:
+                yield trust("async", "is no part of the expressions that the audit knows")
+            yield from self.remarks(generator.iter, scope)
+            kind = self.bundle.kinds.elements(generator.iter, self.place, scope)
+            if not isinstance(generator.target, ast.Name):
+                kind = ANY
+            names = [part.id for part in ast.walk(generator.target) if isinstance(part, ast.Name)]
+            for name in names:
+                yield from self._bound(name)
+            for part in ast.walk(generator.target):
+                if not isinstance(part, ast.Name | ast.Tuple | ast.List | ast.Starred | ast.Store | ast.Load):
+                    yield trust(type(part).__name__, "changes something in a comprehension")
+            scope = {**scope, **dict.fromkeys(names, kind)}
+            for condition in generator.ifs:
+                yield from self.remarks(condition, scope)
+        for part in [node.key, node.value] if isinstance(node, ast.DictComp) else [node.elt]:
+            yield from self.remarks(part, scope)
+
+    def _bound(self, name: str) -> Iterator[Remark]:
+        if SPECIAL.fullmatch(name) or name.startswith(REFERENCES):
+            yield refuse(name, "reaches into Python's internals")
+
+    def _value(self, node: ast.Attribute | ast.Name, scope: Scope) -> Iterator[Remark]:
+        """Yield remarks on a name or an attribute that is not called here."""
+        if paths := self.paths(node, scope):
+            for path in paths:
+                if (judgement := self._path(path)) != OK:
+                    yield Remark(path, judgement)
+        elif isinstance(node, ast.Name):
+            yield from self.name(node.id, scope, VALUES)
+        else:
+            yield from self.attribute(node.attr, self.kind(node.value, scope))
+            if node.attr in _CALLED_ONLY:
+                yield trust(node.attr, "is handed on, so its arguments cannot be judged")
+            yield from self.remarks(node.value, scope)
+
+    def _path(self, path: str) -> Judgement:
+        """Judge a path, or the path before a harmless attribute of what it names."""
+        judgement = judge_value(path, self.bundle.names)
+        shorter, _, last = path.rpartition(".")
+        harmless = has_method(ANY, last) and last not in _CALLED_ONLY
+        if judgement != OK and harmless and judge_path(shorter, self.bundle.names) == OK:
+            return OK
+        return judgement
+
+    def name(self, name: str, scope: Scope, known: frozenset[str]) -> Iterator[Remark]:
+        """Yield an objection to a name that is neither bound around it nor one of the known built-ins."""
+        if SPECIAL.fullmatch(name) or name == REFERENCES:
+            yield refuse(name, "reaches into Python's internals")
+        elif name in scope:
+            return
+        elif name in REFUSED_BUILTINS:
+            yield refuse(name, "runs text or reaches Python's internals")
+        elif name not in known:
+            handed = name in words("functions")
+            yield trust(name, "is handed on, so its arguments cannot be judged" if handed else "is an unknown name")
+
+    @staticmethod
+    def attribute(name: str, kind: str) -> Iterator[Remark]:
+        """Yield an objection to an attribute that is not known to be harmless on values of a kind."""
+        if SPECIAL.fullmatch(name):
+            yield refuse(name, "reaches into Python's internals")
+        elif name in REFUSED_ATTRIBUTES:
+            yield refuse(name, "runs programs, writes, removes or reaches Python's internals")
+        elif not has_method(kind, name) and name != "format":
+            what = "a value of unknown type" if kind == ANY else f"a {kind}"
+            yield trust(name, f"is an attribute that the audit does not know of {what}")
+
+    @staticmethod
+    def _constant(value: object) -> Iterator[Remark]:
+        if not isinstance(value, str):
+            return
+        if SPECIAL.search(value):
+            yield refuse(value, "names Python's internals")
+        if is_address(value):
+            yield trust(value, "is an address that may be fetched")
+        if reason := looks_like_path_outside(value):
+            yield trust(value, reason)
+
+    def _environment(self, node: ast.Subscript, scope: Scope) -> bool:
+        """Return whether one harmless variable of the environment is read."""
+        key = node.slice.value if isinstance(node.slice, ast.Constant) else None
+        return self.paths(node.value, scope) == ["os.environ"] and key in words("environment")
+
+    @staticmethod
+    def _appended(node: ast.BinOp) -> bool:
+        """Return whether a text is added to something else, so that its first slash only separates."""
+        right = node.right
+        text = right.value if isinstance(right, ast.Constant) else None
+        return (
+            isinstance(node.op, ast.Add)
+            and isinstance(text, str)
+            and not isinstance(node.left, ast.Constant)
+            and not looks_like_path_outside(text.lstrip("/"))
+            and SPECIAL.search(text) is None
+        )

@@ -1,0 +1,1 @@
+"""What is allowed where, and what was found."""

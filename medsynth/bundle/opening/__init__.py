@@ -1,0 +1,1 @@
+"""A bundle's networks and preprocessing, rebuilt from its files."""

@@ -1,0 +1,1 @@
+"""Which bundles may be executed on this machine."""

@@ -1,0 +1,70 @@
+"""Bundles to start from: the configs, code and plan of a pipeline, with random weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from medsynth.api import Setup
+from medsynth.base.seeds import seed_everything
+from medsynth.bundle import BundleContents, PluginVersion, write_bundle
+from medsynth.bundle.trust.memory import RUN, remember
+from medsynth.data.formats.chains import DomainInfo, preprocessing_config
+from medsynth.plan.plan import Plan
+from medsynth.plugins import Registry
+
+
+def write_template(plan: Plan, registry: Registry, out: Path) -> Path:
+    """Write a bundle of `plan`'s untrained networks into a folder of `out` that is named after its plugins.
+
+    It reads 8-bit images until a run that starts from it has seen others.
+
+    Args:
+        plan: resolved; its first seed decides the weights.
+        registry: of the plugins.
+        out: folder that receives the bundle.
+
+    Returns:
+        The bundle's folder.
+
+    Raises:
+        RunError: as `medsynth.bundle.write_bundle` does.
+    """
+    setup = Setup(channels=plan.data.channels, size=(plan.data.size, plan.data.size), device="cpu")
+    chosen = {
+        "generator": (plan.generator, plan.generator_config),
+        "classifier": (plan.classifier, plan.classifier_config),
+    }
+    networks, plugins = {}, []
+    for kind, (name, config) in chosen.items():
+        seed_everything(plan.seeds[0], kind, "", "weights")
+        spec = registry.load(kind, name)
+        networks[kind] = next(iter(registry.create(spec, config, setup).networks().values())).eval()
+        record = next(record for record in registry.by_name(name) if record.kind == kind)
+        plugins.append(
+            PluginVersion(
+                kind=kind,
+                name=name,
+                distribution=record.distribution,
+                version=record.version,
+                reference=spec.reference,
+            )
+        )
+    preprocessing = preprocessing_config(DomainInfo(eight_bit=True), plan.data)
+    contents = BundleContents(
+        name=f"{plan.generator}-{plan.classifier}",
+        generator=networks["generator"],
+        classifier=networks["classifier"],
+        source_preprocessing=preprocessing,
+        target_preprocessing=preprocessing,
+        size=setup.size,
+        channels=setup.channels,
+        positive=plan.data.positive or "positive",
+        threshold=0.5,
+        split_hash="",
+        trained=False,
+        plan=plan.as_dict(),
+        plugins=plugins,
+    )
+    folder = write_bundle(out / contents.name, contents)
+    remember(folder, contents.name, RUN)
+    return folder

@@ -1,0 +1,51 @@
+"""``medsynth bundle export``."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from medsynth.cli.foreign import GIB, MINUTES, MemoryLimit, TimeLimit, Trust, guard
+from medsynth.cli.shared import Json, check_choice, friendly, output
+
+_FORMS = ("portable", "source")
+
+
+@friendly
+def export_command(
+    bundle: Annotated[Path, typer.Argument(metavar="RUN", help="Run, or its bundle.", show_default=False)],
+    form: Annotated[str, typer.Option(help="portable: no code, networks as TorchScript; source: trainable again.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder that receives the bundle.", show_default=False)],
+    zipped: Annotated[bool, typer.Option("--zip", help="Write a zip file instead of a folder.")] = False,
+    trust: Trust = False,
+    time_limit: TimeLimit = MINUTES,
+    memory_limit: MemoryLimit = GIB,
+    as_json: Json = False,
+) -> None:
+    """Write a run's bundle into a folder named after it, to be given to others.
+
+    The portable form holds no Python code, and `medsynth bundle audit` allows it. To write it, the network code in
+    the bundle is executed, if the bundle was made here or is trusted.
+    """
+    check_choice("--form", form, _FORMS)
+    from medsynth.bundle.audit import audit_bundle
+    from medsynth.bundle.checking.verification import verify_bundle
+    from medsynth.bundle.opening.opened import CLASSIFIER, open_bundle
+    from medsynth.inference.export.forms import export_bundle
+
+    opened = (
+        guard(bundle, CLASSIFIER, trust=trust, minutes=time_limit, gib=memory_limit, folders=[out])
+        if form == "portable"
+        else open_bundle(bundle, CLASSIFIER)
+    )
+    path = export_bundle(opened, out, form=form, zipped=zipped)
+    digest, verdict = verify_bundle(path).digest, audit_bundle(path).verdict
+    if as_json:
+        content = {"schema": 1, "bundle": str(path), "form": form, "sha256": digest, "audit": str(verdict)}
+        typer.echo(json.dumps(content, indent=2))
+        return
+    text = f"audit   {verdict}\nsha256  {digest}\nbundle  {path}"
+    output.print(text, markup=False, highlight=False, soft_wrap=True)

@@ -1,0 +1,1 @@
+"""Processes that can do less than their user may."""

@@ -1,0 +1,184 @@
+"""Pixels: one list of MONAI transforms, instantiated here and written as it is into runs and bundles."""
+
+from __future__ import annotations
+
+import logging
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from medsynth.data.config import DataConfig
+from medsynth.data.formats.probing import PERCENTILES, Facts, Format
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    import numpy as np
+
+Chain = list[dict[str, Any]]
+
+_READERS = {"raster": "PILReader", "nifti": "NibabelReader", "dicom": "ITKReader"}
+# Palettes hold indices, not brightness, and must be looked up before anything else.
+_TO_PLAIN_MODE = (
+    "$lambda image: image if image.mode in ('L', 'LA', 'RGB', 'RGBA', 'F', 'I') or image.mode.startswith('I;')"
+    " else image.convert('RGB')"
+)
+_TO_GREY = "$lambda x: x[:3].mean(0, keepdim=True) if x.shape[0] >= 3 else x[:1]"
+_TO_COLOR = "$lambda x: x[[0, 1, 2] if x.shape[0] >= 3 else [0, 0, 0]]"
+_BEYOND = 1 << 30
+
+
+@dataclass(frozen=True)
+class DomainInfo:
+    """What the files of a domain have in common.
+
+    Args:
+        eight_bit: all files hold 8-bit values, so that their full range is comparable.
+    """
+
+    eight_bit: bool
+
+
+def domain_info(facts: Iterable[Facts]) -> DomainInfo:
+    """Summarize the files of a domain."""
+    return DomainInfo(all(fact.eight_bit for fact in facts))
+
+
+def preprocessing_config(
+    info: DomainInfo, config: DataConfig, found: Format | None = None, index: int | None = None
+) -> Chain:
+    """Return the preprocessing as a list of MONAI transform configs for items ``{"image": path}``.
+
+    The result of the chain is a plain (C, size, size) float32 tensor in [-1, 1], rows first. Affines stay correct
+    up to the last but one transform; then they are dropped.
+
+    Args:
+        info: the domain, which decides the intensity scale under ``intensity="auto"``.
+        config: size, channels, fit and intensity.
+        found: format of the file; default is a 2D image file.
+        index: slice or frame; by default the middle one where the file has several.
+    """
+    found = found or Format("raster")
+    return [*whole_file_config(info, config, found), *_one_slice(config, found, index)]
+
+
+def whole_file_config(info: DomainInfo, config: DataConfig, found: Format) -> Chain:
+    """Return the first part of the preprocessing: load, grey or color, scale to [-1, 1], and reorient volumes.
+
+    The first two transforms leave the values as they are stored, or their mean over color channels.
+    """
+    load = _transform("LoadImaged", reader=_READERS[found.kind], image_only=True, ensure_channel_first=True)
+    if found.kind == "raster":
+        load["converter"] = _TO_PLAIN_MODE
+    chain = [load, _transform("Lambdad", func=_TO_GREY if config.channels == 1 else _TO_COLOR)]
+    target = {"b_min": -1.0, "b_max": 1.0, "clip": True}
+    if config.intensity == "range" or (config.intensity == "auto" and info.eight_bit):
+        chain.append(_transform("ScaleIntensityRanged", a_min=0.0, a_max=255.0, **target))
+    else:
+        lower, upper = PERCENTILES
+        chain.append(_transform("ScaleIntensityRangePercentilesd", lower=lower, upper=upper, **target))
+    if found.axes:
+        # MONAI 1.6 wants the letters spelled out, because it will take them from the image's space one day
+        chain.append(_transform("Orientationd", axcodes=found.axes, labels=[["L", "R"], ["P", "A"], ["I", "S"]]))
+    return chain
+
+
+def _one_slice(config: DataConfig, found: Format, index: int | None) -> Chain:
+    chain: Chain = []
+    if found.depth:
+        k = found.depth // 2 if index is None else index
+        chain.append(_transform("SpatialCropd", roi_start=[0, 0, k], roi_end=[_BEYOND, _BEYOND, k + 1]))
+        chain.append(_transform("SqueezeDimd", dim=-1))
+    return [*chain, *fitting_config(config)]
+
+
+def fitting_config(config: DataConfig) -> Chain:
+    """Return the last part of the preprocessing: (C, columns, rows) to (C, size, size), rows first."""
+    chain: Chain = []
+    square = [config.size, config.size]
+    if config.fit == "pad":
+        chain.append(
+            _transform("Resized", spatial_size=config.size, size_mode="longest", mode="bilinear", anti_aliasing=True)
+        )
+        chain.append(_transform("SpatialPadd", spatial_size=square, mode="constant", value=-1.0))
+    else:
+        chain.append(_transform("Resized", spatial_size=square, mode="bilinear", anti_aliasing=True))
+    # MONAI's arrays run (columns, rows); Transposed leaves the affine as it is, so it comes last.
+    chain.append(_transform("Transposed", indices=[0, 2, 1]))
+    chain.append(_transform("EnsureTyped", track_meta=False))
+    return chain
+
+
+def _transform(name: str, **arguments: Any) -> dict[str, Any]:
+    return {"_target_": f"monai.transforms.{name}", "keys": "image", **arguments}
+
+
+def instantiate(chain: Sequence[Mapping[str, Any]]) -> Any:
+    """Build the transforms of a chain as a MONAI bundle does."""
+    with quiet():
+        from monai.bundle import ConfigParser
+        from monai.transforms import Compose
+
+        parser = ConfigParser({"preprocessing": [dict(entry) for entry in chain]})
+        return Compose(parser.get_parsed_content("preprocessing"))
+
+
+class Decoder:
+    """Reads files of one format and domain; a volume is decoded once for all its slices."""
+
+    def __init__(self, info: DomainInfo, config: DataConfig, found: Format) -> None:
+        self._config = config
+        self._found = found
+        if found.kind == "dicom":
+            import_itk()
+        self._load = instantiate(whole_file_config(info, config, found))
+        # only the crop differs between slices
+        self._rest = instantiate(_one_slice(config, found, 0)[1 if found.depth else 0 :])
+
+    def read(self, path: Path, indices: Sequence[int | None]) -> list[np.ndarray]:
+        """Return one (C, size, size) float32 array in [-1, 1] per slice index; None for a file without slices."""
+        import numpy as np
+
+        with quiet():
+            whole = self._load({"image": str(path)})
+            images = []
+            for index in indices:
+                item = dict(whole)
+                if self._found.depth:
+                    chain = _one_slice(self._config, self._found, index or 0)[:1]
+                    item = instantiate(chain)(item)
+                images.append(np.asarray(self._rest(item)["image"], dtype=np.float32))
+        return images
+
+
+def load_dicom(path: Path) -> np.ndarray:
+    """Decode a DICOM file with ITK: (C, columns, rows, frames) float32, rescaled, palettes and YBR resolved."""
+    import numpy as np
+
+    with quiet():
+        from monai.transforms import LoadImage
+
+        import_itk()
+        return np.asarray(LoadImage(reader="ITKReader", image_only=True, ensure_channel_first=True)(str(path)))
+
+
+def import_itk() -> None:
+    """Import ITK, which takes seconds and whose wrapping warns hundreds of times, and silence its console."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import itk
+
+        itk.Object.SetGlobalWarningDisplay(False)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Silence what MONAI says about optional readers on every load: they are not used here."""
+    logging.getLogger("monai.data.nvimgcodec_pydicom_plugin").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*nvImageCodec.*")
+        warnings.filterwarnings("ignore", message=".*torch.jit.*", category=DeprecationWarning)
+        yield

@@ -1,0 +1,106 @@
+"""Looking at all data before anything is written: records, files, labels, splits."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from medsynth.data.config import DataConfig
+from medsynth.data.formats.probing import Facts, examine
+from medsynth.data.images import Record
+from medsynth.data.listing.sources import collect_sources
+from medsynth.data.listing.splits import assign_splits, split_hash, split_problems
+from medsynth.data.problems import Problem, Warned, refuse, some
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """Usable data: every image can be read, every split is complete.
+
+    Args:
+        records: one per image, slice or frame, with splits.
+        root: folder that images are relative to.
+        facts: by `Record.image`, what decoding has shown.
+        warnings: what was left out or deserves a look.
+        hash: see `split_hash`.
+    """
+
+    records: tuple[Record, ...]
+    root: Path
+    facts: Mapping[str, Facts] = field(repr=False)
+    warnings: tuple[Warned, ...]
+    hash: str
+
+
+def inspect_data(config: DataConfig, seed: int) -> Inspection:
+    """Validate everything about the data without writing anything.
+
+    Raises:
+        InputError: with all problems of the first stage that has any: table and folders, files, splits.
+    """
+    table = collect_sources(config)
+    refuse(table.problems)
+    facts, problems = examine_files(table.records, table.root, config)
+    refuse(problems)
+    records, dropped = without_empty_slices(table.records, facts)
+    records, problems = assign_splits(records, config, seed=seed)
+    refuse(problems or split_problems(records))
+    warnings = dropped + split_warnings(records)
+    return Inspection(tuple(records), table.root, facts, tuple(warnings), split_hash(records))
+
+
+def examine_files(records: Sequence[Record], root: Path, config: DataConfig) -> tuple[dict[str, Facts], list[Problem]]:
+    """Decode every file once and report those that cannot be used, by `Record.image`."""
+    facts: dict[str, Facts] = {}
+    problems: list[Problem] = []
+    slices: dict[str, list[Record]] = defaultdict(list)
+    for record in records:
+        slices[record.image].append(record)
+    for image, rows in slices.items():
+        found = examine(root / image)
+        if isinstance(found, Problem):
+            problems.append(found)
+            continue
+        facts[image] = found
+        deepest = max((row.slice for row in rows if row.slice is not None), default=-1)
+        if deepest >= max(found.format.depth, 1):
+            problems.append(Problem(f"{root / image} has {found.format.depth} slices; the manifest asks for {deepest}"))
+    return facts, problems + _intensity_problems(records, facts, root, config)
+
+
+def _intensity_problems(
+    records: Sequence[Record], facts: Mapping[str, Facts], root: Path, config: DataConfig
+) -> list[Problem]:
+    problems = []
+    for domain in ("source", "target"):
+        own = list(dict.fromkeys(r.image for r in records if r.domain == domain and r.image in facts))
+        by_range = config.intensity == "range" or (
+            config.intensity == "auto" and all(facts[image].eight_bit for image in own)
+        )
+        for image in own:
+            fact = facts[image]
+            if by_range and not fact.eight_bit and (fact.low < 0 or fact.high > 255):
+                message = f"{root / image} has values from {fact.low:g} to {fact.high:g}, not 0 to 255"
+                problems.append(Problem(message, "use --set data.intensity=percentile"))
+            if not by_range and fact.flat:
+                message = f"{root / image} is constant but for less than 1 % of its pixels"
+                problems.append(Problem(message, "leave it out, or use --set data.intensity=range for 8-bit images"))
+    return problems
+
+
+def without_empty_slices(records: Sequence[Record], facts: Mapping[str, Facts]) -> tuple[list[Record], list[Warned]]:
+    """Leave out constant slices, as at the ends of masked volumes, and say how many they were."""
+    kept = [r for r in records if r.slice is None or r.slice not in facts[r.image].empty_slices]
+    count = len(records) - len(kept)
+    return kept, [("constant-slices", f"{count} constant slices of volumes were left out")] if count else []
+
+
+def split_warnings(records: Sequence[Record]) -> list[Warned]:
+    """Say which target images have no label."""
+    names = [record.name for record in records if record.domain == "target" and record.label is None]
+    if not names:
+        return []
+    text = f"{len(names)} target images have no label and train the generator only: {some(names, 3)}"
+    return [("unlabeled-targets", text)]

@@ -1,0 +1,1 @@
+"""A bundle's networks at work on one's own images."""

@@ -1,0 +1,62 @@
+"""What a bundle says about its classifier. Importing this module does not import torch."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from medsynth.base.errors import InputError
+from medsynth.bundle.opening.opened import CLASSIFIER, Opened, open_bundle
+from medsynth.data.config import DataConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class Classifier:
+    """How a bundle classifies.
+
+    Args:
+        bundle: for its networks and exports.
+        config: size, channels, fit and intensity of its images.
+        threshold: a probability at or above it is called positive; chosen on validation images.
+        temperature: logits are divided by it; 1 where the bundle names none.
+        slices: central share of a volume's slices that training used.
+        augment: strength of the changes that training made to its images.
+    """
+
+    bundle: Opened
+    config: DataConfig
+    threshold: float
+    temperature: float = 1.0
+    slices: float = 1.0
+    augment: float = 1.0
+
+    def probabilities(self, logits: np.ndarray) -> np.ndarray:
+        """Turn (B, 2) logits into the positive class's probabilities, (B,) float64."""
+        scaled = logits.astype(np.float64) / self.temperature
+        powers = np.exp(scaled - scaled.max(axis=1, keepdims=True))
+        result: np.ndarray = powers[:, 1] / powers.sum(axis=1)
+        return result
+
+
+def load_classifier(path: Path | Opened) -> Classifier:
+    """Read what the bundle at `path`, or of the run there, says about its classifier; arguments as in `open_bundle`.
+
+    Raises:
+        InputError: no bundle made by medsynth, a damaged one, or one this version cannot read.
+    """
+    bundle = open_bundle(path, CLASSIFIER)
+    plan = bundle.origin.get("plan", {})
+    try:
+        return Classifier(
+            bundle=bundle,
+            config=bundle.data_config(),
+            threshold=float(bundle.origin["threshold"]),
+            temperature=float(bundle.origin.get("temperature", 1.0)),
+            slices=float(plan.get("data", {}).get("slices", 1.0)),
+            augment=float(plan.get("classifier", {}).get("augment", 1.0)),
+        )
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        message = f"{bundle.root / 'medsynth.json'} says nothing usable about the classifier: {error}"
+        raise InputError(message, hint="Copy the bundle again.") from error

@@ -1,0 +1,1 @@
+"""A bundle's networks in other forms, for other runtimes."""

@@ -1,0 +1,1 @@
+"""One's own files: found, read, and fitted to a network."""

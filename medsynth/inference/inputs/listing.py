@@ -1,0 +1,76 @@
+"""What is to be predicted: the images at several paths, as one stream."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from medsynth.base.errors import InputError
+from medsynth.data.formats.probing import kind_of
+from medsynth.data.listing.paths import relative
+from medsynth.inference.inputs.finding import Inputs, Refusal
+
+
+@dataclass(frozen=True)
+class Source:
+    """A file to read.
+
+    Args:
+        path: as the user would find it.
+        name: below the folder that all inputs share, without ``..``; unique.
+        problem: why it cannot be read, if that is known already.
+    """
+
+    path: Path
+    name: str
+    problem: str = ""
+
+
+class Listing:
+    """The images at all paths, each of them a file, a folder searched to any depth, or a manifest.
+
+    Args:
+        paths: where to look. Of a manifest the rows count whose domain is ``target`` or empty.
+        out: folder that is passed over.
+    """
+
+    def __init__(self, paths: Sequence[Path], out: Path) -> None:
+        self._inputs = [Inputs(path, out, domain="target") for path in paths]
+        folders = [path if path.is_dir() else path.parent for path in paths]
+        self._root = Path(os.path.commonpath([folder.absolute() for folder in folders])) if paths else Path()
+
+    def count(self) -> tuple[int, int]:
+        """Return the number of files to read, and of those that are no images.
+
+        Raises:
+            InputError: a path does not exist, or there is nothing to read.
+        """
+        counts = [(inputs.count(), inputs.ignored) for inputs in self._inputs]
+        # a file that was named is predicted or reported, never passed over
+        named = sum(_is_no_image(inputs.path) for inputs in self._inputs)
+        files, ignored = sum(count for count, _ in counts) + named, sum(n for _, n in counts) - named
+        if not files:
+            shown = ", ".join(str(inputs.path) for inputs in self._inputs[:3])
+            raise InputError(f"{shown} holds no images", hint="Give PNG, JPEG, TIFF, BMP, NIfTI or DICOM files.")
+        return files, ignored
+
+    def __iter__(self) -> Iterator[Source]:
+        for inputs in self._inputs:
+            if _is_no_image(inputs.path):
+                yield self._source(inputs.path, "is no image of a known format")
+                continue
+            for item in inputs:
+                if isinstance(item, Refusal):
+                    yield self._source(inputs.path.parent / item.source, item.problem)
+                else:
+                    yield self._source(item.paths[0])
+
+    def _source(self, path: Path, problem: str = "") -> Source:
+        name = relative(path.absolute(), self._root)
+        return Source(path, "/".join("_" if part == ".." else part for part in name.split("/")), problem)
+
+
+def _is_no_image(path: Path) -> bool:
+    return path.is_file() and path.suffix.lower() != ".csv" and not kind_of(path)

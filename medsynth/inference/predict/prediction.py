@@ -1,0 +1,259 @@
+"""Predict files with a bundle: a stream of files in, a table of probabilities out."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+
+from medsynth.base.errors import InputError, MedsynthError
+from medsynth.base.files import new_file
+from medsynth.base.progress import Watch
+from medsynth.base.stopping import Stop
+from medsynth.data.formats.probing import UnusableError
+from medsynth.inference.bundle_classifier import Classifier
+from medsynth.inference.inputs.decoding import Decoder
+from medsynth.inference.inputs.listing import Listing, Source
+from medsynth.inference.runtimes import Runtime
+from medsynth.inference.translate.record import csv_line
+
+COLUMNS = ("file", "probability", "decision", "error")
+INTERVAL = ("file", "probability", "decision", "low", "high", "error")
+AHEAD = 2
+"""Batches per thread that are decoded, computed or wait to be written."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A line of the table.
+
+    Args:
+        file: its path, with ``#index`` for a slice or frame of several.
+        name: of the image below the folder that all inputs share, unique.
+        probability: of the positive class; None where there is an error.
+        low, high: interval from test-time augmentation, if asked for.
+        error: what is wrong.
+    """
+
+    file: str
+    name: str = ""
+    probability: float | None = None
+    low: float | None = None
+    high: float | None = None
+    error: str = ""
+
+
+Intervals = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
+"""Returns (B,) lower and upper ends for (B, C, H, W) images and their (B,) probabilities."""
+Painter = Callable[[np.ndarray, Sequence[str]], None]
+"""Writes heatmaps of (B, C, H, W) images with the given names."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What is to be predicted, and how.
+
+    Args:
+        classifier: of the bundle.
+        runtime: computes its logits.
+        images: files, folders, manifests.
+        out: table to write.
+        batch: images in one step.
+        threads: batches decoded and computed at once, each on one core.
+        intervals: test-time augmentation, if asked for.
+        painter, heatmaps: writes heatmaps into that folder, if asked for.
+        watch, stop: progress and interruption.
+    """
+
+    classifier: Classifier
+    runtime: Runtime
+    images: Sequence[Path]
+    out: Path
+    batch: int = 4
+    threads: int = 1
+    intervals: Intervals | None = None
+    painter: Painter | None = None
+    heatmaps: Path | None = None
+    watch: Watch
+    stop: Stop
+
+
+@dataclass(kw_only=True)
+class Summary:
+    """What became of the images.
+
+    Args:
+        predicted, positive: images with a probability, and those of them at or above the threshold.
+        failures: (file, problem).
+        ignored: files in folders that are no images.
+    """
+
+    predicted: int = 0
+    positive: int = 0
+    failures: list[tuple[str, str]] = field(default_factory=list)
+    ignored: int = 0
+
+
+def predict_files(job: Job) -> Summary:
+    """Predict everything at `job.images` and write the table, complete or not at all.
+
+    Rows have the order of the files. At most ``AHEAD * threads`` batches, and a volume for each thread, are in memory.
+
+    Raises:
+        InputError: nothing to predict, or a table that must not be written.
+        RunError: the disk is full.
+        Interrupted: on request; the table is not written.
+    """
+    listing = Listing(job.images, job.heatmaps or job.out)
+    files, ignored = listing.count()
+    _check_out(job)
+    summary = Summary(ignored=ignored)
+    work = _Work(job)
+    with new_file(job.out) as table, job.watch.task("predict", files) as task:
+        table.write(csv_line(INTERVAL if job.intervals else COLUMNS))
+        done = 0
+        for sources, rows in _in_order(work, _batches(listing, job.batch), job.threads):
+            job.stop.check()
+            for row in rows:
+                table.write(csv_line(_cells(row, job)))
+                _count(row, job, summary)
+            done += len(sources)
+            task.advance(done)
+    return summary
+
+
+def _check_out(job: Job) -> None:
+    if job.out.is_dir():
+        raise InputError(f"--out {job.out} is a folder", hint="Name a file, for example predictions.csv.")
+    if any(path.is_file() and path.resolve() == job.out.resolve() for path in job.images):
+        raise InputError(f"--out {job.out} is an input", hint="Name a file that does not exist yet.")
+    try:
+        job.out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"the folder of --out {job.out} cannot be made: {error.strerror}") from error
+
+
+def _batches(listing: Iterable[Source], size: int) -> Iterator[list[Source]]:
+    sources = iter(listing)
+    while batch := list(islice(sources, size)):
+        yield batch
+
+
+def _in_order(
+    work: Callable[[list[Source]], list[Row]], batches: Iterator[list[Source]], threads: int
+) -> Iterator[tuple[list[Source], list[Row]]]:
+    """Yield batches with their results, in order, while further ones are worked on."""
+    pool = ThreadPoolExecutor(threads, initializer=_use_one_core)
+    waiting: deque[tuple[list[Source], Future[list[Row]]]] = deque()
+    try:
+        for batch in batches:
+            waiting.append((batch, pool.submit(work, batch)))
+            if len(waiting) >= AHEAD * threads:
+                first, result = waiting.popleft()
+                yield first, result.result()
+        while waiting:
+            first, result = waiting.popleft()
+            yield first, result.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _use_one_core() -> None:
+    """Let the threads share the cores between batches, not inside each; torch is loaded only if a part needs it."""
+    if "torch" in sys.modules:
+        sys.modules["torch"].set_num_threads(1)
+
+
+class _Work:
+    """Decodes and classifies one batch of files; a volume counts as one file, and its slices are batched too."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        self._decoder = Decoder(job.classifier.config, job.classifier.slices)
+
+    def __call__(self, sources: list[Source]) -> list[Row]:
+        rows: list[Row] = []
+        waiting: dict[int, np.ndarray] = {}
+        for source in sources:
+            for row, image in self._decoded(source):
+                if image is not None:
+                    waiting[len(rows)] = image
+                rows.append(row)
+                if len(waiting) == self._job.batch:
+                    self._classify(rows, waiting)
+        self._classify(rows, waiting)
+        return rows
+
+    def _decoded(self, source: Source) -> Iterator[tuple[Row, np.ndarray | None]]:
+        file = source.path.as_posix()
+        if source.problem:
+            yield Row(file=file, error=source.problem), None
+            return
+        try:
+            for index, image in self._decoder.read(source.path):
+                mark = "" if index is None else f"#{index}"
+                row = Row(file=file + mark, name=source.name + mark)
+                yield (replace(row, error=image), None) if isinstance(image, str) else (row, image)
+        except UnusableError as error:
+            yield Row(file=file, error=str(error)), None
+
+    def _classify(self, rows: list[Row], waiting: dict[int, np.ndarray]) -> None:
+        """Fill in the rows of the images that wait."""
+        if not waiting:
+            return
+        self._job.stop.check()
+        found = self._judged([rows[k] for k in waiting], np.stack(list(waiting.values())))
+        for k, row in zip(waiting, found, strict=True):
+            rows[k] = row
+        waiting.clear()
+
+    def _judged(self, rows: Sequence[Row], images: np.ndarray) -> list[Row]:
+        try:
+            return self._predicted(rows, images)
+        except MedsynthError:
+            raise
+        except Exception as error:  # the network is foreign code: too little memory, for example
+            if len(rows) > 1:
+                return [self._judged([row], images[k : k + 1])[0] for k, row in enumerate(rows)]
+            return [replace(rows[0], error=f"cannot be predicted: {type(error).__name__}: {error}")]
+
+    def _predicted(self, rows: Sequence[Row], images: np.ndarray) -> list[Row]:
+        job = self._job
+        probabilities = job.classifier.probabilities(job.runtime(images))
+        found = [replace(row, probability=float(p)) for row, p in zip(rows, probabilities, strict=True)]
+        if job.intervals:
+            lows, highs = job.intervals(images, probabilities)
+            found = [replace(row, low=float(lows[k]), high=float(highs[k])) for k, row in enumerate(found)]
+        if job.painter:
+            job.painter(images, [row.name for row in rows])
+        return [row if math.isfinite(row.probability or 0.0) else _not_a_number(row) for row in found]
+
+
+def _not_a_number(row: Row) -> Row:
+    return Row(file=row.file, name=row.name, error="the network's result is not a number")
+
+
+def _cells(row: Row, job: Job) -> list[object]:
+    decision: object = "" if row.probability is None else int(row.probability >= job.classifier.threshold)
+    ends = [_number(row.low), _number(row.high)] if job.intervals else []
+    return [row.file, _number(row.probability), decision, *ends, row.error]
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else repr(value)  # all digits, so that probability and decision never disagree
+
+
+def _count(row: Row, job: Job, summary: Summary) -> None:
+    if row.error:
+        summary.failures.append((row.file, row.error))
+        job.watch.say(f"{row.file}: {row.error}")
+    elif row.probability is not None:
+        summary.predicted += 1
+        summary.positive += row.probability >= job.classifier.threshold

@@ -1,0 +1,1 @@
+"""Translating one's own images: files in, files out."""

@@ -1,0 +1,273 @@
+"""Translate files with a bundle: read, translate in batches, write; one batch or one volume is in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from itertools import groupby
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import torch
+
+from medsynth import __version__
+from medsynth.base.errors import InputError, Interrupted, MedsynthError
+from medsynth.base.files import new_file
+from medsynth.base.progress import Task, Watch
+from medsynth.base.stopping import Stop
+from medsynth.data.formats.probing import UnusableError, kind_of, probe
+from medsynth.data.problems import Problem
+from medsynth.inference.inputs.finding import Inputs, Item, Refusal
+from medsynth.inference.inputs.fitting import Fitting, make_fitting
+from medsynth.inference.inputs.origins import Capture, Identities, read_origin
+from medsynth.inference.inputs.picture_reader import Picture, Reader
+from medsynth.inference.translate.picture_writer import Writer
+from medsynth.inference.translate.record import (
+    COLUMNS,
+    MANIFEST,
+    csv_line,
+    forget_key,
+    prepare_folder,
+    read_earlier,
+    read_key,
+    write_errors,
+)
+from medsynth.inference.translate.translator import Translator
+from medsynth.inference.translated_formats import FORMATS
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """What is to be translated, and how.
+
+    Args:
+        translator: of the bundle.
+        source: an image, a volume, a DICOM file, a folder or a manifest.
+        out: output folder.
+        format: ``png``, ``nifti``, ``dicom``; empty = that of each source.
+        size: ``network`` or ``native``.
+        batch: slices in one step.
+        resume: keep what `out` already holds.
+        show_names: DICOM files are called like their sources, too.
+        watch, stop: progress and interruption.
+    """
+
+    translator: Translator
+    source: Path
+    out: Path
+    format: str = ""
+    size: str = "network"
+    batch: int = 16
+    resume: bool = False
+    show_names: bool = False
+    watch: Watch
+    stop: Stop
+
+
+@dataclass(kw_only=True)
+class Summary:
+    """What became of the sources.
+
+    Args:
+        translated: written now.
+        skipped: were there before.
+        failures: (source, problem).
+        ignored: files of other kinds.
+    """
+
+    translated: int = 0
+    skipped: int = 0
+    failures: list[tuple[str, str]] = field(default_factory=list)
+    ignored: int = 0
+
+
+def synthesize_files(job: Job) -> Summary:
+    """Translate everything at `job.source` into `job.out`.
+
+    Writes the translations, ``manifest.csv`` (which source became which file), ``synthesis.json`` (by which bundle,
+    how) and, if something failed, ``errors.csv``. Every file is complete or absent.
+
+    Raises:
+        InputError: nothing to translate, or a folder that must not be touched.
+        RunError: the disk is full.
+        Interrupted: on request; what is written stays.
+    """
+    inputs = Inputs(job.source, job.out, job.format)
+    files = inputs.count()
+    if not files:
+        raise InputError(f"input {job.source} holds no images", hint="Give PNG, JPEG, TIFF, BMP, NIfTI or DICOM files.")
+    prepare_folder(job.out, job.source, _asked(job), resume=job.resume)
+    summary = Summary(ignored=inputs.ignored)
+    by_slice = files == 1 and job.source.is_file() and bool(kind_of(job.source))
+    total = _slices(job.source) if by_slice else files
+    with new_file(job.out / MANIFEST) as table, job.watch.task("synthesize", total) as task:
+        table.write(csv_line(COLUMNS))
+        work = _Work(job, summary, table, task, by_slice=by_slice)
+        for item in inputs:
+            job.stop.check()
+            work.take(item)
+        work.finish()
+    write_errors(job.out, summary.failures)
+    if not summary.failures:
+        forget_key(job.out)
+    return summary
+
+
+def _asked(job: Job) -> dict[str, object]:
+    translator = job.translator
+    return {
+        "schema": 1,
+        "bundle": translator.name,
+        "version": translator.version,
+        "sha256": translator.digest,
+        "format": job.format,
+        "size": job.size,
+        "show_names": job.show_names,
+    }
+
+
+def _slices(path: Path) -> int:
+    found = probe(path)
+    return 1 if isinstance(found, Problem) else max(found.depth, 1)
+
+
+@dataclass(frozen=True)
+class _Open:
+    """A source that is decoded and waits for its batch."""
+
+    item: Item
+    picture: Picture
+
+
+class _Work:
+    """Collects decoded sources until a batch is full."""
+
+    def __init__(self, job: Job, summary: Summary, table: BinaryIO, task: Task, *, by_slice: bool) -> None:
+        translator = job.translator
+        maker = f"medsynth {__version__} with bundle {translator.name} {translator.version}"
+        self._job, self._summary, self._table, self._task, self._by_slice = job, summary, table, task, by_slice
+        self._identities = Identities(read_key(job.out))
+        self._earlier = read_earlier(job.out)
+        self._reader = Reader(translator.config)
+        self._fitting: Fitting = make_fitting(job.size, translator.config)
+        self._writer = Writer(Capture(identities=self._identities, maker=maker), maker)
+        self._waiting: list[_Open] = []
+        self._done = 0
+
+    def take(self, item: Item | Refusal) -> None:
+        """Read one source and, when a batch is full, translate and write."""
+        if isinstance(item, Refusal):
+            self._fail(item.source, item.problem, 1)
+            return
+        item = self._called(item)
+        try:
+            if self._is_written(item):
+                self._skip(item)
+                return
+            several = len(item.paths) > 1
+            read = self._reader.read_series(item.paths) if several else self._reader.read(item.paths[0], item.source)
+        except UnusableError as error:
+            self._fail(item.source, str(error), len(item.paths))
+            return
+        if item.patient:
+            read = replace(read, origin=replace(read.origin, patient=item.patient))
+        self._waiting.append(_Open(item, read))
+        if sum(len(waiting.picture) for waiting in self._waiting) >= self._job.batch:
+            self.finish()
+
+    def finish(self) -> None:
+        """Translate and write what waits."""
+        waiting, self._waiting = self._waiting, []
+        self._carry_out(waiting)
+
+    def _carry_out(self, waiting: Sequence[_Open]) -> None:
+        try:
+            results = self._translated(waiting)
+        except Interrupted:
+            raise
+        except Exception as error:  # the network is foreign code: too small an image, too little memory
+            if len(waiting) > 1:
+                for one in waiting:
+                    self._carry_out([one])
+            else:
+                problem = f"cannot be translated: {type(error).__name__}: {error}"
+                self._fail(waiting[0].item.source, problem, len(waiting[0].item.paths))
+            return
+        for one, slices in zip(waiting, results, strict=True):
+            self._write(one, slices)
+
+    def _write(self, one: _Open, slices: Sequence[np.ndarray]) -> None:
+        item = one.item
+        name = item.folder if len(slices) > 1 and item.folder else item.file
+        try:
+            self._writer.write(self._job.out / name, item.format, one.picture, slices)
+        except MedsynthError:
+            raise
+        except Exception as error:  # a format cannot hold it: too many rows, for example
+            self._fail(item.source, f"cannot be written: {type(error).__name__}: {error}", len(item.paths))
+            return
+        self._summary.translated += 1
+        self._row(item, name, self._patient(item, one.picture.origin.patient))
+        self._advance(0 if self._by_slice else len(item.paths))
+
+    def _translated(self, waiting: Sequence[_Open]) -> list[list[np.ndarray]]:
+        """Return for each source its slices, (C, rows, columns) float32 in [-1, 1]."""
+        results: list[list[np.ndarray]] = [[] for _ in waiting]
+        queue = [(i, k) for i, one in enumerate(waiting) for k in range(len(one.picture))]
+        for start in range(0, len(queue), self._job.batch):
+            self._job.stop.check()
+            chunk = queue[start : start + self._job.batch]
+            fitted = [(i, self._fitting.forward(waiting[i].picture.values[..., k])) for i, k in chunk]
+            for _, same in groupby(fitted, key=lambda pair: pair[1].shape):
+                owners, images = zip(*same, strict=True)
+                for i, image in zip(owners, self._job.translator.translate(torch.stack(images)), strict=True):
+                    columns, rows = waiting[i].picture.values.shape[1:3]
+                    results[i].append(self._fitting.back(image, columns, rows).clone().numpy())
+            self._advance(len(chunk) if self._by_slice else 0)
+        return results
+
+    def _called(self, item: Item) -> Item:
+        """Return the item with names of its translation that do not show the source's, where it says it has none.
+
+        DICOM says of itself that identifiers were removed; manifest.csv, which stays here, tells what became of which.
+        """
+        if item.format != "dicom" or self._job.show_names:
+            return item
+        stem = item.file.removesuffix(FORMATS["dicom"])
+        name = self._earlier.get(item.source, (self._identities.path(stem), ""))[0].removesuffix(FORMATS["dicom"])
+        return replace(item, file=name + FORMATS["dicom"], folder=name if item.folder else "")
+
+    def _is_written(self, item: Item) -> bool:
+        out = self._job.out
+        return (out / item.file).is_file() or bool(item.folder and (out / item.folder).is_dir())
+
+    def _skip(self, item: Item) -> None:
+        name = item.file if (self._job.out / item.file).is_file() else item.folder
+        patient = self._earlier.get(item.source, ("", ""))[1]
+        if not patient:
+            is_dicom = kind_of(item.paths[0]) == "dicom"
+            patient = self._patient(item, read_origin(item.paths[0])[0].patient if is_dicom else "")
+        self._summary.skipped += 1
+        self._row(item, name, patient)
+        self._advance(len(item.paths))
+
+    def _patient(self, item: Item, patient: str) -> str:
+        """Return what the manifest calls a patient: as the given one does, a pseudonym, or the file itself."""
+        if item.patient:
+            return item.patient
+        return self._identities.pseudonym(patient) if kind_of(item.paths[0]) == "dicom" else item.source
+
+    def _row(self, item: Item, name: str, patient: str) -> None:
+        translator = self._job.translator
+        cells = (name, "target", item.label, patient, "", "", item.source, translator.generator)
+        self._table.write(csv_line((*cells, translator.name, translator.version)))
+
+    def _fail(self, source: str, problem: str, files: int) -> None:
+        self._summary.failures.append((source, problem))
+        self._job.watch.say(f"{source}: {problem}")
+        self._advance(files)
+
+    def _advance(self, done: int) -> None:
+        self._done += done
+        self._task.advance(self._done)

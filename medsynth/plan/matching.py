@@ -1,0 +1,240 @@
+"""Find the options with which a plugin's network has a wished cost, so that methods can be compared at equal cost."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+
+from medsynth.api import Setup, Spec
+from medsynth.base.configuration import nearest, resolve
+from medsynth.base.costs import count_macs, count_parameters, count_thop, shapes_only
+from medsynth.base.errors import InputError
+from medsynth.plan.plan import parse_overrides
+from medsynth.plugins import Registry
+
+UNITS = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9}
+COARSE = 3
+"""Values of each field in the first look."""
+STARTS = 2
+"""Points of the first look from which the search goes on, because it may end in a hollow."""
+FIRST_STEP = 6
+"""The first steps are the longest axis divided by this."""
+Point = tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Match:
+    """What a search found.
+
+    Args:
+        values: of the fields that scale the cost.
+        costs: reached, for each wish.
+        wish: by name of the cost.
+        tried: number of networks built.
+    """
+
+    values: Mapping[str, Any]
+    costs: Mapping[str, int]
+    wish: Mapping[str, float]
+    tried: int
+
+    @property
+    def deviations(self) -> dict[str, float]:
+        """How far each cost is from its wish, relative to it: 0.1 = ten percent more."""
+        return {name: self.costs[name] / wished - 1.0 for name, wished in self.wish.items()}
+
+
+def _count_params(network: torch.nn.Module, image: torch.Tensor) -> int:
+    del image
+    return count_parameters(network)
+
+
+COSTS: Mapping[str, Callable[[torch.nn.Module, torch.Tensor], int]] = {
+    "params": _count_params,
+    "macs": count_macs,
+    "thop": count_thop,
+}
+
+
+def parse_wish(text: str) -> dict[str, float]:
+    """Read a wish; K, M and G are 10^3, 10^6 and 10^9.
+
+    Raises:
+        InputError: for an unknown cost, or a value that is no positive number with one of these units.
+
+    Example:
+        >>> parse_wish("macs=0.29G,params=400K")
+        {'macs': 290000000.0, 'params': 400000.0}
+    """
+    wish: dict[str, float] = {}
+    for item in text.split(","):
+        name, _, value = (part.strip() for part in item.partition("="))
+        if name not in COSTS:
+            raise InputError(f"--match {item!r} names the unknown cost '{name}'", hint=nearest(name, COSTS))
+        if name in wish:
+            raise InputError(f"--match {text!r} names '{name}' twice")
+        wish[name] = _number(value, item)
+    return wish
+
+
+def _number(text: str, item: str) -> float:
+    unit = text[-1:].upper() if text[-1:].isalpha() else ""
+    try:
+        value = float(text.removesuffix(text[-1:]) if unit else text) * UNITS[unit]
+    except (ValueError, KeyError):
+        value = math.nan
+    if not (math.isfinite(value) and value > 0.0):
+        raise InputError(
+            f"--match {item!r} has no positive number with unit K, M or G",
+            hint="Write --match macs=0.29G,params=400K.",
+        )
+    return value
+
+
+def find_match(
+    registry: Registry, name: str, wish: str, *, size: int, channels: int, overrides: Sequence[str] = ()
+) -> tuple[str, Match]:
+    """Return a plugin's kind and the values of its fields whose network comes nearest to a wished cost.
+
+    Args:
+        registry: of the plugins.
+        name: of a generator or classifier.
+        wish: see `parse_wish`.
+        size, channels: of the one image that costs are counted for.
+        overrides: ``kind.field=value`` of fields that the search leaves alone.
+
+    Raises:
+        InputError: a name, field, value or wish that cannot be used.
+    """
+    wanted = parse_wish(wish)
+    record = next((r for r in registry.by_name(name) if r.kind in ("generator", "classifier")), None)
+    if record is None:
+        raise InputError(f"'{name}' is no generator or classifier", hint="Only these have a cost to match.")
+    given = parse_overrides(overrides)
+    if others := [section for section in given if section != record.kind]:
+        raise InputError(f"--set names '{others[0]}'", hint=f"With --match only {record.kind}.FIELD=VALUE is used.")
+    spec = registry.load(record.kind, name)
+    setup = Setup(channels=channels, size=(size, size), device="meta")
+    return record.kind, Search(registry, spec, setup, given.get(record.kind, {})).best(wanted)
+
+
+class Search:
+    """A deterministic search over the values that a spec's ``scalable`` declares.
+
+    First a coarse grid over all fields; then, from its best points, steps up and down in one field, or in two at once,
+    which get shorter whenever no step brings the costs nearer to the wish. Networks are built on torch's meta device,
+    so nothing is allocated. Distance is the sum of squared logarithms of cost / wish.
+
+    Args:
+        registry: of the plugins.
+        spec: of a generator or classifier.
+        setup: channels, size and classes.
+        fixed: field values that the search leaves alone.
+
+    Raises:
+        InputError: the spec declares nothing to scale, or nothing is left to scale; an unknown or unusable field.
+    """
+
+    def __init__(self, registry: Registry, spec: Spec, setup: Setup, fixed: Mapping[str, Any]) -> None:
+        self.registry, self.spec, self.setup, self.fixed = registry, spec, setup, fixed
+        resolve(spec.config, [fixed], where="classifier")
+        self.fields = {name: tuple(values) for name, values in spec.scalable.items() if name not in fixed}
+        if not self.fields:
+            raise InputError(
+                f"plugin '{spec.name}' has no field {'left ' if spec.scalable else ''}that scales its cost",
+                hint="Leave one of these out of --set: " + ", ".join(spec.scalable) + "."
+                if spec.scalable
+                else "A plugin declares such fields in its spec as 'scalable'.",
+            )
+        self._known: dict[Point, tuple[float, dict[str, int]]] = {}
+
+    def best(self, wish: Mapping[str, float]) -> Match:
+        """Return the nearest point found.
+
+        Raises:
+            InputError: no network could be built.
+        """
+        lengths = [len(values) for values in self.fields.values()]
+        ends = [self._descend(start, max(1, max(lengths) // FIRST_STEP), wish) for start in self._starts(wish)]
+        point = min(ends, key=lambda end: self._distance(end, wish))
+        distance, costs = self._known[point]
+        if math.isinf(distance):
+            raise InputError(f"no network of '{self.spec.name}' could be built at this size")
+        costs = {cost: costs[cost] for cost in wish}
+        return Match(values=self._values(point), costs=costs, wish=dict(wish), tried=len(self._known))
+
+    def _starts(self, wish: Mapping[str, float]) -> list[Point]:
+        """Return the best points of the coarse grid."""
+        starts: list[tuple[float, Point]] = []
+        for point in itertools.product(*(_spread(len(values)) for values in self.fields.values())):
+            limit = starts[-1][0] if len(starts) == STARTS else math.inf
+            starts = sorted([*starts, (self._distance(point, wish, limit), point)])[:STARTS]
+        return [point for _, point in starts]
+
+    def _descend(self, point: Point, step: int, wish: Mapping[str, float]) -> Point:
+        while step:
+            near = self._improved(point, step, wish)
+            point, step = (point, step // 2) if near is None else (near, step)
+        return point
+
+    def _improved(self, point: Point, step: int, wish: Mapping[str, float]) -> Point | None:
+        """Return the best neighbor that is nearer to the wish: of those in one field, else of those in two."""
+        here = self._distance(point, wish)
+        for moved in (1, 2):
+            nearest, least = None, here
+            for near in self._neighbors(point, step, moved):
+                if (distance := self._distance(near, wish, least)) < least:
+                    nearest, least = near, distance
+            if nearest is not None:
+                return nearest
+        return None
+
+    def _neighbors(self, point: Point, step: int, moved: int) -> Iterator[Point]:
+        lengths = [len(values) for values in self.fields.values()]
+        for axes in itertools.combinations(range(len(point)), moved):
+            for signs in itertools.product((-step, step), repeat=moved):
+                shifts = dict(zip(axes, signs, strict=True))
+                near = tuple(index + shifts.get(axis, 0) for axis, index in enumerate(point))
+                if all(0 <= index < length for index, length in zip(near, lengths, strict=True)):
+                    yield near
+
+    def _values(self, point: Point) -> dict[str, Any]:
+        return {name: values[index] for (name, values), index in zip(self.fields.items(), point, strict=True)}
+
+    def _distance(self, point: Point, wish: Mapping[str, float], limit: float = math.inf) -> float:
+        """Return the distance of a point; of one that is farther than `limit`, maybe only the cheaper costs' part."""
+        distance, costs = self._known.get(point, (0.0, {}))
+        if not math.isinf(distance) and distance <= limit and len(costs) < len(wish):
+            try:
+                costs = self._costs(self._values(point), wish, limit)
+                distance = sum(math.log(cost / wish[name]) ** 2 for name, cost in costs.items())
+            except InputError:  # a combination that the plugin refuses
+                distance = math.inf
+            self._known[point] = distance, costs
+        return distance
+
+    def _costs(self, values: Mapping[str, Any], wish: Mapping[str, float], limit: float) -> dict[str, int]:
+        """Count the costs, cheaper ones first, until the point is known to be farther than `limit`."""
+        config: Any = resolve(self.spec.config, [self.fixed, values], where="classifier")
+        with torch.device("meta"):
+            networks = self.registry.create(self.spec, config, self.setup).networks()
+            image = torch.empty(1, self.setup.channels, *self.setup.size)
+        network = next(iter(networks.values())).eval()
+        costs: dict[str, int] = {}
+        distance = 0.0
+        for name in sorted(wish, key=list(COSTS).index):
+            if distance <= limit:
+                with shapes_only():
+                    costs[name] = COSTS[name](network, image)
+                distance += math.log(costs[name] / wish[name]) ** 2
+        return costs
+
+
+def _spread(length: int) -> list[int]:
+    """Return up to `COARSE` indices of an axis, its ends among them."""
+    return sorted({round(part * (length - 1) / (COARSE - 1)) for part in range(COARSE)})

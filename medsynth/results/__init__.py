@@ -1,0 +1,1 @@
+"""What runs leave, read again, and compared."""

@@ -1,0 +1,1 @@
+"""The stages that judge, write the bundle and report."""

@@ -1,0 +1,1 @@
+"""The stages that prepare, train and translate."""

@@ -1,0 +1,121 @@
+"""Translate source images and keep them as files with provenance."""
+
+from __future__ import annotations
+
+import csv
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+
+from medsynth.api import Generator
+from medsynth.base.files import new_folder, write_text
+from medsynth.base.progress import Watch
+from medsynth.base.seals import check, finish, is_finished
+from medsynth.base.stopping import Stop
+from medsynth.data.cache import new_map
+from medsynth.data.images import Images, Record
+from medsynth.training.devices import Policy
+
+COLUMNS = ("image", "domain", "label", "patient", "split", "pair", "source", "generator")
+BATCH = 16
+
+
+@dataclass(frozen=True, kw_only=True)
+class Translation:
+    """What is to be translated, and how.
+
+    Args:
+        generator: trained.
+        name: of the generator plugin, for provenance.
+        source: the images.
+        origins: by which each image is found again, for provenance.
+        policy: device to compute on.
+        watch, stop: progress and interruption.
+    """
+
+    generator: Generator
+    name: str
+    source: Images
+    origins: Sequence[str]
+    policy: Policy
+    watch: Watch
+    stop: Stop
+
+
+def synthesize(job: Translation, folder: Path) -> Images:
+    """Translate into `folder` (images, manifest.csv, pixels.npy), once and sealed; return the translations.
+
+    What later stages read is what the PNG files hold: 8-bit values, mapped back to [-1, 1].
+    """
+    if not is_finished(folder):
+        with new_folder(folder) as new:
+            _write(job, new)
+            finish(new)
+    return load(job.source, folder)
+
+
+def load(source: Images, folder: Path) -> Images:
+    """Return the finished translations of `source` in `folder`.
+
+    Raises:
+        InputError: a file in it is not as it was written.
+    """
+    check(folder)
+    pixels = np.load(folder / "pixels.npy", mmap_mode="r")
+    return Images(_records(source), pixels, np.arange(len(source)))
+
+
+def to_bytes(images: np.ndarray) -> np.ndarray:
+    """Map float images in [-1, 1] to 8-bit values 0..255."""
+    values: np.ndarray = np.round((np.clip(images, -1.0, 1.0) + 1.0) * 127.5).astype(np.uint8)
+    return values
+
+
+def png(image: np.ndarray) -> bytes:
+    """Encode one (C, H, W) image in [-1, 1] as an 8-bit PNG file."""
+    values = to_bytes(image)
+    buffer = io.BytesIO()
+    Image.fromarray(values[0] if values.shape[0] == 1 else values.transpose(1, 2, 0)).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def _write(job: Translation, folder: Path) -> None:
+    source = job.source
+    shape = (len(source), *source.pixels.shape[1:])
+    pixels = new_map(folder / "pixels.npy", shape)
+    records = _records(source)
+    (folder / "images").mkdir()
+    with job.watch.task(f"synthesis: {job.name}", len(source)) as task, torch.inference_mode():
+        for start in range(0, len(source), BATCH):
+            job.stop.check()
+            rows = range(start, min(start + BATCH, len(source)))
+            batch = torch.from_numpy(np.stack([source.read(row) for row in rows])).to(job.policy.device)
+            translated = job.generator.translate(batch).float().cpu().numpy()
+            for row, image in zip(rows, translated, strict=True):
+                (folder / records[row].image).write_bytes(png(image))
+            pixels[start : rows.stop] = to_bytes(translated) / np.float32(127.5) - np.float32(1.0)
+            task.advance(rows.stop)
+    pixels.flush()
+    write_text(folder / "manifest.csv", _manifest(records, job.origins, job.name))
+
+
+def _records(source: Images) -> tuple[Record, ...]:
+    return tuple(
+        replace(record, image=f"images/{index:06}.png", domain="target", pair="", slice=None, extra={})
+        for index, record in enumerate(source.records)
+    )
+
+
+def _manifest(records: Sequence[Record], origins: Sequence[str], generator: str) -> str:
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(COLUMNS)
+    for record, origin in zip(records, origins, strict=True):
+        label = "" if record.label is None else record.label
+        writer.writerow([record.image, "target", label, record.patient, record.split, "", origin, generator])
+    return text.getvalue()

@@ -1,0 +1,1 @@
+"""Two sets of images, or their features, against each other."""

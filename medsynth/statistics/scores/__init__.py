@@ -1,0 +1,1 @@
+"""Labels and probabilities, against each other."""

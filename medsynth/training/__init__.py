@@ -1,0 +1,1 @@
+"""How the core trains a plugin's phases, whatever they are."""

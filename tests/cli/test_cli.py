@@ -1,0 +1,128 @@
+"""The command: what answers at once, exit codes, refusals."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+from typer.testing import CliRunner
+
+from medsynth.cli import app
+from medsynth.plan.plan import DEFAULT_EVALUATORS, presets
+
+QUICK_COMMANDS = [
+    ["--help"],
+    ["run", "--help"],
+    ["synthesize", "--help"],
+    ["plugins"],
+    ["plugins", "show", "lsnet"],
+    ["plugins", "--json"],
+]
+
+
+@pytest.mark.parametrize("arguments", QUICK_COMMANDS, ids=" ".join)
+def test_help_and_listings_import_neither_torch_nor_monai(arguments: list[str]) -> None:
+    code = (
+        "import sys\nfrom medsynth.cli import app\n"
+        f"app({arguments!r}, standalone_mode=False)\n"
+        "print(sorted({'torch', 'monai', 'numpy', 'ignite'} & set(sys.modules)), file=sys.stderr)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stderr.strip().splitlines()[-1] == "[]"
+
+
+def test_show_prints_every_field_with_default_range_and_help(medsynth) -> None:
+    shown = medsynth("plugins", "show", "diagnostic")
+    assert shown.returncode == 0
+    assert "resamples" in shown.stdout
+    assert ">= 100" in shown.stdout
+    fields = json.loads(medsynth("plugins", "show", "diagnostic", "--json").stdout)["plugins"][0]["fields"]
+    assert {"name", "type", "default", "range", "help"} == set(fields[0])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "--generator", "cyclegam"], "unknown generator 'cyclegam'"),
+        (["run", "--set", "generator.widht=8"], "unknown field generator.widht"),
+        (["run", "--set", "data.size=8"], "data.size = '8' is out of range"),
+        (["run", "--preset", "quikc"], "unknown preset 'quikc'"),
+        (["run", "--seeds", "a"], "--seeds 'a' is not a list of whole numbers"),
+        (["run", "--device", "tpu"], "--device 'tpu' is not available"),
+        (["run", "--resume"], "no run of this plan"),
+        (["plugins", "show", "lsnt"], "unknown plugin 'lsnt'"),
+        (["data", "check", "--set", "generator.width=3"], "has no effect here"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_wrong_use_is_refused_with_exit_code_2_and_nothing_written(medsynth, tmp_path, arguments, message) -> None:
+    done = medsynth(*arguments)
+    assert done.returncode == 2
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_presets_are_three() -> None:
+    assert presets() == ["paper", "quick", "standard"]
+
+
+def test_shell_completion_offers_plugin_names(medsynth) -> None:
+    environment = {
+        "_MEDSYNTH_COMPLETE": "complete_bash",
+        "COMP_WORDS": "medsynth run --generator sg",
+        "COMP_CWORD": "3",
+    }
+    code = "from medsynth.cli import app; app(prog_name='medsynth')"
+    import os
+
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, **environment}, capture_output=True, text=True, check=False
+    )
+    assert done.stdout.split() == ["sg-cyclegan"]
+
+
+def test_run_judges_by_the_evaluators_that_a_plan_has_by_default(medsynth) -> None:
+    shown = "".join(medsynth("run", "--help").stdout.split())
+    assert f"[default:{','.join(DEFAULT_EVALUATORS)}]" in shown
+
+
+OUTPUTS = {
+    "run": ["run", "--device", "cpu", "--out"],
+    "study": ["study", "paper-table1", "--device", "cpu", "--out"],
+    "synthesize": ["synthesize", "bundle", "images", "--out"],
+    "predict": ["predict", "bundle", "images", "--out"],
+    "evaluate": ["evaluate", "bundle", "images", "--out"],
+    "data": ["run", "--device", "cpu", "--data"],
+}
+
+
+@pytest.mark.parametrize("command", OUTPUTS)
+def test_a_name_that_is_not_utf_8_is_refused_before_anything_is_written(command: str, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, [*OUTPUTS[command], os.fsdecode(b"a\xff")])
+    assert done.exit_code == 2, done.output
+    assert "is not UTF-8" in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("out", "message"),
+    [
+        ("/dev/null/run", "/dev/null is not a folder"),
+        ("a" * 300, "File name too long"),
+        ("new", "cannot be written to"),
+    ],
+)
+def test_an_output_folder_that_cannot_be_made_is_refused(out: str, message: str, tmp_path, monkeypatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    if out == "new":  # whoever runs the tests may be allowed everything
+        monkeypatch.setattr("medsynth.run.folder.choosing.os.access", lambda *_: False)
+    done = CliRunner().invoke(app, ["run", "--device", "cpu", "--out", out])
+    assert done.exit_code == 2, done.output
+    assert message in done.stderr
+    assert "Traceback" not in done.output
+    assert list(tmp_path.iterdir()) == []
