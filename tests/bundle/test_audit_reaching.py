@@ -20,7 +20,7 @@ def found():
 
 
 def test_the_list_is_what_the_source_of_the_installed_monai_gives(found):
-    text = (files("medsynth.bundle.audit") / "reaching.txt").read_text("utf-8")
+    text = (files("medsynth.bundle.audit.rules") / "reaching.txt").read_text("utf-8")
     assert text == listed(found), (
         "look at what is new, then: python -m medsynth.bundle.audit.rules.reaching > reaching.txt"
     )

@@ -19,7 +19,7 @@ from medsynth.plan.plan import make_plan
 from medsynth.plugins import Registry
 from medsynth.run.stages.finetuning import read_parent
 
-from .bundle.schema import SCHEMA
+from .schema import SCHEMA
 
 
 def init(out: Path, *more: str) -> str:

@@ -160,7 +160,8 @@ def test_a_link_in_place_of_a_table_is_not_taken_over(monkeypatch, tmp_path):
 
 def test_limits_that_the_system_does_not_offer_are_said_not_to_hold(monkeypatch, tmp_path):
     (tmp_path / "sitecustomize.py").write_text(
-        "import medsynth.confinement.restrictions as r, resource\nr.restrict = lambda _: None\nresource.setrlimit = lambda *_: None"
+        "import medsynth.confinement.restrictions as r, resource\n"
+        "r.restrict = lambda _: None\nresource.setrlimit = lambda *_: None"
     )
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     found = held()

@@ -2,8 +2,8 @@
 
 Only the row of the main job needs synthetic images, and a step of a small network gains little from a second thread, so
 that a run and its helper with half the threads each are done sooner than one process with all of them. The helper is a
-process ``python -m medsynth.run.stages.helpers RUN SEED ROW ...``; it trains these rows into the run's folder and tells its progress
-on standard output. It does not outlive the run, see `medsynth.base.children`.
+process ``python -m medsynth.run.stages.helpers RUN SEED ROW ...``; it trains these rows into the run's folder and tells
+its progress on standard output. It does not outlive the run, see `medsynth.base.children`.
 What a helper leaves unfinished, for whatever reason, the run completes itself, and so meets the same error.
 """
 

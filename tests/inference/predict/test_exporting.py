@@ -229,7 +229,8 @@ def test_a_format_whose_packages_are_absent_is_refused_with_what_to_install(clas
 def test_a_program_has_the_same_bytes_wherever_the_networks_code_lies(tmp_path):
     code = "from torch import nn\n\n\nclass Network(nn.Module):\n    def forward(self, x):\n"
     code += "        return x.mean((1, 2, 3)) * 2\n"
-    write = "from pathlib import Path; from network import Network; from medsynth.inference.export.conversion import trace; "
+    write = "from pathlib import Path; from network import Network; "
+    write += "from medsynth.inference.export.conversion import trace; "
     write += "trace(Network().eval(), (1, 8, 8), Path('model.ts'))"
     for name in ("here", "elsewhere"):
         (tmp_path / name).mkdir()
