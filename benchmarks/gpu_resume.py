@@ -125,8 +125,8 @@ def _train_stage(settings: Settings, folder: Path, stage: str, *, dies: bool) ->
     from medsynth.api import Phase, Setup
     from medsynth.base.seeds import seed_everything
     from medsynth.base.stopping import Stop
-    from medsynth.plan.plan import TrainingConfig
     from medsynth.plugins import Registry
+    from medsynth.training.config import TrainingConfig
     from medsynth.training.devices import make_policy
     from medsynth.training.loop import Job, train
 

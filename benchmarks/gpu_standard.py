@@ -69,7 +69,7 @@ def measure(plan: Plan, settings: Settings) -> dict[str, float]:
     import torch
 
     from medsynth.plugins import Registry
-    from medsynth.run.stages.stages import make_setup
+    from medsynth.run.stages.building import make_setup
     from medsynth.training.devices import make_policy
 
     registry, policy = Registry(), make_policy(plan.device, plan.training, plan.data.size)

@@ -132,8 +132,8 @@ def lsnet_phases(settings: Settings, precision: str) -> dict[str, Callable[[], o
     import torch
 
     from medsynth.api import Setup
-    from medsynth.plan.plan import TrainingConfig
     from medsynth.plugins import Registry
+    from medsynth.training.config import TrainingConfig
     from medsynth.training.devices import make_policy
 
     size, batch = (64, 2) if settings.tiny else (LSNET_SIZE, LSNET_BATCH)

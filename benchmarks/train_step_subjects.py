@@ -72,7 +72,7 @@ def build_step(name: str, form: str, options: Options, **fields: Any) -> Subject
 def _own_step(model: Any, batch: dict[str, Any], options: Options) -> Subject:
     import torch
 
-    from medsynth.plan.plan import TrainingConfig
+    from medsynth.training.config import TrainingConfig
     from medsynth.training.devices import make_policy
 
     (phase,) = model.phases()

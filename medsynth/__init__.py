@@ -1,3 +1,5 @@
 """medsynth: unpaired image translation for medical screening, from images to a MONAI bundle."""
 
-__version__ = "0.1.0"
+from medsynth.base.version import __version__
+
+__all__ = ["__version__"]

@@ -18,10 +18,11 @@ from typing import Any, cast
 
 import pluggy
 
-from medsynth import __version__, api, hookspecs
+from medsynth import api, hookspecs
 from medsynth.base.children import end_with_parent, environment, python
 from medsynth.base.configuration import contract_faults, nearest
 from medsynth.base.errors import PluginError
+from medsynth.base.version import __version__
 
 DISTRIBUTION = "medsynth-monai"
 KINDS: dict[str, tuple[str, type[api.Spec], type]] = {

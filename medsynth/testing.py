@@ -27,8 +27,8 @@ from medsynth.base.configuration import as_dict, resolve
 from medsynth.base.errors import Interrupted
 from medsynth.base.seeds import derive_seed, seed_everything
 from medsynth.base.stopping import Stop
-from medsynth.plan.plan import TrainingConfig
 from medsynth.plugins import Registry
+from medsynth.training.config import TrainingConfig
 from medsynth.training.devices import Policy
 from medsynth.training.loop import NETWORKS, Job, train
 

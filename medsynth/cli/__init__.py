@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from medsynth import __version__
+from medsynth.base.version import __version__
 from medsynth.cli import data, plugins
 from medsynth.cli.bundle import app as bundle
 from medsynth.cli.compare import compare_command

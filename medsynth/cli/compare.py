@@ -41,8 +41,8 @@ def compare_command(
 
 
 def _compare_runs(runs: list[Path], subject: str, columns: list[str], out: Path | None, *, as_json: bool) -> None:
+    from medsynth.results.pairs import PAIR_COLUMNS, pair_rows
     from medsynth.studies.between import compare_runs, write_runs_comparison
-    from medsynth.studies.comparison_files import PAIR_COLUMNS, pair_rows
     from medsynth.studies.comparison_files import as_json as content
 
     comparison = compare_runs(runs, subject=subject, columns=columns)

@@ -67,7 +67,7 @@ def evaluate_command(
     from medsynth.inference.bundle_classifier import load_classifier
     from medsynth.inference.predict.judging import as_evidence, find_labeled, predict_labeled
     from medsynth.inference.runtimes import choose_runtime, load_runtime
-    from medsynth.run.outcome.evaluation import write_scores
+    from medsynth.results.score_files import write_scores
 
     classifier = load_classifier(opened)
     config, evaluator = _resolved(classifier, data, [*(sets or ()), *(["data.show_names=true"] if show_names else [])])

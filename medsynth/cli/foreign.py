@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from medsynth.bundle.opening.opened import Opened, Role
 
 _GIBIBYTE = 1 << 30
+_ENTRY = "from medsynth.cli.confined import main; main()"
 
 Trust = Annotated[
     bool,
@@ -58,9 +59,10 @@ def guard(
     """
     from medsynth.bundle.format.manifest import MANIFEST
     from medsynth.bundle.opening.opened import open_bundle
-    from medsynth.bundle.trust.admission import is_foreign, trust_snapshot
+    from medsynth.bundle.trust.admission import is_foreign
+    from medsynth.bundle.trust.granting import trust_snapshot
     from medsynth.bundle.trust.memory import pass_on_through
-    from medsynth.confinement.running import is_confined
+    from medsynth.confinement.confined import is_confined
 
     opened = open_bundle(bundle, role)
     if is_confined():
@@ -86,4 +88,4 @@ def run_again(*, minutes: float, gib: float, folders: Sequence[Path] = (), table
     from medsynth.confinement.running import run_confined
 
     memory = round(gib * _GIBIBYTE)
-    return run_confined(sys.argv[1:], seconds=minutes * 60, memory=memory, folders=folders, tables=tables)
+    return run_confined(_ENTRY, sys.argv[1:], seconds=minutes * 60, memory=memory, folders=folders, tables=tables)

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from medsynth.api import Result, Score
     from medsynth.plan.plan import Plan
     from medsynth.plugins import Registry
-    from medsynth.run.stages.finetuning import Parent
+    from medsynth.run.stages.finetuning import ParentBundle
 
 
 def complete_plugin(kind: str) -> Callable[[str], list[str]]:
@@ -138,7 +138,7 @@ def run_command(
             _show(result, folder, as_json)
 
 
-def _plugin(kind: str, asked: str, parent: Parent | None) -> str:
+def _plugin(kind: str, asked: str, parent: ParentBundle | None) -> str:
     """Return the plugin that was asked for, else the parent's or the default one."""
     own: str = getattr(parent, kind) if parent else PLUGINS[kind]
     if parent and asked not in ("", own):
@@ -146,7 +146,7 @@ def _plugin(kind: str, asked: str, parent: Parent | None) -> str:
     return asked or own
 
 
-def _carry_out(plan: Plan, registry: Registry, folder: Path, shown: Any, parent: Parent | None) -> Result:
+def _carry_out(plan: Plan, registry: Registry, folder: Path, shown: Any, parent: ParentBundle | None) -> Result:
     from medsynth.base.stopping import stop_on_signals
     from medsynth.run.engine import run
     from medsynth.run.stages.finetuning import take_weights

@@ -14,7 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 
 from medsynth.base.children import PARENT, python
-from medsynth.confinement.running import HOME, confine, is_confined, is_kept, prepared
+from medsynth.confinement.confined import confine, is_confined
+from medsynth.confinement.surroundings import HOME, is_kept, prepared
 
 LIMITS = {
     "parent": "ends with its parent",

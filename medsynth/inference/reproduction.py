@@ -14,10 +14,10 @@ from PIL import Image
 from medsynth.base.errors import InputError
 from medsynth.bundle.opening.opened import TRANSLATOR, Opened, read_json
 from medsynth.data.formats.probing import UnusableError
+from medsynth.data.png import to_bytes
 from medsynth.inference.bundle_classifier import Classifier, load_classifier
 from medsynth.inference.inputs.decoding import Decoder
 from medsynth.inference.runtimes import torch_runtime
-from medsynth.run.stages.synthesis import to_bytes
 
 if TYPE_CHECKING:
     from medsynth.inference.runtimes import Runtime

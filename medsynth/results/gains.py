@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from medsynth.api import Predictions
 from medsynth.report.verdict import meaning_of
 from medsynth.results.reading import RunResult
-from medsynth.run.folder.sharing import stage_key
+from medsynth.results.stage_keys import stage_key
 from medsynth.statistics.gain import CONTROLS, MAIN, Gain, gains
 
 CONTROL_LABELS = dict(zip(CONTROLS, ("real images only", "source images untranslated"), strict=True))

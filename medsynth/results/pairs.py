@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
 from medsynth.api import Predictions
+from medsynth.report.tables import metric_label
 from medsynth.results.reading import RunResult
 from medsynth.statistics import Difference, area_difference, differences, holm, mcnemar_test, paired_bootstrap
 
@@ -94,3 +96,23 @@ def _tests(first: Predictions, second: Predictions, seed: int) -> dict[str, tupl
             right = ((p.probabilities[rows] >= p.threshold) == label for p in (first, second))
             found[name] = (resampled[name], "exact McNemar", mcnemar_test(*right).p_value)
     return found
+
+
+PAIR_COLUMNS = ("row", "minus", "seed", "score", "difference", "low", "high", "test", "p", "p (Holm)")
+
+
+def pair_rows(pairs: tuple[Pair, ...]) -> list[list[str]]:
+    """Return the tests as rows of text under `PAIR_COLUMNS`."""
+    return [
+        [
+            pair.label,
+            pair.reference,
+            pair.seed,
+            metric_label(pair.metric),
+            f"{pair.difference.value:+.3f}",
+            *(f"{end:+.3f}" if math.isfinite(end) else "n/a" for end in (pair.difference.low, pair.difference.high)),
+            pair.test,
+            *(f"{value:.3g}" if math.isfinite(value) else "n/a" for value in (pair.p_value, pair.adjusted)),
+        ]
+        for pair in pairs
+    ]

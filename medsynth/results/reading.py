@@ -17,10 +17,10 @@ import numpy as np
 from medsynth.api import Predictions, Score
 from medsynth.base.errors import InputError
 from medsynth.base.seals import check, is_finished
+from medsynth.results.records import PLAN, RECORD, read_record
+from medsynth.results.score_files import MEASUREMENTS, SCORES, read_scores
+from medsynth.results.stage_keys import WITHOUT_EFFECT
 from medsynth.results.warned import of_seed
-from medsynth.run.folder.runs import PLAN, RECORD, read_record
-from medsynth.run.folder.sharing import WITHOUT_EFFECT
-from medsynth.run.outcome.evaluation import MEASUREMENTS, SCORES, read_scores
 
 BUDGETS = ("epochs", "epoch_steps", "batch_size", "accumulate", "pretrain_epochs", "finetune_epochs")
 SOURCES = ("path", "source")

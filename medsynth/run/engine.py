@@ -16,7 +16,10 @@ from medsynth.run.outcome.evaluation import evaluate
 from medsynth.run.outcome.publishing import write_run_bundle, write_run_report
 from medsynth.run.outcome.summary import summarize_seeds
 from medsynth.run.stages.helpers import beside
-from medsynth.run.stages.stages import prepare_data, synthesize_training_set, train_classifiers, train_generator
+from medsynth.run.stages.prepare import prepare_data
+from medsynth.run.stages.train_classifiers import train_classifiers
+from medsynth.run.stages.train_generator import train_generator
+from medsynth.run.stages.translating import synthesize_training_set
 from medsynth.training.processes import leads
 
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from medsynth import __version__
 from medsynth.base.errors import InputError
+from medsynth.base.version import __version__
 from medsynth.results.reading import RunResult, read_run
 from medsynth.studies.comparison import Comparison, compare
 from medsynth.studies.comparison_files import write_comparison

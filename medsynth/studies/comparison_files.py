@@ -14,11 +14,10 @@ from medsynth.bundle.format.privacy import without_locations
 from medsynth.data.listing.paths import relative
 from medsynth.report.downloads import csv_text, latex_text
 from medsynth.report.tables import metric_label, number, percent
-from medsynth.results.pairs import Pair
+from medsynth.results.pairs import PAIR_COLUMNS, Pair, pair_rows
 from medsynth.statistics.gain import Gain
 from medsynth.studies.comparison import Cell, ComparedRow, Comparison
 
-PAIR_COLUMNS = ("row", "minus", "seed", "score", "difference", "low", "high", "test", "p", "p (Holm)")
 NOT_COMPARABLE = " (not comparable)"
 
 
@@ -210,23 +209,6 @@ def paper_text(cell: Cell) -> str:
         return cell.paper
     three = f"{cell.paper:.3f}"
     return three if float(three) == cell.paper else f"{cell.paper:g}"
-
-
-def pair_rows(pairs: tuple[Pair, ...]) -> list[list[str]]:
-    """Return the tests as rows of text under `PAIR_COLUMNS`."""
-    return [
-        [
-            pair.label,
-            pair.reference,
-            pair.seed,
-            metric_label(pair.metric),
-            f"{pair.difference.value:+.3f}",
-            *(f"{end:+.3f}" if math.isfinite(end) else "n/a" for end in (pair.difference.low, pair.difference.high)),
-            pair.test,
-            *(f"{value:.3g}" if math.isfinite(value) else "n/a" for value in (pair.p_value, pair.adjusted)),
-        ]
-        for pair in pairs
-    ]
 
 
 def _markdown(comparison: Comparison, facts: Mapping[str, Any]) -> str:

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from medsynth import __version__
 from medsynth.base.errors import InputError, RunError
 from medsynth.base.progress import Watch
 from medsynth.base.stopping import Stop
+from medsynth.base.version import __version__
 from medsynth.plugins import Registry
 from medsynth.results.reading import RunResult, read_run
 from medsynth.run.start.preflight import check_plan, check_plugins

@@ -16,17 +16,10 @@ from medsynth.report.downloads import Download, csv_text, latex_text
 from medsynth.report.svg import standalone
 from medsynth.report.tables import flat, metric_label
 from medsynth.report.writer import page_environment
+from medsynth.results.pairs import PAIR_COLUMNS, pair_rows
 from medsynth.studies.comparison import Comparison
 from medsynth.studies.comparison_figures import comparison_figures
-from medsynth.studies.comparison_files import (
-    PAIR_COLUMNS,
-    pair_rows,
-    printed,
-    to_csv,
-    value_rows,
-    warning_texts,
-    without_names,
-)
+from medsynth.studies.comparison_files import printed, to_csv, value_rows, warning_texts, without_names
 
 ASKED = ("medsynth", "preset", "device", "data", "seeds", "settings", "split", "hardware", "versions", "shared")
 

@@ -14,8 +14,9 @@ from typing import Any
 from medsynth.api import option
 from medsynth.base.configuration import as_dict, nearest, resolve
 from medsynth.base.errors import InputError
-from medsynth.plan.plan import BASELINES, DEFAULT_EVALUATORS, Plan, make_plan
+from medsynth.plan.plan import DEFAULT_EVALUATORS, Plan, make_plan
 from medsynth.plugins import Registry
+from medsynth.training.config import BASELINES
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from medsynth.base.errors import InputError
-from medsynth.plan.plan import TrainingConfig
+from medsynth.training.config import TrainingConfig
 
 if TYPE_CHECKING:
     from torch import nn

@@ -33,9 +33,9 @@ from medsynth.base.files import write_bytes, write_json
 from medsynth.base.progress import Silent, Task, Watch
 from medsynth.base.seeds import seed_everything
 from medsynth.base.stopping import Stop
-from medsynth.plan.plan import TrainingConfig
 from medsynth.training.accumulation import accumulating, in_parts, mean_of
 from medsynth.training.averaging import Averages
+from medsynth.training.config import TrainingConfig
 from medsynth.training.devices import Policy
 from medsynth.training.processes import anyone, averaging_gradients, leads, mean_over_processes, rank, wait_for_all
 

@@ -17,7 +17,7 @@ from scipy.stats import wasserstein_distance
 from medsynth.api import Extractor, Generator
 from medsynth.base.files import write_bytes
 from medsynth.data.images import Images
-from medsynth.run.stages.synthesis import png
+from medsynth.data.png import png
 from medsynth.statistics import edge_agreement, intensity_correlation, kernel_distance, recognized
 from medsynth.training.devices import Policy
 

@@ -134,7 +134,7 @@ def test_a_bundle_that_changes_after_it_was_verified_is_neither_trusted_nor_exec
         return found
 
     monkeypatch.setattr("medsynth.bundle.checking.verification.verify_bundle", verify)
-    monkeypatch.setattr("medsynth.confinement.running.is_confined", lambda: option == "--reproduce")
+    monkeypatch.setattr("medsynth.confinement.confined.is_confined", lambda: option == "--reproduce")
     done = CliRunner().invoke(app, ["bundle", "verify", str(bundle), option])
     assert done.exit_code == 2
     assert f"{bundle} was changed while it was verified" in done.stderr.replace("\n", "")

@@ -16,7 +16,8 @@ from medsynth.base.errors import InputError, RunError
 from medsynth.bundle.format.manifest import MANIFEST, digest_of, list_files, read_manifest, sealed, write_listing
 from medsynth.bundle.opening.opened import CLASSIFIER, TRANSLATOR, open_bundle
 from medsynth.bundle.trust import memory as trust
-from medsynth.bundle.trust.admission import admit, is_foreign, trust_bundle
+from medsynth.bundle.trust.admission import admit, is_foreign
+from medsynth.bundle.trust.granting import trust_bundle
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 

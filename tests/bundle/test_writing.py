@@ -24,7 +24,7 @@ from medsynth.bundle import BundleContents, PluginVersion, SourceSample, TargetS
 from medsynth.bundle.format.privacy import without_locations
 from medsynth.bundle.format.vendoring import vendor
 from medsynth.bundle.writing.assembling import rebuilding_arguments
-from medsynth.run.stages.synthesis import png
+from medsynth.data.png import png
 
 SIZE = (24, 32)
 PLANTED = ("/home/jane.doe/clinic", "jane.doe", "ward7-host", "Patient^Mueller", "1.2.840.113619.2")

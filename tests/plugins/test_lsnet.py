@@ -23,8 +23,8 @@ from medsynth_lsnet.teacher import Teacher, TeacherLayer
 from medsynth.api import Setup
 from medsynth.base.errors import InputError, Interrupted
 from medsynth.base.stopping import Stop
-from medsynth.plan.plan import TrainingConfig
 from medsynth.testing import RandomBatches
+from medsynth.training.config import TrainingConfig
 from medsynth.training.devices import Policy
 from medsynth.training.loop import NETWORKS, Job, train
 

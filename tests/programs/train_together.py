@@ -16,7 +16,7 @@ from medsynth.base.seeds import seed_everything
 from medsynth.base.stopping import Stop
 from medsynth.data.images import Images, Record
 from medsynth.data.loaders import UnpairedLoader
-from medsynth.plan.plan import TrainingConfig
+from medsynth.training.config import TrainingConfig
 from medsynth.training.devices import Policy
 from medsynth.training.loop import Job, train
 from medsynth.training.processes import joined, processes, rank, share_of

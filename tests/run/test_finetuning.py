@@ -17,7 +17,8 @@ from medsynth.bundle.format.manifest import digest_of, read_manifest
 from medsynth.bundle.trust.snapshot import Snapshot
 from medsynth.cli import app
 from medsynth.inference.export.forms import export_bundle
-from medsynth.run.stages.finetuning import Parent, read_parent, start_from, take_weights
+from medsynth.plan.parent import Parent
+from medsynth.run.stages.finetuning import read_parent, start_from, take_weights
 
 DATA = ["data.phantom_source=20", "data.phantom_negative=20", "data.phantom_positive=10", "data.phantom_test=10"]
 DATA += ["evaluators.diagnostic.resamples=100"]

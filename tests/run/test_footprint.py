@@ -13,7 +13,7 @@ from torch import Tensor
 from medsynth.base.seeds import seed_everything
 from medsynth.plan.plan import make_plan
 from medsynth.plugins import Registry
-from medsynth.run.stages.stages import make_setup, policy_of
+from medsynth.run.stages.building import make_setup, policy_of
 from medsynth.run.start import footprint
 from medsynth.training import loop as training
 

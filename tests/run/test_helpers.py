@@ -92,7 +92,7 @@ def weights(run: Path) -> dict[str, bytes]:
 
 def helpers(run: Path) -> list[int]:
     """Return the run's helpers that are alive, and the processes that load images for them."""
-    return processes_of(run, "medsynth.run.stages.helpers")
+    return processes_of(run, "medsynth.run.stages.helper")
 
 
 def stop_within_the_helpers_row(run: Path, number: signal.Signals) -> subprocess.Popen[str]:

@@ -22,9 +22,9 @@ from medsynth.inference.translate.translator import load_translator
 from medsynth.plan.plan import Plan, make_plan
 from medsynth.plugins import Registry
 from medsynth.results.reading import read_run
+from medsynth.results.records import read_record
 from medsynth.run.engine import run as carry_out
 from medsynth.run.folder.choosing import choose_folder
-from medsynth.run.folder.runs import read_record
 from medsynth.run.stages.finetuning import start_from
 from medsynth.run.start.footprint import needed_bytes
 from tests.base.test_files import file_size_limit

@@ -14,7 +14,8 @@ from medsynth.base.seals import finish
 from medsynth.base.stopping import Stop
 from medsynth.plan.plan import make_plan
 from medsynth.plugins import Registry
-from medsynth.run.folder.sharing import Sharing, link_folder, stage_key
+from medsynth.results.stage_keys import stage_key
+from medsynth.run.folder.sharing import Sharing, link_folder
 
 RECORD = {
     "medsynth": "1",

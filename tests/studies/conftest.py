@@ -14,7 +14,7 @@ from medsynth.base.seals import sealed
 from medsynth.plan.plan import make_plan
 from medsynth.plugins import Registry
 from medsynth.results.reading import RunResult, read_run
-from medsynth.run.outcome.evaluation import write_scores
+from medsynth.results.score_files import write_scores
 
 SUBJECTS = ("synthetic", "real-only")
 Write = Callable[..., RunResult]

@@ -14,10 +14,10 @@ from torch import Tensor, nn
 from medsynth.api import Setup
 from medsynth.base.errors import Interrupted
 from medsynth.networks.resnet import ResnetGenerator
-from medsynth.plan.plan import TrainingConfig
 from medsynth.testing import RandomBatches
 from medsynth.training.accumulation import accumulating, in_parts, mean_of
 from medsynth.training.averaging import Averages
+from medsynth.training.config import TrainingConfig
 from medsynth.training.devices import Policy
 from medsynth.training.loop import NETWORKS, Job, recompute_blocks, train
 from tests.training.test_loop import Model

@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from medsynth.api import Phase, constant_then_linear, progress, warmup_then_cosine
 from medsynth.base.errors import Interrupted, RunError
 from medsynth.base.stopping import Stop
-from medsynth.plan.plan import TrainingConfig
+from medsynth.training.config import TrainingConfig
 from medsynth.training.devices import Policy
 from medsynth.training.loop import CHECKPOINT, HISTORY, NETWORKS, Job, train
 

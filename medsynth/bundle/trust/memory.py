@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
@@ -14,9 +13,10 @@ from pathlib import Path
 
 from medsynth.base.errors import InputError, RunError
 from medsynth.base.files import write_json
+from medsynth.base.home import data_folder
 from medsynth.base.seals import CHECKSUM, is_sealed
 from medsynth.bundle.format.manifest import MANIFEST, digest_of
-from medsynth.confinement.running import is_confined
+from medsynth.confinement.confined import is_confined
 
 RUN = "run"
 """Origin of bundles that a run of this user wrote."""
@@ -42,22 +42,6 @@ class Trusted:
     origin: str
     since: str
     before: str = ""
-
-
-def data_folder() -> Path:
-    """Return the folder of medsynth's data of this user: ``MEDSYNTH_HOME``, or ``medsynth`` in XDG's data folder.
-
-    Raises:
-        RunError: neither is set and the user has no home.
-    """
-    if own := os.environ.get("MEDSYNTH_HOME"):
-        return Path(own)
-    if shared := os.environ.get("XDG_DATA_HOME"):
-        return Path(shared) / "medsynth"
-    try:
-        return Path.home() / ".local/share/medsynth"
-    except RuntimeError as error:
-        raise RunError("the user has no home folder", hint="Set MEDSYNTH_HOME to a folder of yours.") from error
 
 
 def remember(root: Path, name: str, origin: str) -> Trusted:

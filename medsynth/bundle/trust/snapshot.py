@@ -20,6 +20,7 @@ from medsynth.base.errors import InputError, MedsynthError
 from medsynth.base.files import NO_ROOM, not_written
 from medsynth.bundle.audit.file_types.members import UNREADABLE
 from medsynth.bundle.checking.bundle_files import Files, files_of
+from medsynth.bundle.trust.admission import admit
 
 _PART = 1 << 20
 
@@ -50,8 +51,6 @@ class Snapshot:
 
     @cached_property
     def _admitted(self) -> bool:
-        from medsynth.bundle.trust.admission import admit
-
         with self.errors():
             admit(self.folder)
         return True

@@ -52,8 +52,8 @@ def verify_command(
     Exit codes: 0 as listed, 1 a file was changed, is missing or was added, or a signature or sample does not fit,
     2 wrong use.
     """
+    from medsynth.confinement.confined import is_confined
     from medsynth.confinement.limits import held
-    from medsynth.confinement.running import is_confined
 
     signer = _signer(key, identity, issuer)
     verification = _verified(bundle, sha256, signer)
@@ -99,7 +99,7 @@ def _verified(bundle: Path, sha256: str, signer: Signer | None) -> Verification:
 
 def _trust(bundle: Path, verification: Verification, signer: Signer | None) -> None:
     """Trust the state that was verified, and no other that has taken its place since."""
-    from medsynth.bundle.trust.admission import trust_snapshot
+    from medsynth.bundle.trust.granting import trust_snapshot
     from medsynth.bundle.trust.snapshot import Snapshot
 
     snapshot = Snapshot(bundle)
@@ -115,7 +115,7 @@ def _reproduced(bundle: Path, digest: str, *, minutes: float, gib: float) -> Rep
     Else run the same command in a limited one, and end with it.
     """
     from medsynth.cli.foreign import run_again
-    from medsynth.confinement.running import is_confined
+    from medsynth.confinement.confined import is_confined
 
     if not is_confined():
         raise typer.Exit(run_again(minutes=minutes, gib=gib))

@@ -22,7 +22,7 @@ def trust_command(
 
     What your runs write is trusted already. A changed bundle is another one: it needs trust again.
     """
-    from medsynth.bundle.trust.admission import trust_bundle
+    from medsynth.bundle.trust.granting import trust_bundle
     from medsynth.bundle.trust.memory import all_trusted
 
     if (bundle is None) != listing:

@@ -219,7 +219,7 @@ def _examine_nifti(path: Path, found: Format) -> Facts:
 
 
 def _examine_dicom(path: Path, found: Format) -> Facts:
-    from medsynth.data.formats.chains import load_dicom
+    from medsynth.data.formats.itk import load_dicom
 
     header = read_header(path)
     if isinstance(header, Problem):

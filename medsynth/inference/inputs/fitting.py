@@ -10,7 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from medsynth.data.config import DataConfig
-from medsynth.data.formats.chains import fitting_config, instantiate, quiet
+from medsynth.data.formats.chains import fitting_config, instantiate
+from medsynth.data.formats.itk import quiet
 
 MULTIPLE = 16
 """Under ``native``, height and width are padded to a multiple of this: at least what the built-in networks need."""

@@ -13,8 +13,9 @@ import torch
 from torch import Tensor
 
 from medsynth.data.config import DataConfig
-from medsynth.data.formats.chains import DomainInfo, import_itk, instantiate, quiet, whole_file_config
+from medsynth.data.formats.chains import DomainInfo, instantiate, whole_file_config
 from medsynth.data.formats.dicom import has_pixels
+from medsynth.data.formats.itk import import_itk, quiet
 from medsynth.data.formats.probing import Format, UnusableError, is_eight_bit, probe
 from medsynth.data.problems import Problem
 from medsynth.inference.inputs.geometry import Plane, affine_of, planes_of

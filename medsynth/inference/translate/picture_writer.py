@@ -11,9 +11,9 @@ import nibabel as nib
 import numpy as np
 
 from medsynth.base.files import new_file, new_folder, write_bytes
+from medsynth.data.png import png, to_bytes
 from medsynth.inference.inputs.origins import Capture
 from medsynth.inference.inputs.picture_reader import Grid, Picture
-from medsynth.run.stages.synthesis import png, to_bytes
 
 _GRID_FIELDS = (
     "qform_code",

@@ -11,11 +11,11 @@ from typing import BinaryIO
 import numpy as np
 import torch
 
-from medsynth import __version__
 from medsynth.base.errors import InputError, Interrupted, MedsynthError
 from medsynth.base.files import new_file
 from medsynth.base.progress import Task, Watch
 from medsynth.base.stopping import Stop
+from medsynth.base.version import __version__
 from medsynth.data.formats.probing import UnusableError, kind_of, probe
 from medsynth.data.problems import Problem
 from medsynth.inference.inputs.finding import Inputs, Item, Refusal

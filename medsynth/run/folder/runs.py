@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
-import json
 import platform
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import IO, Any
 
-from medsynth import __version__
 from medsynth.api import RunInfo, StageInfo
 from medsynth.base.errors import InputError, Interrupted
 from medsynth.base.files import write_text
 from medsynth.base.progress import Watch
-from medsynth.base.seals import CHECKSUM, read_sealed, sealed
+from medsynth.base.seals import sealed
 from medsynth.base.stopping import Stop
+from medsynth.base.version import __version__
 from medsynth.plan.plan import Plan
 from medsynth.plugins import Registry
+from medsynth.results.records import PLAN, RECORD, read_record
+from medsynth.results.stage_keys import stage_key
 from medsynth.results.warned import enter_stage, keep_warning
-from medsynth.run.folder.sharing import Sharing, lock, stage_key
+from medsynth.run.folder.sharing import Sharing, lock
 from medsynth.training.devices import hardware
 from medsynth.training.processes import leads, processes, wait_for_all
 
-PLAN, RECORD, LOCK = "plan.toml", "run.json", ".lock"
+LOCK = ".lock"
 STAGES = ("data", "generator", "synthesis", "classifier", "evaluation", "bundle", "report")
 LIBRARIES = ("torch", "monai", "pytorch-ignite", "numpy", "scipy", "torchmetrics", "itk-io", "nibabel", "pydicom")
 
@@ -197,27 +198,6 @@ def _new_record(plan: Plan, registry: Registry) -> dict[str, Any]:
         "stages": {},
         "warnings": [],
     }
-
-
-def read_record(folder: Path, *, older: bool = False) -> dict[str, Any]:
-    """Return the content of a run's run.json.
-
-    Args:
-        folder: of the run.
-        older: take one without a checksum, as versions of medsynth wrote that kept none.
-
-    Raises:
-        InputError: it cannot be read, was changed, or has no checksum.
-    """
-    with suppress(OSError, ValueError, RecursionError):
-        content = json.loads((folder / RECORD).read_bytes())
-        if isinstance(content, dict) and CHECKSUM not in content:
-            if older:
-                return content
-            hint = "Continue it with the version of medsynth that it names, or start another run with another --out."
-            raise InputError(f"{folder / RECORD} has no checksum, as in runs of earlier versions", hint=hint)
-    hint = f"Restore it from a copy, or remove it and continue with --resume: {RECORD} is then begun anew."
-    return read_sealed(folder / RECORD, hint=hint)
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,20 +12,20 @@ from typing import Any
 import numpy as np
 
 from medsynth.api import Classifier, Evidence, Generator, ImageSet, Predictions, Score
-from medsynth.base.files import write_json
 from medsynth.base.seals import check, finish, is_finished
 from medsynth.base.seeds import seed_everything
 from medsynth.data.images import Images
 from medsynth.data.phantom.masks import read_tissues
 from medsynth.data.preparing import PHANTOM, Data
 from medsynth.data.pseudonyms import KEY, Pseudonyms
+from medsynth.results.score_files import MEASUREMENTS, SCORES, read_scores, write_scores
 from medsynth.run.folder.runs import Run, SeedRun
+from medsynth.run.stages.building import load_extractor, policy_of
 from medsynth.run.stages.classification import judge, write_predictions
-from medsynth.run.stages.stages import listed_name, load_extractor, policy_of, translate
+from medsynth.run.stages.prepare import listed_name
+from medsynth.run.stages.translating import translate
 from medsynth.statistics.features import RememberedFeatures
 from medsynth.statistics.gain import gains
-
-SCORES, MEASUREMENTS = "scores.json", "measurements.json"
 
 
 @dataclass(frozen=True)
@@ -155,23 +155,3 @@ def _judge(run: Run, evidence: Evidence, folder: Path) -> list[Score]:
 
 def _hidden(score: Score, pseudonyms: Pseudonyms) -> Score:
     return replace(score, detail=pseudonyms.hide(score.detail), warning=pseudonyms.hide(score.warning))
-
-
-def write_scores(path: Path, scores: list[Score]) -> None:
-    """Write scores as JSON; a value that is not a number becomes null, an empty warning is left out."""
-
-    def plain(score: Score) -> dict[str, Any]:
-        values = {k: v for k, v in asdict(score).items() if k != "measured" and (k != "warning" or v)}
-        return {k: None if isinstance(v, float) and not np.isfinite(v) else v for k, v in values.items()}
-
-    write_json(path, {"schema": 1, "scores": [plain(score) for score in scores]})
-
-
-def read_scores(path: Path) -> list[Score]:
-    """Read what `write_scores` wrote."""
-    rows = json.loads(path.read_text())["scores"]
-    measured = path.name == MEASUREMENTS
-    return [
-        Score(**{**row, "value": float("nan") if row["value"] is None else row["value"], "measured": measured})
-        for row in rows
-    ]

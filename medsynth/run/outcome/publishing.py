@@ -22,6 +22,7 @@ from medsynth.bundle.format.privacy import without_locations
 from medsynth.bundle.trust.memory import RUN, remember
 from medsynth.data.formats.chains import instantiate
 from medsynth.data.phantom.cohort import write_phantom
+from medsynth.data.png import png
 from medsynth.data.preparing import Data
 from medsynth.data.pseudonyms import IMAGE
 from medsynth.report import GalleryRow, ImportanceRow, ReportContent, content_verdict, write_report
@@ -29,9 +30,8 @@ from medsynth.results.warned import texts
 from medsynth.run.folder.runs import Run, SeedRun
 from medsynth.run.outcome.evaluation import Evaluation
 from medsynth.run.outcome.importance import importance_rows
+from medsynth.run.stages.building import policy_of
 from medsynth.run.stages.classification import positive_share
-from medsynth.run.stages.stages import policy_of
-from medsynth.run.stages.synthesis import png
 from medsynth.training.inspection import inspect
 
 SAMPLES = 4

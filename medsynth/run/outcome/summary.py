@@ -21,14 +21,13 @@ from medsynth.data.pseudonyms import KEY
 from medsynth.report import ReportContent, write_report
 from medsynth.report.tables import metric_label, ordered, subject_label
 from medsynth.results.gains import gains_of
-from medsynth.results.pairs import Tested, compare_pairs
+from medsynth.results.pairs import PAIR_COLUMNS, Tested, compare_pairs, pair_rows
 from medsynth.results.reading import read_run
+from medsynth.results.score_files import MEASUREMENTS, SCORES, read_scores, write_scores
 from medsynth.results.warned import of_seed, texts
 from medsynth.run.folder.runs import Run
-from medsynth.run.outcome.evaluation import MEASUREMENTS, SCORES, read_scores, write_scores
 from medsynth.run.outcome.publishing import conclude, counts, facts, observer_sections, shown_plan
 from medsynth.statistics.gain import EVALUATOR, MAIN, Gain
-from medsynth.studies.comparison_files import PAIR_COLUMNS, pair_rows
 
 _SCORE_FILES = (SCORES, MEASUREMENTS)
 

@@ -23,8 +23,8 @@ from medsynth.api import Phase, Predictions
 from medsynth.base.files import write_text
 from medsynth.data.images import Images
 from medsynth.data.loaders import LabelledLoader
-from medsynth.plan.plan import BASELINES
 from medsynth.statistics import choose_threshold, diagnostic_metrics, fit_temperature, selection_key
+from medsynth.training.config import BASELINES
 from medsynth.training.devices import Policy
 from medsynth.training.loop import Key
 

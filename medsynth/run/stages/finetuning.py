@@ -16,6 +16,7 @@ from medsynth.bundle.format.manifest import bundle_at, digest_of, read_manifest
 from medsynth.bundle.format.privacy import REMOVED, without_locations
 from medsynth.bundle.opening.opened import tensors_of
 from medsynth.bundle.trust.snapshot import Snapshot
+from medsynth.plan.parent import Parent
 
 if TYPE_CHECKING:
     from medsynth.api import Classifier, Generator
@@ -27,24 +28,17 @@ _IMAGES = ("size", "channels", "fit", "intensity")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Parent:
-    """A bundle that a run starts from.
+class ParentBundle(Parent):
+    """The bundle that a run starts from.
 
     Args:
         snapshot: its files as they were verified.
-        digest: sha256 of its medsynth.json.
-        generator, classifier: names of its plugins.
-        values: by section of the plan, what it was trained with; of ``data`` only what its networks depend on.
     """
 
     snapshot: Snapshot
-    digest: str
-    generator: str
-    classifier: str
-    values: Mapping[str, Mapping[str, Any]]
 
 
-def read_parent(path: Path) -> Parent:
+def read_parent(path: Path) -> ParentBundle:
     """Read the bundle at `path`, or that of the run there.
 
     Raises:
@@ -64,7 +58,7 @@ def read_parent(path: Path) -> Parent:
         raise InputError(f"--from {path}: {deviations[0].file} {deviations[0].problem}", hint=hint)
     try:
         plan = content["plan"]
-        return Parent(
+        return ParentBundle(
             snapshot=snapshot,
             digest=digest_of(snapshot.folder),
             generator=str(plan["generator"]["name"]),
@@ -84,7 +78,7 @@ def _kept(values: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in known.items() if name != "name" and value != REMOVED}
 
 
-def take_weights(parent: Parent, folder: Path) -> None:
+def take_weights(parent: ParentBundle, folder: Path) -> None:
     """Copy the weights of `parent` into the run's folder, so that the run can be resumed without it.
 
     Raises:

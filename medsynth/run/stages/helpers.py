@@ -2,7 +2,7 @@
 
 Only the row of the main job needs synthetic images, and a step of a small network gains little from a second thread, so
 that a run and its helper with half the threads each are done sooner than one process with all of them. The helper is a
-process ``python -m medsynth.run.stages.helpers RUN SEED ROW ...``; it trains these rows into the run's folder and tells
+process ``python -m medsynth.run.stages.helper RUN SEED ROW ...``; it trains these rows into the run's folder and tells
 its progress on standard output. It does not outlive the run, see `medsynth.base.children`.
 What a helper leaves unfinished, for whatever reason, the run completes itself, and so meets the same error.
 """
@@ -11,25 +11,23 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import IO
 
-from medsynth.base.children import ask_to_stop, end_with_parent, environment, python
+from medsynth.base.children import ask_to_stop, environment, python
 from medsynth.base.progress import Task, Watch
 from medsynth.base.seals import is_finished
 from medsynth.base.stopping import Stop
-from medsynth.plan.plan import BASELINES
-from medsynth.run.folder.runs import PLAN, Run, SeedRun
+from medsynth.run.folder.runs import SeedRun
+from medsynth.training.config import BASELINES
 from medsynth.training.processes import processes
 
 _INTERVAL = 0.25
-"""Seconds between two messages about the same task, and between two looks at a helper."""
+"""Seconds between two looks at a helper."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +97,7 @@ def beside(seed_run: SeedRun) -> Iterator[Team]:
 
 def _start(seed_run: SeedRun, rows: Sequence[str], threads: int) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        python("-m", "medsynth.run.stages.helpers", str(seed_run.run.folder), str(seed_run.seed), *rows),
+        python("-m", "medsynth.run.stages.helper", str(seed_run.run.folder), str(seed_run.seed), *rows),
         env=environment(OMP_NUM_THREADS=str(threads)),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
@@ -107,37 +105,6 @@ def _start(seed_run: SeedRun, rows: Sequence[str], threads: int) -> subprocess.P
         text=True,
         start_new_session=True,  # so that Ctrl-C reaches the run alone, which then asks its helpers to end
     )
-
-
-# ------------------------------------------------------------ progress, from a helper to the run
-
-
-class _Messages:
-    """A watch that writes what it is told as one JSON object per line to standard output."""
-
-    @contextmanager
-    def task(self, name: str, total: int, done: int = 0) -> Iterator[Task]:
-        _send(task=name, total=total, done=done)
-        yield _Message(name, total)
-        _send(end=name)
-
-    def say(self, text: str) -> None:
-        _send(say=text)
-
-
-class _Message:
-    def __init__(self, name: str, total: int) -> None:
-        self._name, self._total, self._last = name, total, time.monotonic()
-
-    def advance(self, done: int, values: Mapping[str, float] | None = None) -> None:
-        if done == self._total or time.monotonic() - self._last > _INTERVAL:
-            self._last = time.monotonic()
-            _send(advance=self._name, done=done, values=dict(values or {}))
-
-
-def _send(**message: object) -> None:
-    sys.stdout.write(json.dumps(message) + "\n")
-    sys.stdout.flush()
 
 
 def _relay(messages: IO[str], watch: Watch) -> None:
@@ -157,33 +124,3 @@ def _relay(messages: IO[str], watch: Watch) -> None:
                 shown.close()
             elif "say" in message:
                 watch.say(message["say"])
-
-
-# ------------------------------------------------------------ the helper itself
-
-
-def work(folder: Path, seed: int, names: Sequence[str]) -> None:
-    """Train rows of a run's training, from what its earlier stages left.
-
-    Raises:
-        MedsynthError: as the run itself would.
-    """
-    from medsynth.data.preparing import prepare
-    from medsynth.plan.plan import read_plan
-    from medsynth.plugins import Registry
-    from medsynth.run.stages.stages import classifier_rows, train_row
-
-    registry, stop = Registry(), Stop()
-    end_with_parent(stop)
-    run = Run(folder, read_plan(folder / PLAN, registry), registry, _Messages(), stop)
-    seed_run = SeedRun(run, seed)
-    data = prepare(run.plan.data, folder / "data", seed=run.plan.data.seed)
-    # Of the main row's images only their number matters to the others: that of the sources they will be made of.
-    rows = classifier_rows(run.plan, data, data.images.select(domain="source", split="train"))
-    for name in names:
-        if name in rows:
-            train_row(seed_run, data, name, rows[name])
-
-
-if __name__ == "__main__":
-    work(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3:])

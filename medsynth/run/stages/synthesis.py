@@ -10,7 +10,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from PIL import Image
 
 from medsynth.api import Generator
 from medsynth.base.files import new_folder, write_text
@@ -19,6 +18,7 @@ from medsynth.base.seals import check, finish, is_finished
 from medsynth.base.stopping import Stop
 from medsynth.data.cache import new_map
 from medsynth.data.images import Images, Record
+from medsynth.data.png import png, to_bytes
 from medsynth.training.devices import Policy
 
 COLUMNS = ("image", "domain", "label", "patient", "split", "pair", "source", "generator")
@@ -68,20 +68,6 @@ def load(source: Images, folder: Path) -> Images:
     check(folder)
     pixels = np.load(folder / "pixels.npy", mmap_mode="r")
     return Images(_records(source), pixels, np.arange(len(source)))
-
-
-def to_bytes(images: np.ndarray) -> np.ndarray:
-    """Map float images in [-1, 1] to 8-bit values 0..255."""
-    values: np.ndarray = np.round((np.clip(images, -1.0, 1.0) + 1.0) * 127.5).astype(np.uint8)
-    return values
-
-
-def png(image: np.ndarray) -> bytes:
-    """Encode one (C, H, W) image in [-1, 1] as an 8-bit PNG file."""
-    values = to_bytes(image)
-    buffer = io.BytesIO()
-    Image.fromarray(values[0] if values.shape[0] == 1 else values.transpose(1, 2, 0)).save(buffer, "PNG")
-    return buffer.getvalue()
 
 
 def _write(job: Translation, folder: Path) -> None:

@@ -12,7 +12,7 @@ from medsynth.data.images import Record
 from medsynth.data.preparing import PHANTOM
 from medsynth.plan.plan import Plan
 from medsynth.plugins import Registry
-from medsynth.run.stages.stages import make_setup
+from medsynth.run.stages.building import make_setup
 
 FIXED = 1_000_000
 """Bytes of report, figures, tables, and of a bundle's code and samples: hardly different from run to run."""

@@ -7,7 +7,8 @@ import pytest
 from PIL import Image
 
 from medsynth.data.config import DataConfig
-from medsynth.data.formats.chains import DomainInfo, instantiate, preprocessing_config, quiet
+from medsynth.data.formats.chains import DomainInfo, instantiate, preprocessing_config
+from medsynth.data.formats.itk import quiet
 from medsynth.inference.inputs.pixels import fit, read_raster, resizing
 
 SIZES = [(32, 32), (32, 20), (20, 32), (64, 48), (100, 37), (31, 33), (9, 200), (17, 17), (150, 150)]

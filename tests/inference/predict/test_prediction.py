@@ -18,7 +18,8 @@ from medsynth.base.errors import InputError, Interrupted
 from medsynth.base.files import sha256
 from medsynth.base.progress import Silent
 from medsynth.base.stopping import Stop
-from medsynth.data.formats.chains import DomainInfo, instantiate, preprocessing_config, quiet
+from medsynth.data.formats.chains import DomainInfo, instantiate, preprocessing_config
+from medsynth.data.formats.itk import quiet
 from medsynth.data.formats.probing import Format
 from medsynth.inference.bundle_classifier import load_classifier
 from medsynth.inference.predict.prediction import AHEAD, Job, predict_files

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from string import Formatter
 from typing import TYPE_CHECKING
 
@@ -15,7 +15,7 @@ from medsynth.bundle.audit.rules.targets import OK, REFUSED_ATTRIBUTES, SPECIAL,
 from medsynth.bundle.audit.rules.wordlists import words
 
 if TYPE_CHECKING:
-    from medsynth.bundle.audit.configs.grammar import Grammar
+    from medsynth.bundle.audit.configs.sight import Sight
 
 UNPICKLES = "lets a file that is read run code"
 _FUNCTIONS = words("functions")
@@ -31,15 +31,21 @@ def unsafe_switch(name: str, value: object) -> bool:
 
 
 class Calls:
-    """Judges the calls of one expression."""
+    """Judges the calls of one expression.
 
-    def __init__(self, grammar: Grammar) -> None:
-        self.grammar = grammar
+    Args:
+        sight: what the expression can see.
+        remarks_of: yields what is not plainly harmless in a part of the expression.
+    """
+
+    def __init__(self, sight: Sight, remarks_of: Callable[[ast.AST, Scope], Iterator[Remark]]) -> None:
+        self.sight = sight
+        self.remarks_of = remarks_of
 
     def remarks(self, node: ast.Call, scope: Scope) -> Iterator[Remark]:
         """Yield what is not plainly harmless in a call and below."""
         function = node.func
-        if paths := self.grammar.paths(function, scope):
+        if paths := self.sight.paths(function, scope):
             for path in paths:
                 yield from self._path(path, node, scope)
         elif isinstance(function, ast.Name) and function.id not in scope:
@@ -47,16 +53,16 @@ class Calls:
         elif isinstance(function, ast.Attribute):
             yield from self._method(function, node, scope)
         else:
-            yield from self.grammar.remarks(function, scope)
+            yield from self.remarks_of(function, scope)
             if not isinstance(function, ast.Lambda):
                 yield from self._unknown(node.args, node.keywords)
         for argument in node.args[self._looked_at(node, scope) :]:
-            yield from self.grammar.remarks(argument, scope)
+            yield from self.remarks_of(argument, scope)
         for keyword in node.keywords:
             value = keyword.value.value if isinstance(keyword.value, ast.Constant) else None
             if keyword.arg is not None and unsafe_switch(keyword.arg, value):
                 yield trust(f"{keyword.arg}={value!r}", UNPICKLES)
-            yield from self.grammar.remarks(keyword.value, scope)
+            yield from self.remarks_of(keyword.value, scope)
 
     def _looked_at(self, node: ast.Call, scope: Scope) -> int:
         """Return 1 for ``getattr`` and its like on a module, whose attribute was judged with it; else 0."""
@@ -64,7 +70,7 @@ class Calls:
         return int(
             name in ("getattr", "setattr", "hasattr")
             and bool(node.args)
-            and bool(self.grammar.paths(node.args[0], scope))
+            and bool(self.sight.paths(node.args[0], scope))
         )
 
     @staticmethod
@@ -76,7 +82,7 @@ class Calls:
             yield trust("call", "may name a file for a function that is not known beforehand")
 
     def _path(self, path: str, node: ast.Call, scope: Scope) -> Iterator[Remark]:
-        names = self.grammar.bundle.names
+        names = self.sight.bundle.names
         judgement = judge_path(path, names)
         shorter, _, last = path.rpartition(".")
         if judgement == OK:
@@ -121,16 +127,16 @@ class Calls:
 
     def _objection(self, kind: str, value: ast.expr, scope: Scope) -> str:
         if kind == "stream":
-            streams = self.grammar.paths(value, scope)
+            streams = self.sight.paths(value, scope)
             return "" if streams and set(streams) <= {"sys.stdout", "sys.stderr"} else "is no stream of the terminal"
         if kind == "mapping":
             bound = any(isinstance(part, ast.Name) and part.id in scope for part in ast.walk(value))
-            bundle, place = self.grammar.bundle, self.grammar.place
+            bundle, place = self.sight.bundle, self.sight.place
             return "is put together when it runs" if bound else bundle.values.mapping_of(value, place)
-        return objection(kind, self.grammar.static(value, scope), frozenset(self.grammar.bundle.names.own))
+        return objection(kind, self.sight.static(value, scope), frozenset(self.sight.bundle.names.own))
 
     def _builtin(self, name: str, node: ast.Call, scope: Scope) -> Iterator[Remark]:
-        yield from self.grammar.name(name, scope, VALUES | _FUNCTIONS)
+        yield from self.sight.name(name, scope, VALUES | _FUNCTIONS)
         if name in ("getattr", "setattr", "hasattr"):
             yield from self._by_name(name, node, scope)
         elif name == "open":
@@ -153,27 +159,27 @@ class Calls:
         attribute = key.value
         if SPECIAL.fullmatch(attribute) or attribute in REFUSED_ATTRIBUTES:
             yield refuse(name, "reaches an attribute that runs programs, writes, removes or leads inside Python")
-        owners = self.grammar.paths(node.args[0], scope)
+        owners = self.sight.paths(node.args[0], scope)
         if name == "setattr":
             plain = len(node.args) == 3 and isinstance(node.args[2], ast.Constant)
             if not plain or not owners or {f"{owner}.{attribute}" for owner in owners} - _SWITCHES:
                 yield trust(name, "changes something that the audit does not know")
         elif owners:
             chain = ast.Attribute(node.args[0], attribute, ast.Load())
-            yield from self.grammar.remarks(chain, scope)
+            yield from self.remarks_of(chain, scope)
         else:
-            yield from self.grammar.attribute(attribute, self.grammar.kind(node.args[0], scope))
+            yield from self.sight.attribute(attribute, self.sight.kind(node.args[0], scope))
             if attribute in ("format", "replace", "copy"):
                 yield trust(attribute, "is handed on, so its arguments cannot be judged")
 
     def _method(self, function: ast.Attribute, node: ast.Call, scope: Scope) -> Iterator[Remark]:
-        kind = self.grammar.kind(function.value, scope)
-        yield from self.grammar.attribute(function.attr, kind)
+        kind = self.sight.kind(function.value, scope)
+        yield from self.sight.attribute(function.attr, kind)
         if function.attr == "format":
             yield from _format(function.value)
         else:
             yield from self._arguments(function.attr, kind, node)
-        yield from self.grammar.remarks(function.value, scope)
+        yield from self.remarks_of(function.value, scope)
 
     @staticmethod
     def _arguments(name: str, kind: str, node: ast.Call) -> Iterator[Remark]:

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 
 from medsynth.bundle.audit.configs.calls import UNPICKLES, unsafe_switch
 from medsynth.bundle.audit.configs.expression_texts import builds_text, parse
-from medsynth.bundle.audit.configs.grammar import Bundle
 from medsynth.bundle.audit.configs.references import Config, Item, children
+from medsynth.bundle.audit.configs.sight import Bundle
 from medsynth.bundle.audit.rules.arguments import Rule, objection, rule_of
 from medsynth.bundle.audit.rules.findings import Verdict, shown
 from medsynth.bundle.audit.rules.ledger import Page

@@ -6,7 +6,8 @@ import ast
 from dataclasses import dataclass
 
 from medsynth.bundle.audit.configs.expression_texts import REFERENCE, REFERENCES, imported, parse
-from medsynth.bundle.audit.configs.grammar import Bundle, Grammar
+from medsynth.bundle.audit.configs.grammar import Grammar
+from medsynth.bundle.audit.configs.sight import Bundle
 from medsynth.bundle.audit.rules.names import disguise
 from medsynth.bundle.audit.rules.remarks import Remark, refuse, trust
 from medsynth.bundle.audit.rules.sizes import LIMITS

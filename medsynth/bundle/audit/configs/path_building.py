@@ -10,8 +10,8 @@ import ast
 from collections.abc import Iterable, Mapping
 
 from medsynth.bundle.audit.configs.expression_texts import imported, parse, reference_id
-from medsynth.bundle.audit.configs.grammar import Bundle
 from medsynth.bundle.audit.configs.references import Item
+from medsynth.bundle.audit.configs.sight import Bundle
 from medsynth.bundle.audit.rules.names import outside
 from medsynth.bundle.audit.rules.wordlists import words
 

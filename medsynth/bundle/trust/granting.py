@@ -1,0 +1,48 @@
+"""Trusting a bundle from now on: the user's own decision."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from medsynth.base.errors import InputError
+from medsynth.bundle.audit import Verdict, audit_bundle
+from medsynth.bundle.checking.description import describe_bundle
+from medsynth.bundle.checking.verification import verify_bundle
+from medsynth.bundle.format.manifest import MANIFEST, digest_of
+from medsynth.bundle.trust.admission import hint_for, worst_of
+from medsynth.bundle.trust.memory import USER, Trusted, find_trust, remember
+from medsynth.bundle.trust.snapshot import Snapshot
+
+
+def trust_bundle(root: Path) -> Trusted:
+    """Trust the bundle at `root` from now on, in exactly this state.
+
+    Raises:
+        InputError: it is no folder, not intact, or the audit refuses it.
+        RunError: the user's data folder cannot be written.
+    """
+    if not root.is_dir():
+        raise InputError(f"{root} cannot be trusted: it is not a folder", hint="Unpack it first.")
+    return trust_snapshot(Snapshot(root))
+
+
+def trust_snapshot(snapshot: Snapshot) -> Trusted:
+    """Trust a bundle from now on, in the state of its copy; errors as in `trust_bundle`."""
+    with snapshot.errors():
+        return _trust(snapshot.folder)
+
+
+def _trust(root: Path) -> Trusted:
+    known = find_trust(digest_of(root)) if (root / MANIFEST).is_file() else None
+    if known is not None:
+        return known
+    deviations = verify_bundle(root).deviations
+    if deviations:
+        first = deviations[0]
+        more = f" and {len(deviations) - 1} more" if len(deviations) > 1 else ""
+        hint = f"See all with: medsynth bundle verify {root}"
+        raise InputError(f"bundle {root} cannot be trusted: {first.file} {first.problem}{more}", hint=hint)
+    audit = audit_bundle(root)
+    if audit.verdict is Verdict.REFUSED:
+        raise InputError(f"bundle {root} cannot be trusted: {worst_of(audit)}", hint=hint_for(root, audit))
+    return remember(root, describe_bundle(root).name, USER)

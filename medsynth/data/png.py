@@ -1,0 +1,22 @@
+"""Pixels as 8-bit PNG files."""
+
+from __future__ import annotations
+
+import io
+
+import numpy as np
+from PIL import Image
+
+
+def to_bytes(images: np.ndarray) -> np.ndarray:
+    """Map float images in [-1, 1] to 8-bit values 0..255."""
+    values: np.ndarray = np.round((np.clip(images, -1.0, 1.0) + 1.0) * 127.5).astype(np.uint8)
+    return values
+
+
+def png(image: np.ndarray) -> bytes:
+    """Encode one (C, H, W) image in [-1, 1] as an 8-bit PNG file."""
+    values = to_bytes(image)
+    buffer = io.BytesIO()
+    Image.fromarray(values[0] if values.shape[0] == 1 else values.transpose(1, 2, 0)).save(buffer, "PNG")
+    return buffer.getvalue()

@@ -1,0 +1,34 @@
+"""The record of a run: run.json."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from medsynth.base.errors import InputError
+from medsynth.base.seals import CHECKSUM, read_sealed
+
+PLAN, RECORD = "plan.toml", "run.json"
+
+
+def read_record(folder: Path, *, older: bool = False) -> dict[str, Any]:
+    """Return the content of a run's run.json.
+
+    Args:
+        folder: of the run.
+        older: take one without a checksum, as versions of medsynth wrote that kept none.
+
+    Raises:
+        InputError: it cannot be read, was changed, or has no checksum.
+    """
+    with suppress(OSError, ValueError, RecursionError):
+        content = json.loads((folder / RECORD).read_bytes())
+        if isinstance(content, dict) and CHECKSUM not in content:
+            if older:
+                return content
+            hint = "Continue it with the version of medsynth that it names, or start another run with another --out."
+            raise InputError(f"{folder / RECORD} has no checksum, as in runs of earlier versions", hint=hint)
+    hint = f"Restore it from a copy, or remove it and continue with --resume: {RECORD} is then begun anew."
+    return read_sealed(folder / RECORD, hint=hint)
