@@ -74,7 +74,7 @@ def difference(first: dict[str, Any], second: dict[str, Any]) -> float:
 def _weights(folder: Path) -> dict[str, Any]:
     import torch
 
-    from medsynth.training.loop import NETWORKS
+    from medsynth.training.checkpoint import NETWORKS
 
     saved = torch.load(folder / NETWORKS, weights_only=True)
     return {f"{network}.{name}": tensor for network, state in saved.items() for name, tensor in state.items()}
@@ -128,7 +128,8 @@ def _train_stage(settings: Settings, folder: Path, stage: str, *, dies: bool) ->
     from medsynth.plugins import Registry
     from medsynth.training.config import TrainingConfig
     from medsynth.training.devices import make_policy
-    from medsynth.training.loop import Job, train
+    from medsynth.training.job import Job
+    from medsynth.training.loop import train
 
     class Death(Stop):
         """Kills the process after the first step of the second epoch."""

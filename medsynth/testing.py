@@ -28,9 +28,11 @@ from medsynth.base.errors import Interrupted
 from medsynth.base.seeds import derive_seed, seed_everything
 from medsynth.base.stopping import Stop
 from medsynth.plugins import Registry
+from medsynth.training.checkpoint import NETWORKS
 from medsynth.training.config import TrainingConfig
 from medsynth.training.devices import Policy
-from medsynth.training.loop import NETWORKS, Job, train
+from medsynth.training.job import Job
+from medsynth.training.loop import train
 
 SIZE = 32
 

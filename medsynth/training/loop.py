@@ -7,18 +7,14 @@ bit for bit on a CPU, without any random state being saved.
 
 from __future__ import annotations
 
-import functools
 import io
-import itertools
 import json
 import logging
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 import torch.utils.checkpoint
@@ -26,76 +22,19 @@ from ignite.engine import Engine, Events
 from monai.engines import Trainer
 from torch import Tensor, nn
 
-from medsynth.api import Phase, Stateful
+from medsynth.api import Phase
 from medsynth.base import seals
 from medsynth.base.errors import RunError
-from medsynth.base.files import write_bytes, write_json
-from medsynth.base.progress import Silent, Task, Watch
+from medsynth.base.files import write_json
+from medsynth.base.progress import Task
 from medsynth.base.seeds import seed_everything
-from medsynth.base.stopping import Stop
 from medsynth.training.accumulation import accumulating, in_parts, mean_of
 from medsynth.training.averaging import Averages
-from medsynth.training.config import TrainingConfig
-from medsynth.training.devices import Policy
+from medsynth.training.batches import _EpochBatches
+from medsynth.training.checkpoint import CHECKPOINT, HISTORY, NETWORKS, _load_networks, _save, _unique_state
+from medsynth.training.job import Batch, Job, Loader
 from medsynth.training.processes import anyone, averaging_gradients, leads, mean_over_processes, rank, wait_for_all
-
-CHECKPOINT, NETWORKS, HISTORY = "checkpoint.pt", "networks.pt", "history.json"
-
-Batch = Mapping[str, Tensor]
-Key = tuple[float, ...]
-
-
-class Loader(Protocol):
-    """Batches of one epoch; the same epoch number always gives the same batches."""
-
-    def set_epoch(self, epoch: int) -> None:
-        """Choose the epoch that the next iteration draws."""
-
-    def __len__(self) -> int: ...
-    def __iter__(self) -> Iterator[Batch]: ...
-
-
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """Everything needed to train one set of networks.
-
-    Args:
-        name: shown as progress, e.g. ``generator`` or ``classifier real-only``.
-        folder: receives the checkpoint, then the weights and the history.
-        phases: from the plugin.
-        networks: from the plugin; saved at the end.
-        loader: makes the loader of a phase.
-        seed: of this training.
-        policy: device, precision, layout.
-        training: the plan's core settings.
-        validate: called in the last phase with the number of the epoch that ended; returns an ordered key (larger is
-            better) that chooses the weights to keep, and values for the history. Without it the last weights are kept.
-        observe: called after epochs of every phase; returns further values for the history, which choose nothing.
-        validate_epochs: epochs between two calls of either; the last epoch always gets one.
-        accumulate: parts of a batch whose gradients are averaged for one step.
-        ema_decay: of the averaged weights that are validated and kept; 0 = the trained weights.
-        checkpointing: recompute what blocks marked ``recomputable`` hold, in the backward pass.
-        together: all processes of a torchrun train this; otherwise this process trains it alone.
-        watch, stop: progress and interruption.
-    """
-
-    name: str
-    folder: Path
-    phases: Sequence[Phase]
-    networks: Mapping[str, nn.Module]
-    loader: Callable[[Phase], Loader]
-    seed: int
-    policy: Policy
-    training: TrainingConfig
-    validate: Callable[[int], tuple[Key, dict[str, float]]] | None = None
-    observe: Callable[[], Mapping[str, float]] | None = None
-    validate_epochs: int = 1
-    accumulate: int = 1
-    ema_decay: float = 0.0
-    checkpointing: bool = False
-    together: bool = False
-    watch: Watch = field(default_factory=Silent)
-    stop: Stop = field(default_factory=Stop)
+from medsynth.training.recomputing import recompute_blocks
 
 
 def train(job: Job) -> dict[str, Any]:
@@ -383,57 +322,3 @@ class _Loop:
         for network in self.job.networks.values():
             network.eval()
         return self.history
-
-
-class _EpochBatches:
-    """The loader as an iterable that skips the batches a resumed epoch has already seen."""
-
-    def __init__(self, loader: Loader, skip: int) -> None:
-        self._loader, self._skip = loader, skip
-
-    def __len__(self) -> int:
-        return len(self._loader)
-
-    def __iter__(self) -> Iterator[Batch]:
-        skip, self._skip = self._skip, 0
-        return itertools.islice(iter(self._loader), skip, None)
-
-
-def recompute_blocks(network: nn.Module) -> None:
-    """Let blocks marked ``recomputable`` keep only their input for the backward pass, in place; results stay equal."""
-    for block in network.modules():
-        if getattr(block, "recomputable", False) and not isinstance(block.forward, functools.partial):
-            block.forward = functools.partial(_recompute, block.forward)
-
-
-def _recompute(forward: Callable[..., Tensor], *inputs: Tensor) -> Tensor:
-    if not torch.is_grad_enabled():
-        return forward(*inputs)
-    result: Tensor = torch.utils.checkpoint.checkpoint(forward, *inputs, use_reentrant=False)
-    return result
-
-
-def _unique_state(phases: Sequence[Phase]) -> dict[str, Stateful]:
-    """Name every stateful object once, though several phases may share it."""
-    seen: set[int] = set()
-    unique: dict[str, Stateful] = {}
-    for phase in phases:
-        for name, item in phase.state.items():
-            if id(item) not in seen:
-                seen.add(id(item))
-                unique[f"{phase.name}.{name}"] = item
-    return unique
-
-
-def _save(path: Path, content: Any, *, digest: bool = False) -> None:
-    # Through memory, because torch writes the file's name into the archive: equal weights, equal bytes.
-    buffer = io.BytesIO()
-    torch.save(content, buffer)
-    write_bytes(path, seals.with_digest(buffer.getvalue()) if digest else buffer.getvalue())
-
-
-def _load_networks(job: Job) -> None:
-    weights = torch.load(job.folder / NETWORKS, map_location="cpu", weights_only=True)
-    for name, network in job.networks.items():
-        network.load_state_dict(weights[name])
-        network.eval()

@@ -24,9 +24,11 @@ from medsynth.api import Setup
 from medsynth.base.errors import InputError, Interrupted
 from medsynth.base.stopping import Stop
 from medsynth.testing import RandomBatches
+from medsynth.training.checkpoint import NETWORKS
 from medsynth.training.config import TrainingConfig
 from medsynth.training.devices import Policy
-from medsynth.training.loop import NETWORKS, Job, train
+from medsynth.training.job import Job
+from medsynth.training.loop import train
 
 SMALL = {"student_width": 0.2, "teacher_width": 0.1, "heads": 2, "pretrain_epochs": 1, "finetune_epochs": 1}
 SMALL |= {"halvings": 5}  # as published: 16, 4 and 1 tokens of an image of 64 x 64 pixels

@@ -18,7 +18,8 @@ from medsynth.data.images import Images, Record
 from medsynth.data.loaders import UnpairedLoader
 from medsynth.training.config import TrainingConfig
 from medsynth.training.devices import Policy
-from medsynth.training.loop import Job, train
+from medsynth.training.job import Job
+from medsynth.training.loop import train
 from medsynth.training.processes import joined, processes, rank, share_of
 
 CONFIG = CycleGanConfig(

@@ -20,7 +20,7 @@ from medsynth.plan.plan import make_plan
 from medsynth.plugins import Registry
 from medsynth.run.stages import stages
 from medsynth.run.stages.classification import Row
-from medsynth.training.loop import Job
+from medsynth.training.job import Job
 from tests.training.test_loop import Model
 
 

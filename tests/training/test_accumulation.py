@@ -17,9 +17,12 @@ from medsynth.networks.resnet import ResnetGenerator
 from medsynth.testing import RandomBatches
 from medsynth.training.accumulation import accumulating, in_parts, mean_of
 from medsynth.training.averaging import Averages
+from medsynth.training.checkpoint import NETWORKS
 from medsynth.training.config import TrainingConfig
 from medsynth.training.devices import Policy
-from medsynth.training.loop import NETWORKS, Job, recompute_blocks, train
+from medsynth.training.job import Job
+from medsynth.training.loop import train
+from medsynth.training.recomputing import recompute_blocks
 from tests.training.test_loop import Model
 
 SMALL: dict[str, Any] = {"width": 4, "blocks": 1, "discriminator_width": 4, "pool_size": 0, "epochs": 1}

@@ -14,9 +14,11 @@ from torch import Tensor, nn
 from medsynth.api import Phase, constant_then_linear, progress, warmup_then_cosine
 from medsynth.base.errors import Interrupted, RunError
 from medsynth.base.stopping import Stop
+from medsynth.training.checkpoint import CHECKPOINT, HISTORY, NETWORKS
 from medsynth.training.config import TrainingConfig
 from medsynth.training.devices import Policy
-from medsynth.training.loop import CHECKPOINT, HISTORY, NETWORKS, Job, train
+from medsynth.training.job import Job
+from medsynth.training.loop import train
 
 STEPS = 3
 SCHEDULE = constant_then_linear(0.5)

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from medsynth.training.loop import CHECKPOINT, HISTORY
+from medsynth.training.checkpoint import CHECKPOINT, HISTORY
 from medsynth.training.processes import leads, own_share, processes, share_of, whole_batch
 from tests.run.test_run import SMALL_GENERATOR, TINY, command
 

@@ -12,7 +12,8 @@ from medsynth.plan.plan import Plan
 from medsynth.run.folder.runs import Run, SeedRun
 from medsynth.run.stages.finetuning import start_from
 from medsynth.training.devices import Policy, make_policy
-from medsynth.training.loop import Job, train
+from medsynth.training.job import Job
+from medsynth.training.loop import train
 from medsynth.training.processes import processes
 
 
@@ -58,7 +59,7 @@ def train_model(
     validate_epochs: int = 1,
     generator_config: GeneratorConfig | None = None,
 ) -> dict[str, Any]:
-    """Train a model as the plan says, see `medsynth.training.loop.Job`; return its history."""
+    """Train a model as the plan says, see `medsynth.training.job.Job`; return its history."""
     run, options = seed_run.run, generator_config
     return train(
         Job(

@@ -26,7 +26,7 @@ from medsynth.data.loaders import LabelledLoader
 from medsynth.statistics import choose_threshold, diagnostic_metrics, fit_temperature, selection_key
 from medsynth.training.config import BASELINES
 from medsynth.training.devices import Policy
-from medsynth.training.loop import Key
+from medsynth.training.job import Key
 
 MAIN_ROW = "synthetic"
 ROWS = (MAIN_ROW, *BASELINES)
