@@ -36,7 +36,7 @@ BLOCK_VARIABLE = "MEDSYNTH_BLOCK"
 
 
 @dataclasses.dataclass(frozen=True)
-class Found:
+class FoundPlugin:
     """A plugin as its distribution's metadata declares it; nothing has been imported.
 
     Args:
@@ -63,7 +63,7 @@ class Found:
         origin = f"from {self.distribution} {self.version}"
         return PluginError(f"{self.kind} '{self.name}' {origin} cannot be used: {self.cause}", hint=self.hint)
 
-    def failed(self, status: str, cause: str, hint: str) -> Found:
+    def failed(self, status: str, cause: str, hint: str) -> FoundPlugin:
         """Return this record with another status."""
         return dataclasses.replace(self, status=status, cause=cause, hint=hint)
 
@@ -78,7 +78,7 @@ class Registry:
     """
 
     def __init__(self) -> None:
-        self.found: tuple[Found, ...] = tuple(check(find()))
+        self.found: tuple[FoundPlugin, ...] = tuple(check(find()))
         self._specs: dict[tuple[str, str], api.Spec] = {}
         self._managers: dict[str, pluggy.PluginManager] = {}
 
@@ -121,11 +121,11 @@ class Registry:
         """Return the usable plugin names of a kind."""
         return [record.name for record in self.found if record.kind == kind and record.status == "ready"]
 
-    def record(self, kind: str, name: str) -> Found:
+    def record(self, kind: str, name: str) -> FoundPlugin:
         """Return what is known about a plugin without loading it."""
         return self._find(kind, name)
 
-    def by_name(self, name: str) -> list[Found]:
+    def by_name(self, name: str) -> list[FoundPlugin]:
         """Return every plugin of that name, whatever its kind.
 
         Raises:
@@ -136,18 +136,18 @@ class Registry:
             raise PluginError(f"unknown plugin '{name}'", hint=nearest(name, {r.name for r in self.found}))
         return records
 
-    def _find(self, kind: str, name: str) -> Found:
+    def _find(self, kind: str, name: str) -> FoundPlugin:
         records = [record for record in self.found if record.kind == kind and record.name == name]
         if not records:
             raise PluginError(f"unknown {kind} '{name}'", hint=nearest(name, self.names(kind)))
         return records[0]
 
 
-def find() -> list[Found]:
+def find() -> list[FoundPlugin]:
     """Read all entry points of all groups, sorted; the same plugin listed twice counts once."""
     groups = {group: kind for kind, (group, _, _) in KINDS.items()} | {OBSERVERS: "observer"}
     records = {
-        Found(groups[entry.group], entry.name, entry.value, distribution.name, distribution.version)
+        FoundPlugin(groups[entry.group], entry.name, entry.value, distribution.name, distribution.version)
         for distribution in metadata.distributions()
         for entry in distribution.entry_points
         if entry.group in groups
@@ -155,13 +155,13 @@ def find() -> list[Found]:
     return sorted(records, key=lambda r: (list(groups.values()).index(r.kind), r.name, r.distribution))
 
 
-def check(records: Sequence[Found]) -> list[Found]:
+def check(records: Sequence[FoundPlugin]) -> list[FoundPlugin]:
     """Mark plugins that are blocked, of a doubtful name or made for another medsynth; imports nothing."""
     blocked = {item.strip() for item in os.environ.get(BLOCK_VARIABLE, "").split(",") if item.strip()}
     return [_checked(record, records, blocked) for record in records]
 
 
-def _checked(record: Found, records: Sequence[Found], blocked: set[str]) -> Found:
+def _checked(record: FoundPlugin, records: Sequence[FoundPlugin], blocked: set[str]) -> FoundPlugin:
     if f"{record.kind}.{record.name}" in blocked or record.name in blocked:
         return record.failed("blocked", f"blocked by {BLOCK_VARIABLE}", f"Remove it from {BLOCK_VARIABLE}.")
     rivals = [r for r in records if (r.kind, r.name) == (record.kind, record.name) and r != record]
@@ -198,7 +198,7 @@ def _unmet_requirement(distribution: str) -> str:
     return ""
 
 
-def _register(record: Found) -> pluggy.PluginManager:
+def _register(record: FoundPlugin) -> pluggy.PluginManager:
     """Import a plugin into a manager of its own, so that its hooks cannot disturb another's."""
     manager = pluggy.PluginManager("medsynth")
     manager.add_hookspecs(hookspecs)
@@ -207,7 +207,7 @@ def _register(record: Found) -> pluggy.PluginManager:
     return manager
 
 
-def _load(record: Found) -> tuple[pluggy.PluginManager, api.Spec]:
+def _load(record: FoundPlugin) -> tuple[pluggy.PluginManager, api.Spec]:
     hint = f"Reinstall or update {record.distribution}, or uninstall it; other plugins are not affected."
     try:
         manager = _register(record)
@@ -220,7 +220,7 @@ def _load(record: Found) -> tuple[pluggy.PluginManager, api.Spec]:
     return manager, cast(api.Spec, specs[0])
 
 
-def _spec_faults(record: Found, specs: list[Any]) -> list[str]:
+def _spec_faults(record: FoundPlugin, specs: list[Any]) -> list[str]:
     _, spec_type, config_base = KINDS[record.kind]
     hook = f"medsynth_{record.kind}"
     if len(specs) != 1:
@@ -236,7 +236,7 @@ def _spec_faults(record: Found, specs: list[Any]) -> list[str]:
     return faults
 
 
-def probe(records: Sequence[Found]) -> list[Found]:
+def probe(records: Sequence[FoundPlugin]) -> list[FoundPlugin]:
     """Load the plugins of other distributions in a child process and mark those that fail.
 
     A child process keeps whatever a foreign package does at import (heavy imports, output, a crash) out of

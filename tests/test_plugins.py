@@ -10,7 +10,7 @@ import pytest
 
 from medsynth import __version__
 from medsynth.base.errors import PluginError
-from medsynth.plugins import Found, Registry, check, find, probe
+from medsynth.plugins import FoundPlugin, Registry, check, find, probe
 
 GOOD = """
 from dataclasses import dataclass
@@ -155,7 +155,7 @@ def test_the_list_and_help_survive_broken_plugins_and_name_them(medsynth, tmp_pa
 
 
 def test_a_plugin_that_ends_the_process_at_import_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
-    record = Found("evaluator", "x", "no_module", "dist", "1.0")
+    record = FoundPlugin("evaluator", "x", "no_module", "dist", "1.0")
     monkeypatch.setattr(sys, "executable", "/bin/false")
     assert probe([record])[0].cause.startswith("importing it ended the process")
 

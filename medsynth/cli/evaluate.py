@@ -15,7 +15,7 @@ from medsynth.cli.shared import BUNDLE_OR_RUN, Json, Set, check_choice, errors, 
 from medsynth.inference.export_formats import RUNTIMES
 
 if TYPE_CHECKING:
-    from medsynth.inference.bundle_classifier import Classifier
+    from medsynth.inference.bundle_classifier import BundleClassifier
 
 EVALUATOR = "diagnostic"
 SECTIONS = ("data", f"evaluators.{EVALUATOR}")
@@ -88,7 +88,7 @@ def evaluate_command(
     output.print(f"out  {out}", highlight=False, soft_wrap=True)
 
 
-def _resolved(classifier: Classifier, data: str, sets: list[str] | None) -> tuple[Any, Any]:
+def _resolved(classifier: BundleClassifier, data: str, sets: list[str] | None) -> tuple[Any, Any]:
     """Return the data's config and the evaluator, after refusing what has no effect here."""
     from medsynth.base.configuration import resolve
     from medsynth.data.config import DataConfig

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from medsynth.bundle.opening.opened import Opened, Role
 
 _GIBIBYTE = 1 << 30
-_ENTRY = "from medsynth.cli.confined import main; main()"
+ENTRY = "from medsynth.cli.confined import main; main()"
+"""What a confined process is started with."""
 
 Trust = Annotated[
     bool,
@@ -88,4 +89,4 @@ def run_again(*, minutes: float, gib: float, folders: Sequence[Path] = (), table
     from medsynth.confinement.running import run_confined
 
     memory = round(gib * _GIBIBYTE)
-    return run_confined(_ENTRY, sys.argv[1:], seconds=minutes * 60, memory=memory, folders=folders, tables=tables)
+    return run_confined(ENTRY, sys.argv[1:], seconds=minutes * 60, memory=memory, folders=folders, tables=tables)

@@ -11,7 +11,7 @@ from rich.table import Table
 from medsynth.cli.shared import Json, Set, errors, friendly, output
 
 if TYPE_CHECKING:
-    from medsynth.plugins import Found, Registry
+    from medsynth.plugins import FoundPlugin, Registry
 
 app = typer.Typer(help="List plugins, or show one.", invoke_without_command=True, rich_markup_mode=None)
 
@@ -42,7 +42,7 @@ def plugins_command(
             errors.print(_complaint(record), markup=False, highlight=False, soft_wrap=True)
 
 
-def _complaint(record: Found) -> str:
+def _complaint(record: FoundPlugin) -> str:
     return (
         f"{record.kind} '{record.name}' from {record.distribution} {record.version} is {record.status}: "
         f"{record.cause}. {record.hint}"
@@ -112,7 +112,7 @@ def _match(
         typer.echo(f"{cost} {reached:,} ({match.deviations[cost]:+.1%} of the wished {match.wish[cost]:,.0f})")
 
 
-def _spec_dict(record: Found, spec: Any) -> dict[str, Any]:
+def _spec_dict(record: FoundPlugin, spec: Any) -> dict[str, Any]:
     from medsynth.base.configuration import describe
 
     return {

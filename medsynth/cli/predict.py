@@ -14,8 +14,8 @@ from medsynth.cli.shared import BUNDLE_OR_RUN, Json, check_choice, errors, frien
 from medsynth.inference.export_formats import RUNTIMES
 
 if TYPE_CHECKING:
-    from medsynth.inference.bundle_classifier import Classifier
-    from medsynth.inference.predict.prediction import Intervals, Painter, Summary
+    from medsynth.inference.bundle_classifier import BundleClassifier
+    from medsynth.inference.predict.prediction import Intervals, Painter, PredictionSummary
     from medsynth.inference.runtimes import Runtime
 
 
@@ -65,7 +65,7 @@ def predict_command(
     from medsynth.base.progress import watch
     from medsynth.base.stopping import Stop, stop_on_signals
     from medsynth.inference.bundle_classifier import load_classifier
-    from medsynth.inference.predict.prediction import Job, predict_files
+    from medsynth.inference.predict.prediction import PredictionJob, predict_files
     from medsynth.inference.runtimes import choose_runtime, load_runtime
 
     classifier = load_classifier(opened)
@@ -74,7 +74,7 @@ def predict_command(
     threads = threads or _cores()
     logits = load_runtime(classifier, chosen, threads=threads, device=device)
     with stop_on_signals(Stop("stopped on request; no table was written", hint="Run the command again.")) as stop:
-        job = Job(
+        job = PredictionJob(
             classifier=classifier,
             runtime=logits,
             images=images,
@@ -93,7 +93,7 @@ def predict_command(
         raise typer.Exit(1)
 
 
-def _intervals(classifier: Classifier, runtime: Runtime, times: int) -> Intervals | None:
+def _intervals(classifier: BundleClassifier, runtime: Runtime, times: int) -> Intervals | None:
     if not times:
         return None
     from medsynth.inference.predict.spread import make_intervals
@@ -101,7 +101,7 @@ def _intervals(classifier: Classifier, runtime: Runtime, times: int) -> Interval
     return make_intervals(classifier, runtime, times)
 
 
-def _painter(classifier: Classifier, folder: Path | None) -> Painter | None:
+def _painter(classifier: BundleClassifier, folder: Path | None) -> Painter | None:
     if folder is None:
         return None
     from medsynth.base.errors import InputError
@@ -125,7 +125,7 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _show(summary: Summary, out: Path, runtime: str, as_json: bool) -> None:
+def _show(summary: PredictionSummary, out: Path, runtime: str, as_json: bool) -> None:
     if as_json:
         content = {
             "schema": 1,

@@ -13,7 +13,7 @@ from medsynth.cli.shared import BUNDLE_OR_RUN, Json, check_choice, errors, frien
 from medsynth.inference.translated_formats import FORMATS, SIZES
 
 if TYPE_CHECKING:
-    from medsynth.inference.translate.translation import Summary
+    from medsynth.inference.translate.translation import TranslationSummary
 
 
 @friendly
@@ -56,13 +56,13 @@ def synthesize_command(
 
     from medsynth.base.progress import watch
     from medsynth.base.stopping import stop_on_signals
-    from medsynth.inference.translate.translation import Job, synthesize_files
+    from medsynth.inference.translate.translation import TranslationJob, synthesize_files
     from medsynth.inference.translate.translator import load_translator
     from medsynth.training.devices import resolve_device
 
     translator = load_translator(opened, resolve_device(device))
     with stop_on_signals() as stop:
-        job = Job(
+        job = TranslationJob(
             translator=translator,
             source=source,
             out=out,
@@ -80,7 +80,7 @@ def synthesize_command(
         raise typer.Exit(1)
 
 
-def _show(summary: Summary, out: Path, as_json: bool) -> None:
+def _show(summary: TranslationSummary, out: Path, as_json: bool) -> None:
     counts = {"translated": summary.translated, "skipped": summary.skipped, "ignored": summary.ignored}
     if as_json:
         failures = [{"file": name, "problem": problem} for name, problem in summary.failures]

@@ -37,7 +37,7 @@ def run_confined(
     Ctrl-C and SIGTERM are passed on, so the child saves as it would alone; a closed terminal ends it after a while.
 
     Args:
-        entry: Python code that calls `medsynth.confinement.confined.enter` and carries out what is left in ``sys.argv``.
+        entry: Python code that calls `medsynth.confinement.confined.enter`, then carries out what ``sys.argv`` says.
         arguments: of the medsynth command.
         seconds: after these it is stopped.
         memory: largest size of its data in bytes; not enforced on Windows and macOS.

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from medsynth.base.files import not_written, write_json
 from medsynth.data.config import DataConfig
-from medsynth.data.formats.chains import Chain, Decoder, DomainInfo, domain_info, preprocessing_config
+from medsynth.data.formats.chains import Chain, DomainInfo, FileDecoder, domain_info, preprocessing_config
 from medsynth.data.formats.probing import Facts, Format
 from medsynth.data.problems import Problem, refuse
 
@@ -130,7 +130,7 @@ def _decode(
     shape = (len(records), config.channels, config.size, config.size)
     pixels = new_map(partial, shape)
     infos = domain_infos(records, facts)
-    decoders: dict[tuple[str, Format], Decoder] = {}
+    decoders: dict[tuple[str, Format], FileDecoder] = {}
     problems: list[Problem] = []
     order = sorted(range(len(records)), key=lambda i: (records[i].image, domain_of(records[i])))
     done = 0
@@ -138,7 +138,7 @@ def _decode(
         rows = list(group)
         found = facts[image].format
         if (domain, found) not in decoders:
-            decoders[domain, found] = Decoder(infos[domain], config, found)
+            decoders[domain, found] = FileDecoder(infos[domain], config, found)
         try:
             images = decoders[domain, found].read(root / image, [records[i].slice for i in rows])
         except Exception as error:  # decoders raise many types on damaged files

@@ -13,7 +13,7 @@ from medsynth.data.formats.dicom import read_header
 from medsynth.data.formats.probing import Facts
 from medsynth.data.images import Record
 from medsynth.data.listing.examination import examine_files, split_warnings, without_empty_slices
-from medsynth.data.listing.image_table import Table
+from medsynth.data.listing.image_table import ImageTable
 from medsynth.data.listing.sources import collect_sources
 from medsynth.data.listing.splits import assign_splits, split_hash, split_problems
 from medsynth.data.problems import Problem, some
@@ -87,7 +87,7 @@ def _text(problem: Problem) -> str:
     return f"{problem.message} ({problem.hint})" if problem.hint else problem.message
 
 
-def _counts(records: Sequence[Record], facts: Mapping[str, Facts], table: Table) -> dict[str, Any]:
+def _counts(records: Sequence[Record], facts: Mapping[str, Facts], table: ImageTable) -> dict[str, Any]:
     by_class = Counter(f"{r.domain} {_LABELS[r.label]} {r.split or 'no split'}" for r in records)
     counts: dict[str, Any] = {"images": len(records), "images by domain, class, split": dict(sorted(by_class.items()))}
     patients: dict[str, set[str]] = defaultdict(set)

@@ -16,7 +16,7 @@ from medsynth.data.pseudonyms import Pseudonyms
 
 if TYPE_CHECKING:
     from medsynth.data.images import Images, Record
-    from medsynth.data.listing.examination import Inspection
+    from medsynth.data.listing.examination import Examination
     from medsynth.data.problems import Warned
 
 PHANTOM = "phantom"
@@ -130,7 +130,7 @@ def _leak_warnings(images: Images) -> list[Warned]:
     return [("look-alikes-across-splits", f"images look alike across splits, {len(pairs)} pairs: {some(pairs, 5)}")]
 
 
-def _inspection(config: DataConfig, seed: int) -> Inspection:
+def _inspection(config: DataConfig, seed: int) -> Examination:
     from medsynth.data.listing.examination import inspect_data
 
     return inspect_data(config, seed)
@@ -186,7 +186,7 @@ def write_phantom_for(config: DataConfig, folder: Path, seed: int) -> Path:
     return final / "manifest.csv"
 
 
-def _write_manifest(found: Inspection, path: Path) -> None:
+def _write_manifest(found: Examination, path: Path) -> None:
     from dataclasses import replace
 
     from medsynth.data.listing.image_table import write_manifest
@@ -199,7 +199,7 @@ def _write_manifest(found: Inspection, path: Path) -> None:
     write_manifest(rows, path)
 
 
-def _summary(found: Inspection) -> dict[str, Any]:
+def _summary(found: Examination) -> dict[str, Any]:
     from collections import Counter
 
     labels = {1: "positive", 0: "negative", None: "unknown"}

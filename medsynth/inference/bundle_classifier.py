@@ -13,7 +13,7 @@ from medsynth.data.config import DataConfig
 
 
 @dataclass(frozen=True, kw_only=True)
-class Classifier:
+class BundleClassifier:
     """How a bundle classifies.
 
     Args:
@@ -40,7 +40,7 @@ class Classifier:
         return result
 
 
-def load_classifier(path: Path | Opened) -> Classifier:
+def load_classifier(path: Path | Opened) -> BundleClassifier:
     """Read what the bundle at `path`, or of the run there, says about its classifier; arguments as in `open_bundle`.
 
     Raises:
@@ -49,7 +49,7 @@ def load_classifier(path: Path | Opened) -> Classifier:
     bundle = open_bundle(path, CLASSIFIER)
     plan = bundle.origin.get("plan", {})
     try:
-        return Classifier(
+        return BundleClassifier(
             bundle=bundle,
             config=bundle.data_config(),
             threshold=float(bundle.origin["threshold"]),

@@ -15,8 +15,8 @@ from medsynth.base.errors import InputError
 from medsynth.bundle.opening.opened import TRANSLATOR, Opened, read_json
 from medsynth.data.formats.probing import UnusableError
 from medsynth.data.png import to_bytes
-from medsynth.inference.bundle_classifier import Classifier, load_classifier
-from medsynth.inference.inputs.decoding import Decoder
+from medsynth.inference.bundle_classifier import BundleClassifier, load_classifier
+from medsynth.inference.inputs.decoding import InputDecoder
 from medsynth.inference.runtimes import torch_runtime
 
 if TYPE_CHECKING:
@@ -69,9 +69,9 @@ def reproduce(bundle: Path | Opened) -> Reproduction:
         return _compared(classifier, opened.in_role(TRANSLATOR), _expected(opened))
 
 
-def _compared(classifier: Classifier, translator: Opened, expected: Mapping[str, Any]) -> Reproduction:
+def _compared(classifier: BundleClassifier, translator: Opened, expected: Mapping[str, Any]) -> Reproduction:
     logits = torch_runtime(classifier.bundle.network(), "cpu")
-    decoder = Decoder(classifier.config)
+    decoder = InputDecoder(classifier.config)
     differences = [0.0]
     for name, probability in expected["probabilities"].items():
         found = classifier.probabilities(logits(_image(decoder, translator.copy / "samples/target" / name)))
@@ -111,7 +111,7 @@ def _file(name: str) -> str:
 
 
 def _grey_difference(bundle: Opened, translate: Runtime, expected: Mapping[str, Any]) -> int:
-    decoder = Decoder(bundle.data_config())
+    decoder = InputDecoder(bundle.data_config())
     differences = [0]
     for name in expected["translations"]:
         found = to_bytes(translate(_image(decoder, bundle.copy / "samples/source" / name))[0])
@@ -124,7 +124,7 @@ def _grey_difference(bundle: Opened, translate: Runtime, expected: Mapping[str, 
     return max(differences)
 
 
-def _image(decoder: Decoder, path: Path) -> np.ndarray:
+def _image(decoder: InputDecoder, path: Path) -> np.ndarray:
     """Return (1, C, H, W)."""
     try:
         _, image = next(decoder.read(path))

@@ -12,7 +12,7 @@ import numpy as np
 
 from medsynth.base.errors import InputError, RunError
 from medsynth.bundle.opening.opened import Opened
-from medsynth.inference.bundle_classifier import Classifier
+from medsynth.inference.bundle_classifier import BundleClassifier
 from medsynth.inference.export_formats import RUNTIMES
 from medsynth.inference.exports import exported_file, read_exports
 
@@ -54,7 +54,7 @@ def require(runtime: str) -> None:
         raise InputError(f"{_PACKAGES[runtime]} is not installed", hint=hint)
 
 
-def load_runtime(classifier: Classifier, name: str, *, threads: int, device: str = "cpu") -> Runtime:
+def load_runtime(classifier: BundleClassifier, name: str, *, threads: int, device: str = "cpu") -> Runtime:
     """Load a bundle's classifier into a runtime, and run it once.
 
     Args:

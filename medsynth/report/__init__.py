@@ -1,14 +1,14 @@
 """report.html: one self-contained page about a run."""
 
 from medsynth.report.content import GalleryRow, ImportanceRow, ReportContent
-from medsynth.report.verdict import Verdict, verdict
+from medsynth.report.verdict import RunVerdict, verdict
 from medsynth.report.writer import content_verdict, write_report
 
 __all__ = [
     "GalleryRow",
     "ImportanceRow",
     "ReportContent",
-    "Verdict",
+    "RunVerdict",
     "content_verdict",
     "verdict",
     "write_report",

@@ -24,7 +24,7 @@ _MEANINGS: dict[tuple[int, int | None], tuple[Tone, str]] = {
 
 
 @dataclass(frozen=True)
-class Verdict:
+class RunVerdict:
     """What a run showed about the value of synthesis.
 
     Args:
@@ -45,7 +45,7 @@ def find(scores: Sequence[Score], name: str, subject: str) -> Score | None:
     return next(found, None)
 
 
-def verdict(scores: Sequence[Score], gains: Sequence[Gain] = ()) -> Verdict:
+def verdict(scores: Sequence[Score], gains: Sequence[Gain] = ()) -> RunVerdict:
     """Compare the classifier trained with synthetic images with those trained without them.
 
     Args:
@@ -55,25 +55,25 @@ def verdict(scores: Sequence[Score], gains: Sequence[Gain] = ()) -> Verdict:
     main, baseline = find(scores, "roc_auc", MAIN), find(scores, "roc_auc", BASELINE)
     remarks = _remarks(scores)
     if main is None and baseline is None:
-        return Verdict("unknown", "No AUC was measured, so nothing can be said about the value of synthesis.")
+        return RunVerdict("unknown", "No AUC was measured, so nothing can be said about the value of synthesis.")
     if main is None:
         assert baseline is not None
         sentence = f"Real only AUC {shown(baseline)}; there is no classifier trained with synthetic images to compare."
-        return Verdict("unknown", sentence, remarks)
+        return RunVerdict("unknown", sentence, remarks)
     start = f"AUC {shown(main)} with synthetic images"
     if baseline is None:
         sentence = f"{start}; without a row trained on real images only, the value of synthesis is unknown."
-        return Verdict("unknown", sentence, remarks)
+        return RunVerdict("unknown", sentence, remarks)
     over = {gain.against: gain for gain in gains}
     if BASELINE not in over:
         tone, conclusion = _compare(main, baseline)
-        return Verdict(tone, f"{start} against {shown(baseline)} real only: {conclusion}.", remarks)
+        return RunVerdict(tone, f"{start} against {shown(baseline)} real only: {conclusion}.", remarks)
     tone, meaning = meaning_of(gains)
     sentence = f"{meaning}: {start} against {shown(baseline)} real only, a difference of {over[BASELINE].shown}"
     control = find(scores, "roc_auc", UNTRANSLATED)
     if control and UNTRANSLATED in over:
         sentence += f", and {shown(control)} with the source images untranslated, of {over[UNTRANSLATED].shown}"
-    return Verdict(tone, f"{sentence}; {over[BASELINE].basis}.", (*remarks, *_cautions(gains)))
+    return RunVerdict(tone, f"{sentence}; {over[BASELINE].basis}.", (*remarks, *_cautions(gains)))
 
 
 def meaning_of(gains: Sequence[Gain]) -> tuple[Tone, str]:

@@ -22,7 +22,7 @@ from medsynth.report.figures import curves_figure, interval_figure
 from medsynth.report.pictures import gallery, importance
 from medsynth.report.screening import prevalence_figure, screening_table
 from medsynth.report.svg import standalone
-from medsynth.report.verdict import Verdict, find, verdict
+from medsynth.report.verdict import RunVerdict, find, verdict
 from medsynth.statistics.gain import EVALUATOR, MAIN, gains
 
 PAPER = "Efficient endometrial carcinoma screening via cross-modal synthesis and gradient distillation, 2026."
@@ -63,7 +63,7 @@ def write_report(folder: Path, content: ReportContent) -> Path:
     return path
 
 
-def content_verdict(content: ReportContent) -> Verdict:
+def content_verdict(content: ReportContent) -> RunVerdict:
     """Return what the page says first."""
     return verdict(content.scores, gains([content.predictions]) if content.gains is None else content.gains)
 

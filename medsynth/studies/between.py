@@ -13,7 +13,7 @@ from medsynth.results.reading import RunResult, read_run
 from medsynth.studies.comparison import Comparison, compare
 from medsynth.studies.comparison_files import write_comparison
 from medsynth.studies.page import write_page
-from medsynth.studies.study import Row, Table
+from medsynth.studies.study import StudyRow, StudyTable
 
 COLUMNS = (
     "diagnostic.roc_auc",
@@ -32,7 +32,7 @@ def compare_runs(folders: Sequence[Path], *, subject: str = "synthetic", columns
     Args:
         folders: of finished runs.
         subject: whose scores.
-        columns: as `medsynth.studies.study.Table` takes them; empty = the most asked for.
+        columns: as `medsynth.studies.study.StudyTable` takes them; empty = the most asked for.
 
     Raises:
         InputError: fewer than two runs, one that is not finished, or other test data than the first run's.
@@ -48,8 +48,8 @@ def compare_runs(folders: Sequence[Path], *, subject: str = "synthetic", columns
         label: {_seed(result) if equal else str(place): result for place, result in enumerate(found, start=1)}
         for label, found in results.items()
     }
-    table = Table(columns=tuple(columns) or COLUMNS)
-    return compare(table, [Row(label=label, subject=subject) for label in results], keyed)
+    table = StudyTable(columns=tuple(columns) or COLUMNS)
+    return compare(table, [StudyRow(label=label, subject=subject) for label in results], keyed)
 
 
 def write_runs_comparison(comparison: Comparison, folder: Path) -> Path:

@@ -16,7 +16,7 @@ from medsynth.statistics import bootstrap_diagnostic
 from medsynth.statistics.gain import BASELINE, MAIN
 from medsynth.statistics.scores.diagnostic import Floats
 from medsynth.statistics.scores.likelihoods import LIKELIHOODS, likelihood_ratios, score_name, screening_at
-from medsynth.studies.study import Row, Table
+from medsynth.studies.study import StudyRow, StudyTable
 
 SHARES = ("ppv", "npv", "screen_positive")
 """Screening scores that are printed as percent."""
@@ -34,7 +34,7 @@ class Resampled:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Cell:
+class ComparedCell:
     """One score of one row.
 
     Args:
@@ -78,9 +78,9 @@ class ComparedRow:
         obstacles: why its scores must not be compared with the reference's; empty if they may.
     """
 
-    row: Row
+    row: StudyRow
     results: Mapping[str, RunResult]
-    cells: Mapping[str, Cell]
+    cells: Mapping[str, ComparedCell]
     obstacles: tuple[str, ...] = ()
 
 
@@ -103,7 +103,7 @@ class Comparison:
     gains: tuple[RowGains, ...] = ()
 
 
-def compare(table: Table, rows: Sequence[Row], results: Mapping[str, Mapping[str, RunResult]]) -> Comparison:
+def compare(table: StudyTable, rows: Sequence[StudyRow], results: Mapping[str, Mapping[str, RunResult]]) -> Comparison:
     """Put rows beside each other.
 
     Args:
@@ -148,7 +148,7 @@ def _obstacles(reference: ComparedRow, row: ComparedRow) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _row(row: Row, table: Table, results: Mapping[str, RunResult]) -> ComparedRow:
+def _row(row: StudyRow, table: StudyTable, results: Mapping[str, RunResult]) -> ComparedRow:
     if row.given:
         return ComparedRow(row=row, results={}, cells={column: _given(row, column) for column in table.columns})
     cells = {column: _cell(row, column, results) for column in table.columns}
@@ -157,7 +157,7 @@ def _row(row: Row, table: Table, results: Mapping[str, RunResult]) -> ComparedRo
     return ComparedRow(row=row, results=results, cells=cells)
 
 
-def _resampled(row: Row, cells: Mapping[str, Cell], run: tuple[str, RunResult]) -> dict[str, Cell]:
+def _resampled(row: StudyRow, cells: Mapping[str, ComparedCell], run: tuple[str, RunResult]) -> dict[str, ComparedCell]:
     """Return the cells of diagnostic scores with what resamples of the run's test patients show."""
     judged = run[1].predictions(row.subject)
     if judged is None:
@@ -182,16 +182,16 @@ def _spread(values: Floats, interval: tuple[float, float]) -> Resampled:
     return Resampled(float(np.nanmean(values)), float(np.nanstd(values, ddof=1)), *interval)
 
 
-def _cell(row: Row, column: str, results: Mapping[str, RunResult]) -> Cell:
+def _cell(row: StudyRow, column: str, results: Mapping[str, RunResult]) -> ComparedCell:
     evaluator, name, subject = address(row, column)
     scores = {seed: result.scores.get((evaluator, name, subject)) for seed, result in results.items()}
     known = {seed: score for seed, score in scores.items() if score is not None}
     paper = row.paper.get(column)
     if not known:
-        return Cell(values={}, paper=paper)
+        return ComparedCell(values={}, paper=paper)
     first: Score = next(iter(known.values()))
     single = len(results) == 1
-    return Cell(
+    return ComparedCell(
         values={seed: score.value if score else math.nan for seed, score in scores.items()},
         low=first.low if single else None,
         high=first.high if single else None,
@@ -202,7 +202,7 @@ def _cell(row: Row, column: str, results: Mapping[str, RunResult]) -> Cell:
     )
 
 
-def address(row: Row, column: str) -> tuple[str, str, str]:
+def address(row: StudyRow, column: str) -> tuple[str, str, str]:
     """Return evaluator, name and subject of the score that a column shows in a row.
 
     Example:
@@ -216,14 +216,14 @@ def address(row: Row, column: str) -> tuple[str, str, str]:
     return evaluator, name, subject or row.subject
 
 
-def _given(row: Row, column: str) -> Cell:
+def _given(row: StudyRow, column: str) -> ComparedCell:
     """Return what sensitivity and specificity from elsewhere mean in screening."""
     name, paper = column.partition(".")[2], row.paper.get(column)
     rates = dict(zip(("sensitivity", "specificity"), row.given, strict=True))
     known = rates | {key: float(value) for key, value in likelihood_ratios(**rates).items()}
     if row.prevalence:
         known |= vars(screening_at(**rates, prevalence=row.prevalence))
-    return Cell(values={"given": known[name]} if name in known else {}, paper=paper, percent=_is_share(column))
+    return ComparedCell(values={"given": known[name]} if name in known else {}, paper=paper, percent=_is_share(column))
 
 
 def _is_share(column: str) -> bool:

@@ -16,7 +16,7 @@ from medsynth.report.downloads import csv_text, latex_text
 from medsynth.report.tables import metric_label, number, percent
 from medsynth.results.pairs import PAIR_COLUMNS, Pair, pair_rows
 from medsynth.statistics.gain import Gain
-from medsynth.studies.comparison import Cell, ComparedRow, Comparison
+from medsynth.studies.comparison import ComparedCell, ComparedRow, Comparison
 
 NOT_COMPARABLE = " (not comparable)"
 
@@ -179,7 +179,7 @@ def column_label(comparison: Comparison, column: str) -> str:
     return f"{label}{f', {subject}' if subject else ''}{arrow}"
 
 
-def cell_text(cell: Cell) -> str:
+def cell_text(cell: ComparedCell) -> str:
     """Return mean and standard deviation over seeds, or a single run's value with its interval."""
     if not cell.values:
         return "-"
@@ -195,13 +195,13 @@ def cell_text(cell: Cell) -> str:
     return value if low is None or high is None else f"{value} ({_text(cell, low)} to {_text(cell, high)})"
 
 
-def _text(cell: Cell, value: float) -> str:
+def _text(cell: ComparedCell, value: float) -> str:
     if not cell.unit and 10 <= abs(value) < 100:
         return f"{value:.2f}"  # FID, likelihood ratios and persons to screen, as papers print them
     return percent(value) if cell.percent else number(value, cell.unit)
 
 
-def paper_text(cell: Cell) -> str:
+def paper_text(cell: ComparedCell) -> str:
     """Return the paper's figure."""
     if cell.paper is None:
         return "-"
@@ -246,7 +246,7 @@ def value_rows(comparison: Comparison) -> tuple[list[str], list[list[str]]]:
     return ["row", "score", *(f"seed {seed}" for seed in seeds)], body
 
 
-def _value(cell: Cell, seed: str) -> str:
+def _value(cell: ComparedCell, seed: str) -> str:
     return _text(cell, cell.values[seed]) if seed in cell.values else "-"
 
 

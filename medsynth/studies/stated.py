@@ -14,7 +14,7 @@ from medsynth.bundle.format.manifest import bundle_at
 from medsynth.results.records import PLAN
 from medsynth.studies.between import COLUMNS, labels
 from medsynth.studies.comparison import address
-from medsynth.studies.study import Row
+from medsynth.studies.study import StudyRow
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,7 +73,7 @@ def as_json(rows: Sequence[Stated]) -> dict[str, Any]:
 
 
 def _figures(found: Description, label: str, subject: str, columns: Sequence[str]) -> dict[str, Mapping[str, float]]:
-    row = Row(label=label, subject=subject)
+    row = StudyRow(label=label, subject=subject)
     places = {column: address(row, column) for column in columns}
     names = {column: f"{whose}/{evaluator}/{name}" for column, (evaluator, name, whose) in places.items()}
     return {column: found.figures[name] for column, name in names.items() if name in found.figures}

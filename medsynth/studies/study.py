@@ -34,7 +34,7 @@ class Grid:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class StudyRow:
     """One row of the comparison: whose scores it shows, over all seeds.
 
     Empty choices mean the study's first one.
@@ -54,7 +54,7 @@ class Row:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Table:
+class StudyTable:
     """How the comparison is shown."""
 
     columns: tuple[str, ...] = option(
@@ -110,8 +110,8 @@ class Study:
     device: str
     grid: Grid
     ablations: Mapping[str, tuple[str, ...]]
-    table: Table
-    rows: tuple[Row, ...]
+    table: StudyTable
+    rows: tuple[StudyRow, ...]
     reuse: tuple[Path, ...] = ()
 
     def runs(self) -> list[StudyRun]:
@@ -230,20 +230,20 @@ def _resolve(layers: Sequence[Mapping[str, Any]], *, name: str, preset: str, dev
         merged |= {key: layer[key] for key in own if key in layer}
     grid = resolve(Grid, grids, where="study")
     comparison = dict(merged.get("comparison", {}))
-    rows = tuple(resolve(Row, [row], where="comparison.rows") for row in comparison.pop("rows", ()))
+    rows = tuple(resolve(StudyRow, [row], where="comparison.rows") for row in comparison.pop("rows", ()))
     study = Study(
         name=name,
         preset=preset,
         device=device,
         grid=grid,
         ablations={key: tuple(map(str, value)) for key, value in merged.get("ablations", {}).items()} or {"": ()},
-        table=resolve(Table, [comparison], where="comparison"),
+        table=resolve(StudyTable, [comparison], where="comparison"),
         rows=(),
     )
     return replace(study, rows=tuple(_complete(study, row) for row in rows) or _default_rows(study))
 
 
-def _complete(study: Study, row: Row) -> Row:
+def _complete(study: Study, row: StudyRow) -> StudyRow:
     """Fill in a row's empty choices, and refuse choices that are not part of the study."""
     known = {
         "generator": study.grid.generators,
@@ -262,10 +262,10 @@ def _complete(study: Study, row: Row) -> Row:
     return replace(row, label=label, **chosen)
 
 
-def _default_rows(study: Study) -> tuple[Row, ...]:
+def _default_rows(study: Study) -> tuple[StudyRow, ...]:
     grid = study.grid
     rows = [
-        Row(label=" + ".join(filter(None, parts)), generator=parts[0], classifier=parts[1], ablation=parts[2])
+        StudyRow(label=" + ".join(filter(None, parts)), generator=parts[0], classifier=parts[1], ablation=parts[2])
         for parts in itertools.product(grid.generators, grid.classifiers, study.ablations)
     ]
     # What was trained without the generator's images is the same whichever generator a run has.
@@ -276,6 +276,8 @@ def _default_rows(study: Study) -> tuple[Row, ...]:
     for (classifier, ablation), subject in itertools.product(without.values(), BASELINES):
         label = " + ".join(filter(None, (subject, classifier, ablation)))
         rows.append(
-            Row(label=label, generator=grid.generators[0], classifier=classifier, ablation=ablation, subject=subject)
+            StudyRow(
+                label=label, generator=grid.generators[0], classifier=classifier, ablation=ablation, subject=subject
+            )
         )
     return tuple(rows)

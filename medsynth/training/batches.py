@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from medsynth.training.job import Batch, Loader
 
 
-class _EpochBatches:
+class RemainingBatches:
     """The loader as an iterable that skips the batches a resumed epoch has already seen."""
 
     def __init__(self, loader: Loader, skip: int) -> None:

@@ -18,7 +18,7 @@ from medsynth.training.job import Job
 CHECKPOINT, NETWORKS, HISTORY = "checkpoint.pt", "networks.pt", "history.json"
 
 
-def _unique_state(phases: Sequence[Phase]) -> dict[str, Stateful]:
+def unique_state(phases: Sequence[Phase]) -> dict[str, Stateful]:
     """Name every stateful object once, though several phases may share it."""
     seen: set[int] = set()
     unique: dict[str, Stateful] = {}
@@ -30,14 +30,16 @@ def _unique_state(phases: Sequence[Phase]) -> dict[str, Stateful]:
     return unique
 
 
-def _save(path: Path, content: Any, *, digest: bool = False) -> None:
+def save_content(path: Path, content: Any, *, digest: bool = False) -> None:
+    """Write what torch can load; equal content gives equal bytes. With a digest, a changed byte is noticed."""
     # Through memory, because torch writes the file's name into the archive: equal weights, equal bytes.
     buffer = io.BytesIO()
     torch.save(content, buffer)
     write_bytes(path, seals.with_digest(buffer.getvalue()) if digest else buffer.getvalue())
 
 
-def _load_networks(job: Job) -> None:
+def load_networks(job: Job) -> None:
+    """Load the weights that a finished training left into its networks, in evaluation mode."""
     weights = torch.load(job.folder / NETWORKS, map_location="cpu", weights_only=True)
     for name, network in job.networks.items():
         network.load_state_dict(weights[name])

@@ -30,9 +30,10 @@ from medsynth.base.progress import Task
 from medsynth.base.seeds import seed_everything
 from medsynth.training.accumulation import accumulating, in_parts, mean_of
 from medsynth.training.averaging import Averages
-from medsynth.training.batches import _EpochBatches
-from medsynth.training.checkpoint import CHECKPOINT, HISTORY, NETWORKS, _load_networks, _save, _unique_state
+from medsynth.training.batches import RemainingBatches
+from medsynth.training.checkpoint import CHECKPOINT, HISTORY, NETWORKS, load_networks, save_content, unique_state
 from medsynth.training.job import Batch, Job, Loader
+from medsynth.training.loggers import attach_loggers
 from medsynth.training.processes import anyone, averaging_gradients, leads, mean_over_processes, rank, wait_for_all
 from medsynth.training.recomputing import recompute_blocks
 
@@ -49,7 +50,7 @@ def train(job: Job) -> dict[str, Any]:
     """
     if seals.is_finished(job.folder):
         seals.check(job.folder)
-        _load_networks(job)
+        load_networks(job)
         history: dict[str, Any] = json.loads((job.folder / HISTORY).read_text())
         return history
     seals.refuse_unsealed(job.folder, HISTORY, unless=CHECKPOINT)
@@ -76,7 +77,7 @@ class _Loop:
         self.saved_at = "none"
         self.last_save = time.monotonic()
         self.writes = leads() or not job.together
-        self.stateful = _unique_state(job.phases)
+        self.stateful = unique_state(job.phases)
         self.averages = Averages(job.networks, job.ema_decay) if job.ema_decay else None
         if self.averages is not None:
             self.stateful["averages"] = self.averages
@@ -100,7 +101,7 @@ class _Loop:
         trainer = Trainer(
             device=torch.device(job.policy.device),
             max_epochs=phase.epochs,
-            data_loader=_EpochBatches(loader, self.iteration % steps),
+            data_loader=RemainingBatches(loader, self.iteration % steps),
             epoch_length=steps,
             iteration_update=self._step(phase),
             decollate=False,
@@ -145,7 +146,8 @@ class _Loop:
 
         trainer.add_event_handler(Events.EPOCH_STARTED, epoch_started)
         trainer.add_event_handler(Events.ITERATION_COMPLETED, iteration_completed)
-        self._attach_loggers(trainer, phase)
+        if self.writes:
+            attach_loggers(trainer, self.job, phase)
         trainer.add_event_handler(Events.EPOCH_COMPLETED, epoch_completed)
 
     def _agreed(self, wish: bool) -> bool:
@@ -231,31 +233,6 @@ class _Loop:
         for name, number in values.items():
             record["validation"].setdefault(name, []).append(number)
 
-    def _attach_loggers(self, trainer: Trainer, phase: Phase) -> None:
-        if not self.writes:
-            return
-        settings, tag = self.job.training, f"{self.job.name}/{phase.name}".replace(" ", "-")
-        if settings.tensorboard:
-            from monai.handlers import TensorBoardStatsHandler
-
-            TensorBoardStatsHandler(
-                log_dir=str(self.job.folder / "tensorboard"),
-                iteration_log=10,
-                epoch_log=False,
-                output_transform=lambda output: output,
-                tag_name=tag,
-            ).attach(trainer)
-        if settings.mlflow:
-            from monai.handlers import MLFlowHandler
-
-            MLFlowHandler(
-                tracking_uri=settings.mlflow,
-                experiment_name="medsynth",
-                run_name=tag,
-                epoch_log=False,
-                output_transform=lambda output: {name: float(value) for name, value in output.items()},
-            ).attach(trainer)
-
     # -------------------------------------------------------- saving
 
     def _weights(self) -> dict[str, dict[str, Tensor]]:
@@ -270,7 +247,7 @@ class _Loop:
         phase = self.job.phases[self.phase_index]
         if not self.writes:
             return
-        _save(
+        save_content(
             self.job.folder / CHECKPOINT,
             {
                 "files": seals.hashes_of(self.job.folder, besides=(CHECKPOINT,)),
@@ -312,13 +289,13 @@ class _Loop:
             for name, network in self.job.networks.items():
                 network.load_state_dict(self.best["networks"][name])
         if self.writes:
-            _save(self.job.folder / NETWORKS, self._weights())
+            save_content(self.job.folder / NETWORKS, self._weights())
             write_json(self.job.folder / HISTORY, self.history)
             seals.finish(self.job.folder, besides=(CHECKPOINT,))
             (self.job.folder / CHECKPOINT).unlink(missing_ok=True)
         if self.job.together:
             wait_for_all()
-            _load_networks(self.job)  # the leader alone has validated, so it alone knows the best weights
+            load_networks(self.job)  # the leader alone has validated, so it alone knows the best weights
         for network in self.job.networks.values():
             network.eval()
         return self.history

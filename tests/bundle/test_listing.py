@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from medsynth.base.errors import InputError
 from medsynth.base.files import sha256
 from medsynth.bundle.checking.description import describe_bundle
-from medsynth.bundle.checking.differences import Difference, compare_bundles
+from medsynth.bundle.checking.differences import BundleDifference, compare_bundles
 from medsynth.bundle.checking.registry import INDEX, find_entry, list_bundles, read_index, write_index
 from medsynth.bundle.format.manifest import digest_of, list_files
 from medsynth.bundle.trust.memory import find_trust
@@ -205,8 +205,8 @@ def test_two_bundles_differ_in_what_was_changed_and_in_nothing_else(bundle, tmp_
     (other / "LICENSE").unlink()
     first, second = ((root / METADATA) for root in (bundle, other))
     assert compare_bundles(bundle, other) == [
-        Difference("about", "version", "0.1.0", "0.2.0"),
-        Difference("figure", "a/b/c", "", "0.5 (0.25 to 0.75)"),
-        Difference("file", "LICENSE", sha256(bundle / "LICENSE"), ""),
-        Difference("file", METADATA, sha256(first), sha256(second)),
+        BundleDifference("about", "version", "0.1.0", "0.2.0"),
+        BundleDifference("figure", "a/b/c", "", "0.5 (0.25 to 0.75)"),
+        BundleDifference("file", "LICENSE", sha256(bundle / "LICENSE"), ""),
+        BundleDifference("file", METADATA, sha256(first), sha256(second)),
     ]

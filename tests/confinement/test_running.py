@@ -14,22 +14,25 @@ import pytest
 
 from medsynth import __version__
 from medsynth.base.errors import RunError
+from medsynth.cli.foreign import ENTRY
 from medsynth.confinement import running as confinement
+from medsynth.confinement.confined import is_confined
 from medsynth.confinement.limits import LIMITS, held
+from medsynth.confinement.surroundings import HOME
 
 LIMITED = pytest.mark.skipif(sys.platform != "linux", reason="limits of memory are enforced on Linux only")
 MEMORY = 1 << 33
 
 
 def test_output_and_exit_code_are_those_of_the_command(capfd):
-    assert confinement.run_confined(["--version"], seconds=60, memory=MEMORY) == 0
+    assert confinement.run_confined(ENTRY, ["--version"], seconds=60, memory=MEMORY) == 0
     assert capfd.readouterr().out == f"medsynth {__version__}\n"
-    assert confinement.run_confined(["no-such-command"], seconds=60, memory=MEMORY) == 2
+    assert confinement.run_confined(ENTRY, ["no-such-command"], seconds=60, memory=MEMORY) == 2
 
 
 def test_this_process_is_not_confined_itself():
-    confinement.run_confined(["--version"], seconds=60, memory=MEMORY)
-    assert not confinement.is_confined()
+    confinement.run_confined(ENTRY, ["--version"], seconds=60, memory=MEMORY)
+    assert not is_confined()
 
 
 def replace_command(monkeypatch, tmp_path, body: str) -> None:
@@ -43,8 +46,8 @@ def replace_command(monkeypatch, tmp_path, body: str) -> None:
 def test_a_child_gets_no_more_memory_than_allowed(monkeypatch, tmp_path, capfd):
     body = "try:\n    bytearray(1 << 30)\nexcept MemoryError:\n    print('refused')\nelse:\n    print('given')"
     replace_command(monkeypatch, tmp_path, body)
-    confinement.run_confined([], seconds=60, memory=1 << 29)
-    confinement.run_confined([], seconds=60, memory=1 << 31)
+    confinement.run_confined(ENTRY, [], seconds=60, memory=1 << 29)
+    confinement.run_confined(ENTRY, [], seconds=60, memory=1 << 31)
     assert capfd.readouterr().out.split() == ["refused", "given"]
 
 
@@ -61,15 +64,18 @@ def test_a_child_that_ignores_being_stopped_is_ended(monkeypatch, tmp_path, capf
     replace_command(monkeypatch, tmp_path, STUBBORN)
     monkeypatch.setattr(confinement, "_GRACE", 0.2)
     with pytest.raises(RunError, match=r"was stopped after 0\.05 minutes"):
-        confinement.run_confined([], seconds=3, memory=MEMORY)
+        confinement.run_confined(ENTRY, [], seconds=3, memory=MEMORY)
     assert has_ended(int(capfd.readouterr().out))
 
 
 def parent(**more: object) -> list[str]:
     """Return the command of a process that runs the replaced medsynth command confined."""
     keywords = "".join(f", {name}={value!r}" for name, value in more.items())
-    code = "import sys; from medsynth import confinement; confinement._GRACE = 0.2;"
-    return [sys.executable, "-c", f"{code} sys.exit(confinement.run_confined([], memory={MEMORY}{keywords}))"]
+    code = (
+        "import sys; from medsynth.cli.foreign import ENTRY; from medsynth.confinement import running as confinement;"
+    )
+    code += " confinement._GRACE = 0.2;"
+    return [sys.executable, "-c", f"{code} sys.exit(confinement.run_confined(ENTRY, [], memory={MEMORY}{keywords}))"]
 
 
 @pytest.mark.skipif(os.name != "posix", reason="signals")
@@ -85,7 +91,7 @@ def test_a_child_that_ignores_everything_does_not_outlive_its_parent(monkeypatch
 
 FACTS = """
 import json, os, pathlib, socket, threading
-from medsynth.files import write_text
+from medsynth.base.files import write_text
 def tried(attempt):
     try:
         return attempt() and None
@@ -126,7 +132,7 @@ def facts(monkeypatch, tmp_path, capfd):
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hunter2")
     monkeypatch.chdir(work)
     folders, tables = [Path("made/deep"), Path("unused/deep")], [Path("table.csv")]
-    assert confinement.run_confined([], seconds=60, memory=MEMORY, folders=folders, tables=tables) == 0
+    assert confinement.run_confined(ENTRY, [], seconds=60, memory=MEMORY, folders=folders, tables=tables) == 0
     return json.loads(capfd.readouterr().out), work
 
 
@@ -143,17 +149,16 @@ def test_a_child_knows_no_secrets_and_has_a_home_for_the_time_it_lives(facts):
     found, _ = facts
     assert not {"MEDSYNTH_KEY_PASSWORD", "AWS_SECRET_ACCESS_KEY"} & set(found["environment"])
     assert {"PATH", "PYTHONSAFEPATH", "MEDSYNTH_HOME"} <= set(found["environment"])
-    assert Path(found["home"]).name.startswith(confinement.HOME)
+    assert Path(found["home"]).name.startswith(HOME)
     assert not Path(found["home"]).exists()
 
 
 def test_a_link_in_place_of_a_table_is_not_taken_over(monkeypatch, tmp_path):
     (tmp_path / "secret").write_text("mine")
-    body = (
-        f"from medsynth import files\n[place] = files._instead.values()\nplace.symlink_to({str(tmp_path / 'secret')!r})"
-    )
+    body = "from medsynth.base import files\n[place] = files._instead.values()\n"
+    body += f"place.symlink_to({str(tmp_path / 'secret')!r})"
     replace_command(monkeypatch, tmp_path, body)
-    assert confinement.run_confined([], seconds=60, memory=MEMORY, tables=[tmp_path / "table.csv"]) == 0
+    assert confinement.run_confined(ENTRY, [], seconds=60, memory=MEMORY, tables=[tmp_path / "table.csv"]) == 0
     assert not (tmp_path / "table.csv").exists()
     assert not list(tmp_path.glob(".medsynth-*"))
 

@@ -8,7 +8,7 @@ from PIL import Image, ImageFile
 from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit, RLELossless
 from scipy import ndimage
 
-from medsynth.data.formats.chains import _TO_PLAIN_MODE, Decoder, DomainInfo, instantiate, preprocessing_config
+from medsynth.data.formats.chains import _TO_PLAIN_MODE, DomainInfo, FileDecoder, instantiate, preprocessing_config
 from medsynth.data.formats.probing import Facts, Format, examine, probe, to_plain_mode
 
 EIGHT_BIT, WIDE = DomainInfo(True), DomainInfo(False)
@@ -17,7 +17,7 @@ EIGHT_BIT, WIDE = DomainInfo(True), DomainInfo(False)
 def read(path, config, info=EIGHT_BIT, index=None):
     found = probe(path)
     assert isinstance(found, Format), found
-    return Decoder(info, config, found).read(path, [index])[0]
+    return FileDecoder(info, config, found).read(path, [index])[0]
 
 
 def by_range(array):
@@ -143,7 +143,7 @@ def test_a_slice_has_the_affine_of_its_plane(tmp_path, write, values, config):
 
 def test_a_volume_is_decoded_once_for_all_its_slices(tmp_path, write, values, config, monkeypatch):
     path = write.nifti(tmp_path / "v.nii", values(0, (16, 16, 4), high=999))
-    decoder = Decoder(WIDE, config(), probe(path))
+    decoder = FileDecoder(WIDE, config(), probe(path))
     load, calls = decoder._load, []
     monkeypatch.setattr(decoder, "_load", lambda item: calls.append(1) or load(item))
     several = decoder.read(path, [0, 3])

@@ -14,7 +14,7 @@ from medsynth.results.reading import RunResult
 from medsynth.statistics import crossed_difference
 from medsynth.studies.comparison import Comparison, compare
 from medsynth.studies.comparison_files import as_json, warning_texts, write_comparison
-from medsynth.studies.study import Row, Table
+from medsynth.studies.study import StudyRow, StudyTable
 
 FACTS = {"title": "t", "preset": "quick", "data": "phantom", "seeds": [1, 2], "warnings": []}
 
@@ -25,12 +25,12 @@ def without_control(result: RunResult) -> RunResult:
 
 
 def compared(ours: list[RunResult], others: list[RunResult]) -> Comparison:
-    rows = [Row(label="ours"), Row(label="control", subject="real-only")]
+    rows = [StudyRow(label="ours"), StudyRow(label="control", subject="real-only")]
     results = {
         label: {str(result.plan["seeds"][0]): result for result in found}
         for label, found in (("ours", ours), ("control", others))
     }
-    return compare(Table(columns=("diagnostic.roc_auc",)), rows, results)
+    return compare(StudyTable(columns=("diagnostic.roc_auc",)), rows, results)
 
 
 def test_the_gain_is_over_all_seeds_and_patients_of_a_rows_runs(write_run) -> None:

@@ -19,7 +19,7 @@ from medsynth.data.images import Images, Record
 from medsynth.plan.plan import make_plan
 from medsynth.plugins import Registry
 from medsynth.run.stages import stages
-from medsynth.run.stages.classification import Row
+from medsynth.run.stages.classification import TrainingRow
 from medsynth.training.job import Job
 from tests.training.test_loop import Model
 
@@ -43,7 +43,7 @@ def jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, device: str) -> list[J
     seed_run: Any = SimpleNamespace(run=run, seed=1, folder=tmp_path, stage_name=str, shared=lambda *_: nullcontext())
     data: Any = SimpleNamespace(images=SimpleNamespace(select=lambda *, domain, split: images(domain)))
     stages.train_generator(seed_run, data)
-    stages.train_row(seed_run, data, "real-only", Row(images("target"), None, steps=2))
+    stages.train_row(seed_run, data, "real-only", TrainingRow(images("target"), None, steps=2))
     return taken
 
 

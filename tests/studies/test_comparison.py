@@ -18,14 +18,14 @@ from medsynth.results.reading import differing, read_run
 from medsynth.statistics import bootstrap_diagnostic, delong_test, holm
 from medsynth.studies.comparison import Comparison, compare
 from medsynth.studies.comparison_files import as_json, printed, to_csv
-from medsynth.studies.study import Row, Table, load_study
+from medsynth.studies.study import StudyRow, StudyTable, load_study
 
 AUC = "diagnostic.roc_auc"
 
 
-def compared(results: dict, *rows: Row, **table: object) -> Comparison:
-    given = rows or tuple(Row(label=label) for label in results)
-    return compare(Table(**{"columns": (AUC,), **table}), given, results)
+def compared(results: dict, *rows: StudyRow, **table: object) -> Comparison:
+    given = rows or tuple(StudyRow(label=label) for label in results)
+    return compare(StudyTable(**{"columns": (AUC,), **table}), given, results)
 
 
 def test_seeds_are_summarized_by_mean_and_standard_deviation(write_run) -> None:
@@ -135,7 +135,7 @@ def test_screening_of_given_rates_equals_the_formulas() -> None:
 
 def test_a_rows_prevalence_chooses_the_screening_score(write_run) -> None:
     score = Score(evaluator="screening", name="ppv_at_9%", subject="synthetic", value=0.5, low=0.25, high=0.75)
-    row = Row(label="ours", prevalence=0.09)
+    row = StudyRow(label="ours", prevalence=0.09)
     found = compared({"ours": {"1": write_run("a", scores=[score])}}, row, columns=("screening.ppv",))
     assert printed(found)[1] == [["ours", "50.00 % (25.00 % to 75.00 %)"]]
 

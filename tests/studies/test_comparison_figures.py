@@ -9,7 +9,7 @@ import pytest
 from medsynth.api import Score
 from medsynth.studies.comparison import compare
 from medsynth.studies.comparison_figures import comparison_figures, cost_figure, cost_interval
-from medsynth.studies.study import Row, Table
+from medsynth.studies.study import StudyRow, StudyTable
 
 AUC = "diagnostic.roc_auc"
 
@@ -35,26 +35,26 @@ def test_cost_is_drawn_where_rows_differ_in_it_and_latency_where_it_was_measured
         "cheap": {"1": write_run("a", scores=cost(1e6, 2.0))},
         "dear": {"1": write_run("b", scores=cost(5e6, 3.0))},
     }
-    compared = compare(Table(columns=(AUC,)), [Row(label=label) for label in results], results)
+    compared = compare(StudyTable(columns=(AUC,)), [StudyRow(label=label) for label in results], results)
     figures = comparison_figures(compared, draw_bootstrap=False)
     assert "million multiply-accumulates" in figures["cost"][0]
     assert "latency, ms" in figures["cost"][0]
     assert all(f">{label}<" in figures["cost"][0] for label in results)
-    alike = compare(Table(columns=(AUC,)), [Row(label="cheap")], results)
+    alike = compare(StudyTable(columns=(AUC,)), [StudyRow(label="cheap")], results)
     assert "cost" not in comparison_figures(alike, draw_bootstrap=False)
 
 
 def test_rows_of_the_same_predictions_share_one_curve(write_run) -> None:
     result = {"1": write_run("a")}
-    rows = [Row(label=f"at {share} %", prevalence=share / 100) for share in (1, 9)]
-    rows.append(Row(label="other", subject="real-only"))
-    compared = compare(Table(columns=(AUC,)), rows, {row.label: result for row in rows})
+    rows = [StudyRow(label=f"at {share} %", prevalence=share / 100) for share in (1, 9)]
+    rows.append(StudyRow(label="other", subject="real-only"))
+    compared = compare(StudyTable(columns=(AUC,)), rows, {row.label: result for row in rows})
     curves = comparison_figures(compared, draw_bootstrap=False)["roc"][0]
     assert [f">{row.label}<" in curves for row in rows] == [True, False, True]
 
 
 def test_without_measured_latency_only_multiply_accumulates_are_drawn(write_run) -> None:
     rows = compare(
-        Table(columns=(AUC,)), [Row(label="a")], {"a": {"1": write_run("a", scores=cost(1e6, 2.0)[:1])}}
+        StudyTable(columns=(AUC,)), [StudyRow(label="a")], {"a": {"1": write_run("a", scores=cost(1e6, 2.0)[:1])}}
     ).rows
     assert "latency" not in cost_figure(list(rows))

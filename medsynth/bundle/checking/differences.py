@@ -14,7 +14,7 @@ _WORDS = ("name", "version", "task", "description", "intended_use", "form", "spl
 
 
 @dataclass(frozen=True)
-class Difference:
+class BundleDifference:
     """One thing that differs: what kind, which, and its text in the first and second bundle (empty = not there)."""
 
     kind: str
@@ -23,7 +23,7 @@ class Difference:
     second: str
 
 
-def compare_bundles(first: Path, second: Path) -> list[Difference]:
+def compare_bundles(first: Path, second: Path) -> list[BundleDifference]:
     """Return what differs between two bundles: words, plugins, library versions, plan, figures, then files.
 
     The manifest lists the others, so it is no difference of its own.
@@ -35,10 +35,10 @@ def compare_bundles(first: Path, second: Path) -> list[Difference]:
     return [*_described(*pair), *_differing("file", _hashes(first), _hashes(second))]
 
 
-def _described(first: Description, second: Description) -> Iterator[Difference]:
+def _described(first: Description, second: Description) -> Iterator[BundleDifference]:
     for word in _WORDS:
         if (a := getattr(first, word)) != (b := getattr(second, word)):
-            yield Difference("about", word, a, b)
+            yield BundleDifference("about", word, a, b)
     yield from _differing("plugin", first.plugins, second.plugins)
     yield from _differing("package", first.packages, second.packages)
     yield from _differing("plan", first.plan, second.plan)
@@ -57,10 +57,10 @@ def _shown(parts: Mapping[str, float]) -> str:
     return f"{parts['value']:.4g}{interval}"
 
 
-def _differing(kind: str, first: Mapping[str, str], second: Mapping[str, str]) -> Iterator[Difference]:
+def _differing(kind: str, first: Mapping[str, str], second: Mapping[str, str]) -> Iterator[BundleDifference]:
     for name in sorted(first.keys() | second.keys()):
         if first.get(name) != second.get(name):
-            yield Difference(kind, name, first.get(name, ""), second.get(name, ""))
+            yield BundleDifference(kind, name, first.get(name, ""), second.get(name, ""))
 
 
 def _hashes(bundle: Path) -> dict[str, str]:

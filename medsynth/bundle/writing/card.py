@@ -5,7 +5,6 @@ from __future__ import annotations
 from importlib import metadata as distributions
 from pathlib import Path
 
-import medsynth
 from medsynth.api import Score
 from medsynth.bundle.format.versions import install_command, installed
 from medsynth.bundle.writing.contents import BundleContents
@@ -25,7 +24,7 @@ specific language governing permissions and limitations under the License.
 
 def license_text() -> str:
     """Return medsynth's license, or its standard notice where the installation has no full text."""
-    beside = Path(medsynth.__file__).parent.parent / "LICENSE"
+    beside = Path(__file__).parents[3] / "LICENSE"
     if beside.is_file() and "Apache License" in (text := beside.read_text(encoding="utf-8")):
         return text
     try:

@@ -122,7 +122,7 @@ def instantiate(chain: Sequence[Mapping[str, Any]]) -> Any:
         return Compose(parser.get_parsed_content("preprocessing"))
 
 
-class Decoder:
+class FileDecoder:
     """Reads files of one format and domain; a volume is decoded once for all its slices."""
 
     def __init__(self, info: DomainInfo, config: DataConfig, found: Format) -> None:

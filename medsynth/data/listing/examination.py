@@ -16,7 +16,7 @@ from medsynth.data.problems import Problem, Warned, refuse, some
 
 
 @dataclass(frozen=True)
-class Inspection:
+class Examination:
     """Usable data: every image can be read, every split is complete.
 
     Args:
@@ -34,7 +34,7 @@ class Inspection:
     hash: str
 
 
-def inspect_data(config: DataConfig, seed: int) -> Inspection:
+def inspect_data(config: DataConfig, seed: int) -> Examination:
     """Validate everything about the data without writing anything.
 
     Raises:
@@ -48,7 +48,7 @@ def inspect_data(config: DataConfig, seed: int) -> Inspection:
     records, problems = assign_splits(records, config, seed=seed)
     refuse(problems or split_problems(records))
     warnings = dropped + split_warnings(records)
-    return Inspection(tuple(records), table.root, facts, tuple(warnings), split_hash(records))
+    return Examination(tuple(records), table.root, facts, tuple(warnings), split_hash(records))
 
 
 def examine_files(records: Sequence[Record], root: Path, config: DataConfig) -> tuple[dict[str, Facts], list[Problem]]:

@@ -24,7 +24,7 @@ SPLITS["test"] = SPLITS["testing"] = "test"
 
 
 @dataclass(frozen=True)
-class Table:
+class ImageTable:
     """What a source of images holds: records (split empty where unknown), labels' meaning and problems."""
 
     root: Path
@@ -49,7 +49,7 @@ def read_manifest(path: Path, config: DataConfig) -> list[Record]:
     return table.records
 
 
-def parse_manifest(path: Path, config: DataConfig) -> Table:
+def parse_manifest(path: Path, config: DataConfig) -> ImageTable:
     """Read a manifest CSV and collect its problems instead of raising.
 
     A byte-order mark, CRLF, blank lines and spaces around values are tolerated. Row numbers in messages are
@@ -58,19 +58,19 @@ def parse_manifest(path: Path, config: DataConfig) -> Table:
     try:
         text = path.read_text(encoding="utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
-        return Table(path.parent, [], [Problem(f"manifest {path} cannot be read: {error}")])
+        return ImageTable(path.parent, [], [Problem(f"manifest {path} cannot be read: {error}")])
     reader = csv.reader(io.StringIO(text, newline=""))
     header = [name.strip() for name in next(reader, [])]
     problems = _missing_columns(path, header)
     if problems:
-        return Table(path.parent, [], problems)
+        return ImageTable(path.parent, [], problems)
     rows = [
         (reader.line_num, dict(zip(header, (cell.strip() for cell in cells), strict=False)))
         for cells in reader
         if any(cell.strip() for cell in cells)
     ]
     if not rows:
-        return Table(path.parent, [], [Problem(f"manifest {path} has no rows")])
+        return ImageTable(path.parent, [], [Problem(f"manifest {path} has no rows")])
     values, problems = label_values([row.get("label", "") for _, row in rows], config)
     label_problem = bool(problems)
     records = []
@@ -79,7 +79,7 @@ def parse_manifest(path: Path, config: DataConfig) -> Table:
         problems += wrong
         if not wrong:
             records.append(_record(row, values))
-    return Table(path.parent, records, problems + _table_problems(rows), values)
+    return ImageTable(path.parent, records, problems + _table_problems(rows), values)
 
 
 def _missing_columns(path: Path, header: Sequence[str]) -> list[Problem]:

@@ -33,7 +33,7 @@ class ImageFile:
 
 
 @dataclass(frozen=True)
-class Found:
+class FoundFiles:
     """Image files below a path.
 
     Args:
@@ -49,7 +49,7 @@ class Found:
     series: frozenset[str]
 
 
-def find_images(path: Path, series: str = "") -> Found:
+def find_images(path: Path, series: str = "") -> FoundFiles:
     """Find image files at `path`, a file or a folder searched to any depth in sorted order.
 
     Hidden files and files of other kinds are ignored and reported. DICOM files of one folder must belong to one
@@ -80,7 +80,7 @@ def find_images(path: Path, series: str = "") -> Found:
             chosen, wrong = choose_series(folder, headers, series)
             problems += wrong
             files += [_image_file(header) for header in chosen]
-    return Found(tuple(files), tuple(problems), tuple(ignored), frozenset(seen))
+    return FoundFiles(tuple(files), tuple(problems), tuple(ignored), frozenset(seen))
 
 
 def _image_file(header: Header) -> ImageFile:

@@ -12,9 +12,9 @@ from pathlib import Path
 
 from medsynth.data.config import DataConfig
 from medsynth.data.images import Record
-from medsynth.data.listing.image_table import Table, parse_manifest
+from medsynth.data.listing.image_table import ImageTable, parse_manifest
 from medsynth.data.listing.labels import label_values, source_label
-from medsynth.data.listing.paths import Found, central_files, expand, find_images, relative, unknown_series
+from medsynth.data.listing.paths import FoundFiles, central_files, expand, find_images, relative, unknown_series
 from medsynth.data.problems import Problem, refuse
 
 CYCLEGAN = {
@@ -56,7 +56,7 @@ def resolve_labeled(config: DataConfig) -> tuple[list[Record], Path]:
     return records, path
 
 
-def collect_sources(config: DataConfig) -> Table:
+def collect_sources(config: DataConfig) -> ImageTable:
     """Do the work of `resolve_sources`, collecting problems instead of raising."""
     path = Path(config.path).expanduser()
     if path.is_file():
@@ -69,7 +69,7 @@ def collect_sources(config: DataConfig) -> Table:
         table = _class_folders(path, config)
     else:
         what = "has no manifest.csv and no known layout" if path.is_dir() else "does not exist"
-        return Table(path, [], [Problem(f"data path {path} {what}", _FORMS)])
+        return ImageTable(path, [], [Problem(f"data path {path} {what}", _FORMS)])
     if config.source:
         table = _replace_source(table, config)
     records, problems = expand(table.records, table.root, config)
@@ -77,7 +77,7 @@ def collect_sources(config: DataConfig) -> Table:
     return _fill_source_labels(table, config)
 
 
-def _cyclegan(path: Path, config: DataConfig) -> Table:
+def _cyclegan(path: Path, config: DataConfig) -> ImageTable:
     folders = [(name, *place) for name, place in CYCLEGAN.items() if (path / name).is_dir()]
     rows: list[tuple[Record, str]] = []
     problems: list[Problem] = []
@@ -97,7 +97,7 @@ def _cyclegan(path: Path, config: DataConfig) -> Table:
     return _labelled(path, rows, problems, config, ignored)
 
 
-def _class_folders(path: Path, config: DataConfig) -> Table:
+def _class_folders(path: Path, config: DataConfig) -> ImageTable:
     rows: list[tuple[Record, str]] = []
     problems: list[Problem] = []
     ignored: list[str] = []
@@ -125,7 +125,7 @@ def _class_names(folders: Iterable[Path]) -> set[str]:
 
 
 def _rows(
-    found: Found, folder: Path, root: Path, template: Record, classes: set[str], config: DataConfig
+    found: FoundFiles, folder: Path, root: Path, template: Record, classes: set[str], config: DataConfig
 ) -> list[tuple[Record, str]]:
     """Make records of files, each with its label as written."""
     rows = []
@@ -140,13 +140,13 @@ def _rows(
 
 def _labelled(
     root: Path, rows: Sequence[tuple[Record, str]], problems: list[Problem], config: DataConfig, ignored: list[str]
-) -> Table:
+) -> ImageTable:
     values, wrong = label_values((label for _, label in rows), config)
     records = [replace(record, label=values.get(label)) for record, label in rows]
-    return Table(root, records, problems + wrong, values, tuple(ignored))
+    return ImageTable(root, records, problems + wrong, values, tuple(ignored))
 
 
-def _replace_source(table: Table, config: DataConfig) -> Table:
+def _replace_source(table: ImageTable, config: DataConfig) -> ImageTable:
     path = Path(config.source).expanduser()
     others = [record for record in table.records if record.domain == "target"]
     if not path.exists():
@@ -165,7 +165,7 @@ def _replace_source(table: Table, config: DataConfig) -> Table:
     return replace(table, records=own + others, problems=problems, ignored=ignored)
 
 
-def _fill_source_labels(table: Table, config: DataConfig) -> Table:
+def _fill_source_labels(table: ImageTable, config: DataConfig) -> ImageTable:
     unknown = [record for record in table.records if record.domain == "source" and record.label is None]
     value, problems = source_label(config, table.values)
     if unknown and not config.source_label and not any("positive" in problem.hint for problem in table.problems):

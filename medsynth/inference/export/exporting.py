@@ -15,11 +15,11 @@ import torch
 from medsynth.base.errors import InputError, RunError
 from medsynth.base.files import not_written, sha256
 from medsynth.data.formats.probing import UnusableError
-from medsynth.inference.bundle_classifier import Classifier
+from medsynth.inference.bundle_classifier import BundleClassifier
 from medsynth.inference.export.conversion import convert, require_packages
 from medsynth.inference.export_formats import FORMATS, RUNTIMES
 from medsynth.inference.exports import record_export
-from medsynth.inference.inputs.decoding import Decoder
+from medsynth.inference.inputs.decoding import InputDecoder
 from medsynth.inference.inputs.listing import Listing
 from medsynth.inference.runtimes import Runtime, load_file, torch_runtime
 
@@ -46,7 +46,7 @@ class Parity:
     seeded: int
 
 
-def export_classifier(classifier: Classifier, name: str, given: Sequence[Path] = ()) -> Parity:
+def export_classifier(classifier: BundleClassifier, name: str, given: Sequence[Path] = ()) -> Parity:
     """Write the bundle's classifier in the format `name` below its ``models/``, with a record of the check.
 
     Args:
@@ -67,7 +67,7 @@ def export_classifier(classifier: Classifier, name: str, given: Sequence[Path] =
 
 
 def write_checked(
-    classifier: Classifier, name: str, folder: Path, given: Sequence[Path] = ()
+    classifier: BundleClassifier, name: str, folder: Path, given: Sequence[Path] = ()
 ) -> tuple[dict[str, Any], Parity]:
     """Write the bundle's classifier in the format `name` into `folder`, and compare; see `export_classifier`.
 
@@ -98,7 +98,7 @@ def write_checked(
     return _facts(classifier, name, parity, folder), parity
 
 
-def compare(classifier: Classifier, expected: Runtime, found: Runtime, images: np.ndarray) -> float:
+def compare(classifier: BundleClassifier, expected: Runtime, found: Runtime, images: np.ndarray) -> float:
     """Return the largest difference of a probability over (N, C, H, W) images, in batches of several sizes."""
     differences = [0.0]
     for size in _SIZES:
@@ -109,10 +109,10 @@ def compare(classifier: Classifier, expected: Runtime, found: Runtime, images: n
     return float(np.max(differences))
 
 
-def _read(classifier: Classifier, paths: Sequence[Path]) -> np.ndarray:
+def _read(classifier: BundleClassifier, paths: Sequence[Path]) -> np.ndarray:
     config = classifier.config
     images = [np.zeros((0, config.channels, config.size, config.size), np.float32)]
-    decoder = Decoder(config, classifier.slices)
+    decoder = InputDecoder(config, classifier.slices)
     for source in Listing(paths, classifier.bundle.root / "models") if paths else ():
         try:
             if source.problem:
@@ -123,13 +123,13 @@ def _read(classifier: Classifier, paths: Sequence[Path]) -> np.ndarray:
     return np.concatenate(images)
 
 
-def _noise(classifier: Classifier) -> np.ndarray:
+def _noise(classifier: BundleClassifier) -> np.ndarray:
     config = classifier.config
     noise = np.random.default_rng(0).random((SEEDED, config.channels, config.size, config.size), dtype=np.float32)
     return noise * np.float32(2.0) - np.float32(1.0)
 
 
-def _facts(classifier: Classifier, name: str, parity: Parity, folder: Path) -> dict[str, Any]:
+def _facts(classifier: BundleClassifier, name: str, parity: Parity, folder: Path) -> dict[str, Any]:
     bundle, config = classifier.bundle, classifier.config
     packages = {"torchscript": (), "onnx": ("onnx", "onnxscript", "onnxruntime"), "openvino": ("openvino",)}[name]
     return {

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 CONSTANT = "is constant: all its pixels are equal"
 
 
-class Decoder:
+class InputDecoder:
     """Reads files of every format with one bundle's preprocessing.
 
     Args:

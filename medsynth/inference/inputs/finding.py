@@ -21,7 +21,7 @@ FOLLOWING: dict[Kind, str] = {"raster": "png", "nifti": "nifti", "dicom": "dicom
 
 
 @dataclass(frozen=True, kw_only=True)
-class Item:
+class InputItem:
     """A source and the names of its translation.
 
     Args:
@@ -57,7 +57,7 @@ class Refusal:
 
 @dataclass(frozen=True, kw_only=True)
 class _Found:
-    """A source that has no names yet; fields as in `Item`."""
+    """A source that has no names yet; fields as in `InputItem`."""
 
     paths: tuple[Path, ...]
     kind: Kind
@@ -101,7 +101,7 @@ class Inputs:
         paths = (self.path.parent / row["image"] for row in self._rows())
         return sum(self._count(path) if path.is_dir() else 1 for path in paths)
 
-    def __iter__(self) -> Iterator[Item | Refusal]:
+    def __iter__(self) -> Iterator[InputItem | Refusal]:
         if self._is_table():
             yield from self._listed()
             return
@@ -129,7 +129,7 @@ class Inputs:
             below[:] = sorted(n for n in below if not n.startswith(".") and (here / n).resolve() != out)
             yield here, sorted(names), below
 
-    def _below(self, path: Path, root: Path, label: str = "", patient: str = "") -> Iterator[Item | Refusal]:
+    def _below(self, path: Path, root: Path, label: str = "", patient: str = "") -> Iterator[InputItem | Refusal]:
         for folder, names, below in self._folders(path):
             found = [
                 _Found(
@@ -148,7 +148,7 @@ class Inputs:
             else:
                 yield from self._named(found, taken)
 
-    def _volumes(self, folder: Path, found: Sequence[_Found], taken: Sequence[str]) -> Iterator[Item | Refusal]:
+    def _volumes(self, folder: Path, found: Sequence[_Found], taken: Sequence[str]) -> Iterator[InputItem | Refusal]:
         """Join the DICOM files of a folder to one volume per series."""
         sources = [one for one in found if one.kind != "dicom"]
         series: dict[str, list[tuple[Header, _Found]]] = {}
@@ -170,7 +170,7 @@ class Inputs:
             sources.append(replace(first, paths=tuple(one.paths[0] for _, one in members), source=source))
         yield from self._named(sources, taken)
 
-    def _named(self, found: Sequence[_Found], taken: Sequence[str]) -> Iterator[Item]:
+    def _named(self, found: Sequence[_Found], taken: Sequence[str]) -> Iterator[InputItem]:
         """Name the translations of a folder's files, with their whole names if two would be called the same."""
         claims = Counter(name.casefold() for name in taken)
         for one in found:
@@ -180,7 +180,7 @@ class Inputs:
             file, folder = self._names(one, _stem(one.source) if unique else one.source)
             if folder and not unique:
                 folder += ".slices"
-            yield Item(
+            yield InputItem(
                 paths=one.paths,
                 source=one.source,
                 format=self._format(one),
@@ -214,7 +214,7 @@ class Inputs:
         except (OSError, UnicodeDecodeError, csv.Error) as error:
             raise InputError(f"manifest {self.path} cannot be read: {error}") from error
 
-    def _listed(self) -> Iterator[Item | Refusal]:
+    def _listed(self) -> Iterator[InputItem | Refusal]:
         root = self.path.parent
         found = []
         for row in self._rows():

@@ -25,7 +25,7 @@ _LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 
 
 @dataclass(frozen=True)
-class Grid:
+class PixelGrid:
     """The voxel grid of a NIfTI source.
 
     Args:
@@ -53,7 +53,7 @@ class Picture:
     planes: Sequence[Plane]
     affine: np.ndarray
     origin: Origin
-    grid: Grid | None = None
+    grid: PixelGrid | None = None
 
     def __len__(self) -> int:
         return self.values.shape[3]
@@ -97,7 +97,7 @@ class Reader:
             planes=planes_of(affine, values.shape[3]),
             affine=affine,
             origin=origin,
-            grid=Grid(image, found.axes),
+            grid=PixelGrid(image, found.axes),
         )
 
     def read_series(self, paths: Sequence[Path]) -> Picture:

@@ -16,8 +16,8 @@ from medsynth.data.config import DataConfig
 from medsynth.data.formats.probing import UnusableError
 from medsynth.data.images import Record
 from medsynth.data.listing.sources import resolve_labeled
-from medsynth.inference.bundle_classifier import Classifier
-from medsynth.inference.inputs.decoding import Decoder
+from medsynth.inference.bundle_classifier import BundleClassifier
+from medsynth.inference.inputs.decoding import InputDecoder
 from medsynth.inference.runtimes import Runtime
 
 SUBJECT = "bundle"
@@ -66,7 +66,7 @@ def find_labeled(config: DataConfig, split: str) -> Labeled:
 
 
 def predict_labeled(
-    classifier: Classifier, runtime: Runtime, labeled: Labeled, *, batch: int, watch: Watch, stop: Stop
+    classifier: BundleClassifier, runtime: Runtime, labeled: Labeled, *, batch: int, watch: Watch, stop: Stop
 ) -> Predictions:
     """Return the probabilities of all images, at the bundle's threshold.
 
@@ -103,9 +103,9 @@ def predict_labeled(
     )
 
 
-def _decoded(classifier: Classifier, labeled: Labeled) -> Iterator[tuple[int, np.ndarray]]:
+def _decoded(classifier: BundleClassifier, labeled: Labeled) -> Iterator[tuple[int, np.ndarray]]:
     """Yield each record's number and image, (C, H, W); a volume's file is read once."""
-    decoder = Decoder(classifier.config)
+    decoder = InputDecoder(classifier.config)
     for path, numbers in labeled.by_file().items():
         wanted = {labeled.records[number].slice: number for number in numbers}
         try:

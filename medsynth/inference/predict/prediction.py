@@ -18,8 +18,8 @@ from medsynth.base.files import new_file
 from medsynth.base.progress import Watch
 from medsynth.base.stopping import Stop
 from medsynth.data.formats.probing import UnusableError
-from medsynth.inference.bundle_classifier import Classifier
-from medsynth.inference.inputs.decoding import Decoder
+from medsynth.inference.bundle_classifier import BundleClassifier
+from medsynth.inference.inputs.decoding import InputDecoder
 from medsynth.inference.inputs.listing import Listing, Source
 from medsynth.inference.runtimes import Runtime
 from medsynth.inference.translate.record import csv_line
@@ -31,7 +31,7 @@ AHEAD = 2
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class PredictedRow:
     """A line of the table.
 
     Args:
@@ -57,7 +57,7 @@ Painter = Callable[[np.ndarray, Sequence[str]], None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
+class PredictionJob:
     """What is to be predicted, and how.
 
     Args:
@@ -72,7 +72,7 @@ class Job:
         watch, stop: progress and interruption.
     """
 
-    classifier: Classifier
+    classifier: BundleClassifier
     runtime: Runtime
     images: Sequence[Path]
     out: Path
@@ -86,7 +86,7 @@ class Job:
 
 
 @dataclass(kw_only=True)
-class Summary:
+class PredictionSummary:
     """What became of the images.
 
     Args:
@@ -101,7 +101,7 @@ class Summary:
     ignored: int = 0
 
 
-def predict_files(job: Job) -> Summary:
+def predict_files(job: PredictionJob) -> PredictionSummary:
     """Predict everything at `job.images` and write the table, complete or not at all.
 
     Rows have the order of the files. At most ``AHEAD * threads`` batches, and a volume for each thread, are in memory.
@@ -114,8 +114,8 @@ def predict_files(job: Job) -> Summary:
     listing = Listing(job.images, job.heatmaps or job.out)
     files, ignored = listing.count()
     _check_out(job)
-    summary = Summary(ignored=ignored)
-    work = _Work(job)
+    summary = PredictionSummary(ignored=ignored)
+    work = _PredictionWork(job)
     with new_file(job.out) as table, job.watch.task("predict", files) as task:
         table.write(csv_line(INTERVAL if job.intervals else COLUMNS))
         done = 0
@@ -129,7 +129,7 @@ def predict_files(job: Job) -> Summary:
     return summary
 
 
-def _check_out(job: Job) -> None:
+def _check_out(job: PredictionJob) -> None:
     if job.out.is_dir():
         raise InputError(f"--out {job.out} is a folder", hint="Name a file, for example predictions.csv.")
     if any(path.is_file() and path.resolve() == job.out.resolve() for path in job.images):
@@ -147,11 +147,11 @@ def _batches(listing: Iterable[Source], size: int) -> Iterator[list[Source]]:
 
 
 def _in_order(
-    work: Callable[[list[Source]], list[Row]], batches: Iterator[list[Source]], threads: int
-) -> Iterator[tuple[list[Source], list[Row]]]:
+    work: Callable[[list[Source]], list[PredictedRow]], batches: Iterator[list[Source]], threads: int
+) -> Iterator[tuple[list[Source], list[PredictedRow]]]:
     """Yield batches with their results, in order, while further ones are worked on."""
     pool = ThreadPoolExecutor(threads, initializer=_use_one_core)
-    waiting: deque[tuple[list[Source], Future[list[Row]]]] = deque()
+    waiting: deque[tuple[list[Source], Future[list[PredictedRow]]]] = deque()
     try:
         for batch in batches:
             waiting.append((batch, pool.submit(work, batch)))
@@ -171,15 +171,15 @@ def _use_one_core() -> None:
         sys.modules["torch"].set_num_threads(1)
 
 
-class _Work:
+class _PredictionWork:
     """Decodes and classifies one batch of files; a volume counts as one file, and its slices are batched too."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: PredictionJob) -> None:
         self._job = job
-        self._decoder = Decoder(job.classifier.config, job.classifier.slices)
+        self._decoder = InputDecoder(job.classifier.config, job.classifier.slices)
 
-    def __call__(self, sources: list[Source]) -> list[Row]:
-        rows: list[Row] = []
+    def __call__(self, sources: list[Source]) -> list[PredictedRow]:
+        rows: list[PredictedRow] = []
         waiting: dict[int, np.ndarray] = {}
         for source in sources:
             for row, image in self._decoded(source):
@@ -191,20 +191,20 @@ class _Work:
         self._classify(rows, waiting)
         return rows
 
-    def _decoded(self, source: Source) -> Iterator[tuple[Row, np.ndarray | None]]:
+    def _decoded(self, source: Source) -> Iterator[tuple[PredictedRow, np.ndarray | None]]:
         file = source.path.as_posix()
         if source.problem:
-            yield Row(file=file, error=source.problem), None
+            yield PredictedRow(file=file, error=source.problem), None
             return
         try:
             for index, image in self._decoder.read(source.path):
                 mark = "" if index is None else f"#{index}"
-                row = Row(file=file + mark, name=source.name + mark)
+                row = PredictedRow(file=file + mark, name=source.name + mark)
                 yield (replace(row, error=image), None) if isinstance(image, str) else (row, image)
         except UnusableError as error:
-            yield Row(file=file, error=str(error)), None
+            yield PredictedRow(file=file, error=str(error)), None
 
-    def _classify(self, rows: list[Row], waiting: dict[int, np.ndarray]) -> None:
+    def _classify(self, rows: list[PredictedRow], waiting: dict[int, np.ndarray]) -> None:
         """Fill in the rows of the images that wait."""
         if not waiting:
             return
@@ -214,7 +214,7 @@ class _Work:
             rows[k] = row
         waiting.clear()
 
-    def _judged(self, rows: Sequence[Row], images: np.ndarray) -> list[Row]:
+    def _judged(self, rows: Sequence[PredictedRow], images: np.ndarray) -> list[PredictedRow]:
         try:
             return self._predicted(rows, images)
         except MedsynthError:
@@ -224,7 +224,7 @@ class _Work:
                 return [self._judged([row], images[k : k + 1])[0] for k, row in enumerate(rows)]
             return [replace(rows[0], error=f"cannot be predicted: {type(error).__name__}: {error}")]
 
-    def _predicted(self, rows: Sequence[Row], images: np.ndarray) -> list[Row]:
+    def _predicted(self, rows: Sequence[PredictedRow], images: np.ndarray) -> list[PredictedRow]:
         job = self._job
         probabilities = job.classifier.probabilities(job.runtime(images))
         found = [replace(row, probability=float(p)) for row, p in zip(rows, probabilities, strict=True)]
@@ -236,11 +236,11 @@ class _Work:
         return [row if math.isfinite(row.probability or 0.0) else _not_a_number(row) for row in found]
 
 
-def _not_a_number(row: Row) -> Row:
-    return Row(file=row.file, name=row.name, error="the network's result is not a number")
+def _not_a_number(row: PredictedRow) -> PredictedRow:
+    return PredictedRow(file=row.file, name=row.name, error="the network's result is not a number")
 
 
-def _cells(row: Row, job: Job) -> list[object]:
+def _cells(row: PredictedRow, job: PredictionJob) -> list[object]:
     decision: object = "" if row.probability is None else int(row.probability >= job.classifier.threshold)
     ends = [_number(row.low), _number(row.high)] if job.intervals else []
     return [row.file, _number(row.probability), decision, *ends, row.error]
@@ -250,7 +250,7 @@ def _number(value: float | None) -> str:
     return "" if value is None else repr(value)  # all digits, so that probability and decision never disagree
 
 
-def _count(row: Row, job: Job, summary: Summary) -> None:
+def _count(row: PredictedRow, job: PredictionJob, summary: PredictionSummary) -> None:
     if row.error:
         summary.failures.append((row.file, row.error))
         job.watch.say(f"{row.file}: {row.error}")

@@ -6,14 +6,14 @@ import numpy as np
 import torch
 
 from medsynth.data.augment import LABELLED_DRAWS, flip_affine_gain_gamma
-from medsynth.inference.bundle_classifier import Classifier
+from medsynth.inference.bundle_classifier import BundleClassifier
 from medsynth.inference.predict.prediction import Intervals
 from medsynth.inference.runtimes import Runtime
 
 COVERED = (0.025, 0.975)
 
 
-def make_intervals(classifier: Classifier, runtime: Runtime, times: int) -> Intervals:
+def make_intervals(classifier: BundleClassifier, runtime: Runtime, times: int) -> Intervals:
     """Return what computes the interval that holds 95 % of an image's probabilities.
 
     These are the probability of the image itself and of `times` changed ones: flipped, rotated, scaled, shifted, gain

@@ -13,7 +13,7 @@ import numpy as np
 from medsynth.base.files import new_file, new_folder, write_bytes
 from medsynth.data.png import png, to_bytes
 from medsynth.inference.inputs.origins import Capture
-from medsynth.inference.inputs.picture_reader import Grid, Picture
+from medsynth.inference.inputs.picture_reader import Picture, PixelGrid
 
 _GRID_FIELDS = (
     "qform_code",
@@ -100,7 +100,7 @@ def _on_grid(array: np.ndarray, picture: Picture) -> Any:
     return image
 
 
-def _stored_order(array: np.ndarray, grid: Grid) -> np.ndarray:
+def _stored_order(array: np.ndarray, grid: PixelGrid) -> np.ndarray:
     if not grid.axes:
         return array
     shown = nib.orientations.axcodes2ornt(tuple(grid.axes))

@@ -18,7 +18,7 @@ from medsynth.base.stopping import Stop
 from medsynth.base.version import __version__
 from medsynth.data.formats.probing import UnusableError, kind_of, probe
 from medsynth.data.problems import Problem
-from medsynth.inference.inputs.finding import Inputs, Item, Refusal
+from medsynth.inference.inputs.finding import InputItem, Inputs, Refusal
 from medsynth.inference.inputs.fitting import Fitting, make_fitting
 from medsynth.inference.inputs.origins import Capture, Identities, read_origin
 from medsynth.inference.inputs.picture_reader import Picture, Reader
@@ -38,7 +38,7 @@ from medsynth.inference.translated_formats import FORMATS
 
 
 @dataclass(frozen=True, kw_only=True)
-class Job:
+class TranslationJob:
     """What is to be translated, and how.
 
     Args:
@@ -66,7 +66,7 @@ class Job:
 
 
 @dataclass(kw_only=True)
-class Summary:
+class TranslationSummary:
     """What became of the sources.
 
     Args:
@@ -82,7 +82,7 @@ class Summary:
     ignored: int = 0
 
 
-def synthesize_files(job: Job) -> Summary:
+def synthesize_files(job: TranslationJob) -> TranslationSummary:
     """Translate everything at `job.source` into `job.out`.
 
     Writes the translations, ``manifest.csv`` (which source became which file), ``synthesis.json`` (by which bundle,
@@ -98,12 +98,12 @@ def synthesize_files(job: Job) -> Summary:
     if not files:
         raise InputError(f"input {job.source} holds no images", hint="Give PNG, JPEG, TIFF, BMP, NIfTI or DICOM files.")
     prepare_folder(job.out, job.source, _asked(job), resume=job.resume)
-    summary = Summary(ignored=inputs.ignored)
+    summary = TranslationSummary(ignored=inputs.ignored)
     by_slice = files == 1 and job.source.is_file() and bool(kind_of(job.source))
     total = _slices(job.source) if by_slice else files
     with new_file(job.out / MANIFEST) as table, job.watch.task("synthesize", total) as task:
         table.write(csv_line(COLUMNS))
-        work = _Work(job, summary, table, task, by_slice=by_slice)
+        work = _TranslationWork(job, summary, table, task, by_slice=by_slice)
         for item in inputs:
             job.stop.check()
             work.take(item)
@@ -114,7 +114,7 @@ def synthesize_files(job: Job) -> Summary:
     return summary
 
 
-def _asked(job: Job) -> dict[str, object]:
+def _asked(job: TranslationJob) -> dict[str, object]:
     translator = job.translator
     return {
         "schema": 1,
@@ -136,14 +136,16 @@ def _slices(path: Path) -> int:
 class _Open:
     """A source that is decoded and waits for its batch."""
 
-    item: Item
+    item: InputItem
     picture: Picture
 
 
-class _Work:
+class _TranslationWork:
     """Collects decoded sources until a batch is full."""
 
-    def __init__(self, job: Job, summary: Summary, table: BinaryIO, task: Task, *, by_slice: bool) -> None:
+    def __init__(
+        self, job: TranslationJob, summary: TranslationSummary, table: BinaryIO, task: Task, *, by_slice: bool
+    ) -> None:
         translator = job.translator
         maker = f"medsynth {__version__} with bundle {translator.name} {translator.version}"
         self._job, self._summary, self._table, self._task, self._by_slice = job, summary, table, task, by_slice
@@ -155,7 +157,7 @@ class _Work:
         self._waiting: list[_Open] = []
         self._done = 0
 
-    def take(self, item: Item | Refusal) -> None:
+    def take(self, item: InputItem | Refusal) -> None:
         """Read one source and, when a batch is full, translate and write."""
         if isinstance(item, Refusal):
             self._fail(item.source, item.problem, 1)
@@ -227,7 +229,7 @@ class _Work:
             self._advance(len(chunk) if self._by_slice else 0)
         return results
 
-    def _called(self, item: Item) -> Item:
+    def _called(self, item: InputItem) -> InputItem:
         """Return the item with names of its translation that do not show the source's, where it says it has none.
 
         DICOM says of itself that identifiers were removed; manifest.csv, which stays here, tells what became of which.
@@ -238,11 +240,11 @@ class _Work:
         name = self._earlier.get(item.source, (self._identities.path(stem), ""))[0].removesuffix(FORMATS["dicom"])
         return replace(item, file=name + FORMATS["dicom"], folder=name if item.folder else "")
 
-    def _is_written(self, item: Item) -> bool:
+    def _is_written(self, item: InputItem) -> bool:
         out = self._job.out
         return (out / item.file).is_file() or bool(item.folder and (out / item.folder).is_dir())
 
-    def _skip(self, item: Item) -> None:
+    def _skip(self, item: InputItem) -> None:
         name = item.file if (self._job.out / item.file).is_file() else item.folder
         patient = self._earlier.get(item.source, ("", ""))[1]
         if not patient:
@@ -252,13 +254,13 @@ class _Work:
         self._row(item, name, patient)
         self._advance(len(item.paths))
 
-    def _patient(self, item: Item, patient: str) -> str:
+    def _patient(self, item: InputItem, patient: str) -> str:
         """Return what the manifest calls a patient: as the given one does, a pseudonym, or the file itself."""
         if item.patient:
             return item.patient
         return self._identities.pseudonym(patient) if kind_of(item.paths[0]) == "dicom" else item.source
 
-    def _row(self, item: Item, name: str, patient: str) -> None:
+    def _row(self, item: InputItem, name: str, patient: str) -> None:
         translator = self._job.translator
         cells = (name, "target", item.label, patient, "", "", item.source, translator.generator)
         self._table.write(csv_line((*cells, translator.name, translator.version)))

@@ -34,7 +34,7 @@ BATCH = 32
 
 
 @dataclass(frozen=True)
-class Row:
+class TrainingRow:
     """Training images of one classifier row."""
 
     real: Images
@@ -60,7 +60,7 @@ class Row:
         )
 
 
-def make_rows(real: Images, added: Mapping[str, Images], batch_size: int) -> dict[str, Row]:
+def make_rows(real: Images, added: Mapping[str, Images], batch_size: int) -> dict[str, TrainingRow]:
     """Return the rows by name; images without a label are left out of training.
 
     Args:
@@ -71,8 +71,8 @@ def make_rows(real: Images, added: Mapping[str, Images], batch_size: int) -> dic
     """
     known = {name: images.where(lambda record: record.label is not None) for name, images in added.items()}
     steps = max(1, (len(real) + len(known[MAIN_ROW])) // batch_size)
-    rows = {name: Row(real, images, steps) for name, images in known.items() if name == MAIN_ROW or len(images)}
-    rows["real-only"] = Row(real, None, steps)
+    rows = {name: TrainingRow(real, images, steps) for name, images in known.items() if name == MAIN_ROW or len(images)}
+    rows["real-only"] = TrainingRow(real, None, steps)
     return {name: rows[name] for name in ROWS if name in rows}
 
 

@@ -12,7 +12,7 @@ from medsynth.data.preparing import Data
 from medsynth.plan.plan import Plan
 from medsynth.run.folder.runs import SeedRun
 from medsynth.run.stages.building import build, policy_of, train_model
-from medsynth.run.stages.classification import MAIN_ROW, Row, make_rows, validate
+from medsynth.run.stages.classification import MAIN_ROW, TrainingRow, make_rows, validate
 from medsynth.run.stages.helpers import Team
 from medsynth.training.inspection import figures, inspect
 from medsynth.training.processes import processes, rank, wait_for_all
@@ -35,7 +35,7 @@ def train_classifiers(seed_run: SeedRun, data: Data, synthetic: Images, team: Te
         return {name: train_row(seed_run, data, name, row) for name, row in rows.items()}
 
 
-def classifier_rows(plan: Plan, data: Data, synthetic: Images) -> dict[str, Row]:
+def classifier_rows(plan: Plan, data: Data, synthetic: Images) -> dict[str, TrainingRow]:
     """Return the images of each classifier row that the plan asks for, by its name."""
     real, source, oracle = (data.images.select(domain=name, split="train") for name in ("target", "source", "oracle"))
     added = {MAIN_ROW: synthetic, "untranslated": source, "oracle": oracle}
@@ -43,7 +43,7 @@ def classifier_rows(plan: Plan, data: Data, synthetic: Images) -> dict[str, Row]
     return {name: row for name, row in rows.items() if name in (MAIN_ROW, *plan.training.baselines)}
 
 
-def train_row(seed_run: SeedRun, data: Data, name: str, row: Row) -> Classifier:
+def train_row(seed_run: SeedRun, data: Data, name: str, row: TrainingRow) -> Classifier:
     """Train the classifier of one row."""
     run, plan = seed_run.run, seed_run.run.plan
     config, policy = plan.classifier_config, policy_of(plan)

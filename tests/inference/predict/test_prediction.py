@@ -22,7 +22,7 @@ from medsynth.data.formats.chains import DomainInfo, instantiate, preprocessing_
 from medsynth.data.formats.itk import quiet
 from medsynth.data.formats.probing import Format
 from medsynth.inference.bundle_classifier import load_classifier
-from medsynth.inference.predict.prediction import AHEAD, Job, predict_files
+from medsynth.inference.predict.prediction import AHEAD, PredictionJob, predict_files
 from medsynth.inference.runtimes import torch_runtime
 from tests.rounding import equal_but_for_rounding
 
@@ -39,7 +39,7 @@ def predict(classifier, tmp_path):
     def call(*images, **changes):
         values = {"classifier": classifier, "runtime": mean_brightness, "images": images}
         values |= {"out": tmp_path / "out.csv", "watch": Silent(), "stop": Stop()}
-        summary = predict_files(Job(**(values | changes)))
+        summary = predict_files(PredictionJob(**(values | changes)))
         with (tmp_path / "out.csv").open(newline="") as stream:
             return list(csv.DictReader(stream)), summary
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from medsynth.base.progress import Silent
 from medsynth.base.stopping import Stop
 from medsynth.data.config import DataConfig
-from medsynth.inference.translate.translation import Job, Summary, synthesize_files
+from medsynth.inference.translate.translation import TranslationJob, TranslationSummary, synthesize_files
 from medsynth.inference.translate.translator import Translator
 
 
@@ -56,12 +56,14 @@ def mark_corner() -> nn.Module:
 
 
 @pytest.fixture
-def synthesize(tmp_path: Path) -> Callable[..., Summary]:
+def synthesize(tmp_path: Path) -> Callable[..., TranslationSummary]:
     """Translate `source` into tmp_path/out at its own size by a translator that changes nothing."""
 
-    def call(source: Path, **changes: Any) -> Summary:
+    def call(source: Path, **changes: Any) -> TranslationSummary:
         values: dict[str, Any] = {"translator": make_translator(), "out": tmp_path / "out", "size": "native"}
-        return synthesize_files(Job(**(values | {"source": source, "watch": Silent(), "stop": Stop()} | changes)))
+        return synthesize_files(
+            TranslationJob(**(values | {"source": source, "watch": Silent(), "stop": Stop()} | changes))
+        )
 
     return call
 

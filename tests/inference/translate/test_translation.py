@@ -311,17 +311,17 @@ sys.path.insert(0, sys.argv[1])
 import numpy as np
 from PIL import Image
 from conftest import make_translator
-from medsynth.progress import Silent
-from medsynth.stopping import Stop
-from medsynth.translation.job import Job, synthesize_files
+from medsynth.base.progress import Silent
+from medsynth.base.stopping import Stop
+from medsynth.inference.translate.translation import TranslationJob, synthesize_files
 
 def peak(count):
     folder = Path(f"in{count}")
     folder.mkdir()
     for k in range(count):
         Image.fromarray(np.random.default_rng(k).integers(0, 256, (256, 256), dtype=np.uint8)).save(folder / f"{k}.png")
-    job = Job(translator=make_translator(), source=folder, out=Path(f"out{count}"), size="native", watch=Silent(),
-              stop=Stop())
+    job = TranslationJob(translator=make_translator(), source=folder, out=Path(f"out{count}"), size="native",
+                         watch=Silent(), stop=Stop())
     assert synthesize_files(job).translated == count
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 from medsynth.bundle.audit.configs.calls import UNPICKLES, unsafe_switch
 from medsynth.bundle.audit.configs.expression_texts import builds_text, parse
-from medsynth.bundle.audit.configs.references import Config, Item, children
+from medsynth.bundle.audit.configs.references import Config, ConfigItem, children
 from medsynth.bundle.audit.configs.sight import Bundle
 from medsynth.bundle.audit.rules.arguments import Rule, objection, rule_of
 from medsynth.bundle.audit.rules.findings import Verdict, shown
@@ -38,7 +38,7 @@ class Components:
     bundle: Bundle
     writers: list[tuple[Page, str, str, bool]] = field(default_factory=list)
 
-    def judge(self, config: Config, item: Item, where: str) -> None:
+    def judge(self, config: Config, item: ConfigItem, where: str) -> None:
         """Write findings about a mapping, if it is a component: alone or with what other keys change in it."""
         changes = self.bundle.references.changes.get(item.place, [])
         given = [(child.place.rpartition("::")[2], child) for child in children(item)]
@@ -54,7 +54,7 @@ class Components:
                     self._rule(config.page, name, rule, given, where)
                 self._weights(config.page, name, rule, given, where)
 
-    def target(self, page: Page, item: Item, where: str) -> list[str]:
+    def target(self, page: Page, item: ConfigItem, where: str) -> list[str]:
         """Judge everything that a target may stand for once references and macros are followed; return its names."""
         names = []
         for meaning in self.bundle.references.meanings(item):
@@ -79,7 +79,7 @@ class Components:
         judgement = judge_target(meaning, self.bundle.names)
         return judgement.verdict, judgement.reason
 
-    def _argument(self, page: Page, key: str, item: Item, here: str) -> None:
+    def _argument(self, page: Page, key: str, item: ConfigItem, here: str) -> None:
         """Judge an argument that means the same to every component."""
         value = item.node.value
         if key in _LOCATED:
@@ -96,7 +96,7 @@ class Components:
         if key == "_debug_" or (key == "_mode_" and not set(map(str, values or ["?"])) <= {"default", "callable"}):
             page.trust("argument", shown_value, "starts Python's debugger", here)
 
-    def _located(self, page: Page, item: Item, where: str) -> None:
+    def _located(self, page: Page, item: ConfigItem, where: str) -> None:
         """Judge a text that the component looks up as a name."""
         text = item.node.value
         # A backbone's name, such as resnet18 or efficientnet-b2, is looked up in a table; only a dotted one elsewhere.
@@ -120,7 +120,7 @@ class Components:
         statement = tree.body[0] if tree is not None and len(tree.body) == 1 else None
         return isinstance(statement, ast.Expr) and bool(self.bundle.names.paths(statement.value))
 
-    def _rule(self, page: Page, name: str, rule: Rule, given: list[tuple[str, Item]], where: str) -> None:
+    def _rule(self, page: Page, name: str, rule: Rule, given: list[tuple[str, ConfigItem]], where: str) -> None:
         """Judge the arguments of a component that writes, fetches, loads or looks something up."""
         arguments = [(key, item) for key, item in given if key not in _KEYS]
         for key in sorted(rule.required - {key for key, _ in arguments}):
@@ -141,7 +141,9 @@ class Components:
             keeps = any(self.bundle.values.of(item) != [""] for key, item in given if key == "data_root_dir")
             self.writers.append((page, name, where, keeps))
 
-    def _weights(self, page: Page, name: str, rule: Rule | None, given: list[tuple[str, Item]], where: str) -> None:
+    def _weights(
+        self, page: Page, name: str, rule: Rule | None, given: list[tuple[str, ConfigItem]], where: str
+    ) -> None:
         """Judge ``pretrained`` of a component that has no rule for it: most fetch weights then."""
         if rule is not None and "pretrained" in rule.kinds:
             return

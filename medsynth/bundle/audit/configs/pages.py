@@ -10,7 +10,7 @@ from medsynth.bundle.audit.configs.expression_texts import imported
 from medsynth.bundle.audit.configs.expression_texts import references as references_in
 from medsynth.bundle.audit.configs.expressions import Expressions
 from medsynth.bundle.audit.configs.path_building import builds_path
-from medsynth.bundle.audit.configs.references import Config, Item, References, children, split_macro
+from medsynth.bundle.audit.configs.references import Config, ConfigItem, References, children, split_macro
 from medsynth.bundle.audit.configs.sight import Bundle
 from medsynth.bundle.audit.rules.ledger import Page
 from medsynth.bundle.audit.rules.names import disguise, is_address, looks_like_path_outside, outside
@@ -55,11 +55,11 @@ class Configs:
         """Write findings about every config."""
         for config in self.configs.values():
             self.left = LIMITS.nodes
-            self._walk(config, Item("", config.tree), "", 0)
+            self._walk(config, ConfigItem("", config.tree), "", 0)
         self._changes()
         self._image_writers()
 
-    def _walk(self, config: Config, item: Item, place: str, depth: int) -> None:
+    def _walk(self, config: Config, item: ConfigItem, place: str, depth: int) -> None:
         """Judge a value and all below.
 
         Args:
@@ -92,7 +92,7 @@ class Configs:
         if depth > 0 and ("::" in key or ("#" in key and not config.is_prose)):
             config.page.trust("key", key, "can be mistaken for the id of another value", where)
 
-    def _text(self, config: Config, item: Item, where: str) -> None:
+    def _text(self, config: Config, item: ConfigItem, where: str) -> None:
         page, text, key = config.page, str(item.node.value), item.place.rpartition("::")[2]
         if text.startswith("$"):
             self._expression(page, text, item.place, where)
@@ -139,7 +139,7 @@ class Configs:
         """Object to keys such as ``train::trainer::amp`` that change nothing that the configs have."""
         find = self.bundle.references.find
         for config in self.configs.values():
-            for item in children(Item("", config.tree)):
+            for item in children(ConfigItem("", config.tree)):
                 parent, _, last = item.place.rpartition("::")
                 if parent and not any(isinstance(each.node.value, Mapping | list) for each in find(parent)):
                     config.page.trust("key", last, "changes something that is not in the configs", item.place)

@@ -10,7 +10,7 @@ import ast
 from collections.abc import Iterable, Mapping
 
 from medsynth.bundle.audit.configs.expression_texts import imported, parse, reference_id
-from medsynth.bundle.audit.configs.references import Item
+from medsynth.bundle.audit.configs.references import ConfigItem
 from medsynth.bundle.audit.configs.sight import Bundle
 from medsynth.bundle.audit.rules.names import outside
 from medsynth.bundle.audit.rules.wordlists import words
@@ -24,7 +24,7 @@ Folders = Mapping[str, object]
 """Folders that the names of a comprehension were found in."""
 
 
-def builds_path(bundle: Bundle, items: Iterable[Item], *, strict: bool) -> str:
+def builds_path(bundle: Bundle, items: Iterable[ConfigItem], *, strict: bool) -> str:
     """Return the first expression that may put a path together; empty if none does.
 
     Args:
@@ -169,7 +169,7 @@ class _Builder:
                 return None if start is None else frozenset(start)
         return None
 
-    def _found_in(self, item: Item, depth: int) -> object:
+    def _found_in(self, item: ConfigItem, depth: int) -> object:
         text = item.node.value
         tree = parse(text) if isinstance(text, str) and text.startswith("$") else None
         statement = tree.body[0] if tree is not None and len(tree.body) == 1 else None

@@ -33,7 +33,7 @@ class Config:
         return posixpath.basename(self.path) in ("metadata.json", "medsynth.json")
 
 
-class Item(NamedTuple):
+class ConfigItem(NamedTuple):
     """A value of a config and its id.
 
     Args:
@@ -58,16 +58,16 @@ class References:
 
     configs: Mapping[str, Config]
     lookups: int = LIMITS.lookups
-    _tops: dict[str, dict[str, list[Item]]] = field(default_factory=dict)
+    _tops: dict[str, dict[str, list[ConfigItem]]] = field(default_factory=dict)
 
     def file(self, path: str) -> Config | None:
         """Return the config that a macro includes."""
         plain = posixpath.normpath(path)
         return next((c for name, c in self.configs.items() if name == plain or name.endswith(f"/{plain}")), None)
 
-    def meanings(self, item: Item) -> list[Item]:
+    def meanings(self, item: ConfigItem) -> list[ConfigItem]:
         """Return the values at the end of references and macros; those that lead nowhere stand for themselves."""
-        found: list[Item] = []
+        found: list[ConfigItem] = []
         seen: set[object] = set()
         waiting = [item]
         while waiting and len(seen) < LIMITS.depth:
@@ -84,7 +84,7 @@ class References:
         # Too many steps lead nowhere.
         return [*found, *waiting[:1]] or [item]
 
-    def _follow(self, item: Item) -> list[Item]:
+    def _follow(self, item: ConfigItem) -> list[ConfigItem]:
         """Return what a text stands for, if it is a macro, a reference, or an expression that is only a reference."""
         text = item.node.value
         if not isinstance(text, str):
@@ -100,7 +100,7 @@ class References:
             return self.find(ids, item.place)
         return []
 
-    def find(self, path: str, place: str = "", file: str = "") -> list[Item]:
+    def find(self, path: str, place: str = "", file: str = "") -> list[ConfigItem]:
         """Return the values with an id, in one config or in all of them.
 
         Args:
@@ -116,12 +116,12 @@ class References:
             found = self._through_macros(full, names)
         return found if self.lookups > 0 else []
 
-    def find_in_configs(self, path: str, place: str) -> list[Item]:
+    def find_in_configs(self, path: str, place: str) -> list[ConfigItem]:
         """Return the values with an id, without those of files that describe the bundle to people."""
         names = [name for name, config in self.configs.items() if not config.is_prose]
         return [item for name in names for item in self.find(path, place, name)]
 
-    def _through_macros(self, full: str, names: list[str]) -> list[Item]:
+    def _through_macros(self, full: str, names: list[str]) -> list[ConfigItem]:
         """Return values whose id leads through a macro."""
         steps = full.split("::")
         for cut in range(len(steps) - 1, 0, -1):
@@ -132,28 +132,28 @@ class References:
                     return [inner for target in self._follow(item) for inner in self.find(f"{target.place}::{rest}")]
         return []
 
-    def _in_config(self, name: str, full: str) -> list[Item]:
+    def _in_config(self, name: str, full: str) -> list[ConfigItem]:
         """Return the values of one config with an id."""
         config = self.configs[name]
         if not full:
-            return [Item("", config.tree)]
+            return [ConfigItem("", config.tree)]
         if config.is_prose and full.startswith("_meta_::"):
             full = full.partition("::")[2]
         if name not in self._tops:
-            tops: dict[str, list[Item]] = {}
-            for item in children(Item("", config.tree)):
+            tops: dict[str, list[ConfigItem]] = {}
+            for item in children(ConfigItem("", config.tree)):
                 tops.setdefault(item.place, []).append(item)
             self._tops[name] = tops
         steps = full.split("::")
-        found: list[Item] = []
+        found: list[ConfigItem] = []
         for cut in range(1, len(steps) + 1):
             start, rest = "::".join(steps[:cut]), steps[cut:]
             found += [inner for item in self._tops[name].get(start, ()) for inner in _descend(item, rest)]
         return found
 
-    def items(self, config: Config) -> Iterator[Item]:
+    def items(self, config: Config) -> Iterator[ConfigItem]:
         """Yield the values of a config with their ids, as many as the audit looks at."""
-        waiting = [Item("", config.tree)]
+        waiting = [ConfigItem("", config.tree)]
         left = LIMITS.nodes
         while waiting and left > 0:
             left -= 1
@@ -162,17 +162,17 @@ class References:
             waiting += islice(children(item), left)
 
     @cached_property
-    def changes(self) -> dict[str, list[tuple[str, Item]]]:
+    def changes(self) -> dict[str, list[tuple[str, ConfigItem]]]:
         """Values that a key such as ``train::trainer::amp``, or a merged mapping, sets in another one, by its id."""
-        found: dict[str, list[tuple[str, Item]]] = {}
+        found: dict[str, list[tuple[str, ConfigItem]]] = {}
         for config in self.configs.values():
             for key, node in config.tree.children() if isinstance(config.tree.value, Mapping) else ():
                 place = top(key)
                 parent, _, last = place.rpartition("::")
                 if parent:
-                    found.setdefault(parent, []).append((last, Item(place, node)))
+                    found.setdefault(parent, []).append((last, ConfigItem(place, node)))
                 if key.startswith("+") and isinstance(node.value, Mapping):
-                    inner = [(name, Item(f"{place}::{name}", child)) for name, child in node.children()]
+                    inner = [(name, ConfigItem(f"{place}::{name}", child)) for name, child in node.children()]
                     found.setdefault(place, []).extend(inner)
         return found
 
@@ -209,12 +209,12 @@ class References:
         return any(id(item.node) in self._imports[1] for item in self.find(path, place))
 
 
-def _descend(item: Item, steps: list[str]) -> list[Item]:
+def _descend(item: ConfigItem, steps: list[str]) -> list[ConfigItem]:
     """Return the values below one that keys and positions lead to."""
     found = [item]
     for step in steps:
         found = [
-            Item(f"{here.place}::{step}", node)
+            ConfigItem(f"{here.place}::{step}", node)
             for here in found
             for node in (here.node.named(step) if not here.appended else _every(here.node, step))
         ]
@@ -236,13 +236,13 @@ def absolute(path: str, place: str) -> str:
     return "::".join([*place.split("::")[:-up], path]) if up <= place.count("::") + 1 else f"?::{path}"
 
 
-def children(item: Item) -> Iterator[Item]:
+def children(item: ConfigItem) -> Iterator[ConfigItem]:
     """Yield the values directly below one."""
     for key, node in item.node.children():
         if not item.place:
-            yield Item(top(key), node, appended=key.startswith("+") and isinstance(node.value, list))
+            yield ConfigItem(top(key), node, appended=key.startswith("+") and isinstance(node.value, list))
         else:
-            yield Item(f"{item.place}::{key}", node)
+            yield ConfigItem(f"{item.place}::{key}", node)
 
 
 def top(key: str) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import product
 
 from medsynth.bundle.audit.configs.expression_texts import imported, parse, reference_id, references
-from medsynth.bundle.audit.configs.references import Item, References
+from medsynth.bundle.audit.configs.references import ConfigItem, References
 from medsynth.bundle.audit.rules.arguments import objection
 from medsynth.bundle.audit.rules.targets import Names
 
@@ -33,7 +33,7 @@ class StaticValues:
     names: Names
     references: References
 
-    def of(self, item: Item, depth: int = 0) -> list[object] | None:
+    def of(self, item: ConfigItem, depth: int = 0) -> list[object] | None:
         """Return the values that an item of a config may have; None if they are not known."""
         found: list[object] = []
         for meaning in self.references.meanings(item):
@@ -76,7 +76,7 @@ class StaticValues:
             return [not value for value in parts[0]] if parts[0] is not None else None
         return self._text(tree, place, depth + 1)
 
-    def mapping(self, item: Item, depth: int = 0) -> str:
+    def mapping(self, item: ConfigItem, depth: int = 0) -> str:
         """Return why an item is no mapping whose keys are plain words; empty if it is one, or nothing at all."""
         for meaning in self.references.meanings(item):
             value = meaning.node.value

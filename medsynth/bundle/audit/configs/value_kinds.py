@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from medsynth.bundle.audit.configs.expression_texts import imported, parse, reference_id
-from medsynth.bundle.audit.configs.references import Item, References
+from medsynth.bundle.audit.configs.references import ConfigItem, References
 from medsynth.bundle.audit.configs.structured import Node
 from medsynth.bundle.audit.rules.targets import Names
 from medsynth.bundle.audit.rules.wordlists import components, words
@@ -112,7 +112,7 @@ class ValueKinds:
         found = self.references.find(path, place)
         return _agreed({self._item(item, depth + 1) for item in found}) if found else MISSING
 
-    def _item(self, item: Item, depth: int) -> str:
+    def _item(self, item: ConfigItem, depth: int) -> str:
         kinds = set()
         for meaning in self.references.meanings(item):
             value = meaning.node.value
