@@ -115,7 +115,7 @@ def build_adam(form: str, options: Options) -> Subject:
     import torch
     from plain_generators import adam
 
-    from medsynth.adversarial.discriminators import adversarial_adam
+    from medsynth.adversarial.updating import adversarial_adam
     from medsynth.networks.resnet import ResnetGenerator
 
     torch.manual_seed(0)

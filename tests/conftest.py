@@ -71,8 +71,9 @@ def make_bundle(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]
     import torch
 
     from medsynth.api import Setup
-    from medsynth.bundle import BundleContents, PluginVersion, write_bundle
     from medsynth.bundle.trust.memory import RUN, remember
+    from medsynth.bundle.writing.assembling import write_bundle
+    from medsynth.bundle.writing.contents import BundleContents, PluginVersion
     from medsynth.data.config import DataConfig
     from medsynth.data.formats.chains import DomainInfo, preprocessing_config
     from medsynth.plugins import Registry
@@ -146,7 +147,7 @@ def _draw(folder: Path, number: int, size: int) -> list[Path]:
 
 
 def _target_sample(network, path: Path, label: int):
-    from medsynth.bundle import TargetSample
+    from medsynth.bundle.writing.contents import TargetSample
 
     odds = _output(network, path)[1] - _output(network, path)[0]
     return TargetSample(path=path, probability=float(1 / (1 + (-odds).exp())), label=label)
@@ -156,7 +157,7 @@ def _source_sample(network, path: Path):
     import numpy as np
     from PIL import Image
 
-    from medsynth.bundle import SourceSample
+    from medsynth.bundle.writing.contents import SourceSample
 
     grey = np.rint((_output(network, path)[0].clip(-1, 1).numpy() + 1) / 2 * 255)
     buffer = io.BytesIO()

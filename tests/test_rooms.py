@@ -8,6 +8,7 @@ from __future__ import annotations
 import ast
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,7 @@ OFTEN_NAMED = ("__init__", "config")
 """Files that mean the same in every room: what it exports, and its options."""
 
 
+@cache
 def modules() -> dict[str, Path]:
     """Return the modules of medsynth by their dotted name."""
     found = {}
@@ -53,9 +55,14 @@ def modules() -> dict[str, Path]:
     return found
 
 
+@cache
+def tree(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
 def imported(path: Path, known: Collection[str]) -> Iterator[str]:
     """Yield the modules that a file imports, medsynth's own by their full name; others by the first part of it."""
-    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+    for node in ast.walk(tree(path)):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -136,7 +143,7 @@ def test_networks_need_nothing_but_torch_and_monai(graph):
 def test_a_class_name_means_one_thing():
     where = defaultdict(list)
     for name, path in modules().items():
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(tree(path)):
             if isinstance(node, ast.ClassDef):
                 where[node.name].append(name)
     assert {name: places for name, places in where.items() if len(places) > 1} == {}

@@ -1,174 +1,30 @@
-"""Adversarial training of two domains: objectives, replay pool, the discriminators' side of a step.
+"""The discriminators' side of a step of adversarial training of two domains.
 
 a is the source domain, b the target domain. Logits have any shape, positive = judged real. Means are float32.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from medsynth.adversarial.augmentation import differentiable_augmentation
-from medsynth.training.processes import own_share, whole_batch
+from medsynth.adversarial.image_pool import ImagePool
+from medsynth.adversarial.objectives import (
+    GUESSING,
+    Objective,
+    discriminator_objective,
+    generator_objective,
+    gradient_penalty,
+    scales,
+)
+from medsynth.adversarial.updating import adversarial_adam
 
 if TYPE_CHECKING:
     from medsynth.api import GeneratorConfig
-
-Objective = Literal["lsgan", "vanilla", "hinge"]
-
-GUESSING: dict[Objective, float] = {"lsgan": 0.25, "vanilla": math.log(2.0), "hinge": 1.0}
-"""`discriminator_objective` of a discriminator that cannot tell real from generated."""
-_FUSED = frozenset({"cpu", "cuda", "mps", "xpu"})
-
-
-def generator_objective(fake: Tensor, objective: Objective) -> Tensor:
-    """Return what a generator minimizes, given the discriminator's logits on its images.
-
-    Args:
-        fake: logits, any shape.
-        objective: ``lsgan``: mean of (fake - 1)^2 (Mao et al. 2017); ``vanilla``: binary cross-entropy against real
-            (Goodfellow et al. 2014, non-saturating); ``hinge``: minus the mean (Lim & Ye 2017).
-    """
-    fake = fake.float()
-    if objective == "lsgan":
-        return (fake - 1).square().mean()
-    if objective == "vanilla":
-        return F.softplus(-fake).mean()
-    return -fake.mean()
-
-
-def discriminator_objective(real: Tensor, fake: Tensor, objective: Objective) -> Tensor:
-    """Return what a discriminator minimizes: half the sum of its loss on real and on generated images.
-
-    Args:
-        real: logits of real images, any shape.
-        fake: logits of generated images.
-        objective: ``lsgan``: (real - 1)^2 and fake^2; ``vanilla``: binary cross-entropy; ``hinge``: max(0, 1 - real)
-            and max(0, 1 + fake).
-    """
-    real, fake = real.float(), fake.float()
-    if objective == "lsgan":
-        return 0.5 * ((real - 1).square().mean() + fake.square().mean())
-    if objective == "vanilla":
-        return 0.5 * (F.softplus(-real).mean() + F.softplus(fake).mean())
-    return 0.5 * (F.relu(1 - real).mean() + F.relu(1 + fake).mean())
-
-
-def absolute_error(first: Tensor, second: Tensor) -> Tensor:
-    """Return the mean absolute difference (L1) of two tensors of one shape, computed in float32."""
-    return (first.float() - second.float()).abs().mean()
-
-
-def adversarial_adam(
-    parameters: Iterable[nn.Parameter],
-    learning_rate: float,
-    *,
-    weight_decay: float = 0.0,
-    betas: tuple[float, float] = (0.5, 0.999),
-) -> torch.optim.Adam:
-    """Return Adam with the betas that all these generators choose; fused where torch can do so.
-
-    Move the parameters to their device first.
-    """
-    chosen = list(parameters)
-    fused = all(parameter.device.type in _FUSED for parameter in chosen)
-    return torch.optim.Adam(chosen, lr=learning_rate, betas=betas, weight_decay=weight_decay, fused=fused)
-
-
-def gradient_penalty(network: nn.Module, real: Tensor) -> Tensor:
-    """Return R1: the squared length of the gradient of the judgment by the real image, mean of the images.
-
-    R1 = E ||d/dx D(x)||^2, where D(x) is the mean of the logits' map, summed over scales.
-
-    Source: Mescheder et al. 2018, equation 9, with the weight gamma / 2 left to the caller.
-
-    Args:
-        network: a discriminator.
-        real: (B, C, H, W) real images.
-    """
-    images = real.detach().float().requires_grad_(True)
-    with torch.autocast(images.device.type, enabled=False):
-        judged = torch.stack([scale.flatten(1).mean(1).sum() for scale in scales(network(images))]).sum()
-    (gradient,) = torch.autograd.grad(judged, images, create_graph=True)
-    return gradient.square().sum((1, 2, 3)).mean()
-
-
-def scales(judged: Tensor | Sequence[Tensor]) -> list[Tensor]:
-    """Return a discriminator's logits as a list with one tensor per scale."""
-    return [judged] if isinstance(judged, Tensor) else list(judged)
-
-
-@contextmanager
-def frozen(*networks: nn.Module) -> Iterator[None]:
-    """Take no gradients of these networks' parameters inside the block; gradients still pass through to their input."""
-    parameters = [parameter for network in networks for parameter in network.parameters() if parameter.requires_grad]
-    for parameter in parameters:
-        parameter.requires_grad_(False)
-    try:
-        yield
-    finally:
-        for parameter in parameters:
-            parameter.requires_grad_(True)
-
-
-class ImagePool:
-    """Show a discriminator generated images of earlier steps, too (Shrivastava et al. 2017, section 2.3).
-
-    While the pool is not full, every image is stored and returned. Afterwards, with probability 1/2, an image takes the
-    place of a randomly drawn stored one, which is returned instead.
-
-    Args:
-        size: number of stored images; 0 returns all images unchanged.
-        seed: of the pool's own random generator.
-    """
-
-    def __init__(self, size: int, *, seed: int) -> None:
-        self.size = size
-        self._random = torch.Generator().manual_seed(seed)
-        self._images = torch.empty(0)
-
-    def query(self, images: Tensor) -> Tensor:
-        """Exchange (B, C, H, W) images; the result has their shape and device, and no gradient.
-
-        Processes that train together keep equal pools, which hold the images of all of them.
-        """
-        images = images.detach()
-        if self.size == 0:
-            return images
-        return own_share(self._exchange_all(whole_batch(images)))
-
-    def _exchange_all(self, images: Tensor) -> Tensor:
-        if not len(self._images):
-            self._images = images[:0]
-        self._images = self._images.to(images)
-        return torch.stack([self._exchange(image) for image in images])
-
-    def _exchange(self, image: Tensor) -> Tensor:
-        if len(self._images) < self.size:
-            self._images = torch.cat([self._images, image[None]])
-            return image
-        if torch.rand((), generator=self._random) >= 0.5:
-            return image
-        place = int(torch.randint(self.size, (), generator=self._random))
-        old = self._images[place].clone()
-        self._images[place] = image
-        return old
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return the stored images and the state of the random generator, as tensors."""
-        return {"images": self._images.clone(), "random": self._random.get_state()}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore what `state_dict` returned."""
-        self._images = state["images"].clone()
-        self._random.set_state(state["random"].cpu())
 
 
 class Discriminators:

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from medsynth.networks.resnet import Coordinates, InstanceNorm, ResidualBlock, WideConvolution
+from medsynth.networks.blocks import Coordinates, InstanceNorm, ResidualBlock, WideConvolution
 
 LEVELS = 2
 """Times that content is smaller than the image: 2^2 = 4 per side."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from medsynth.networks.antialiasing import BlurSubsample
-from medsynth.networks.resnet import InstanceNorm
+from medsynth.networks.blocks import InstanceNorm
 
 SLOPE = 0.2
 

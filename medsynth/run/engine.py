@@ -12,8 +12,9 @@ from medsynth.plan.plan import Plan
 from medsynth.plugins import Registry
 from medsynth.run.folder.runs import Run, SeedRun
 from medsynth.run.folder.sharing import Sharing
+from medsynth.run.outcome.bundling import write_run_bundle
 from medsynth.run.outcome.evaluation import evaluate
-from medsynth.run.outcome.publishing import write_run_bundle, write_run_report
+from medsynth.run.outcome.reporting import write_run_report
 from medsynth.run.outcome.summary import summarize_seeds
 from medsynth.run.stages.helpers import beside
 from medsynth.run.stages.prepare import prepare_data

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -72,3 +73,17 @@ class Job:
     together: bool = False
     watch: Watch = field(default_factory=Silent)
     stop: Stop = field(default_factory=Stop)
+
+
+class RemainingBatches:
+    """The loader as an iterable that skips the batches a resumed epoch has already seen."""
+
+    def __init__(self, loader: Loader, skip: int) -> None:
+        self._loader, self._skip = loader, skip
+
+    def __len__(self) -> int:
+        return len(self._loader)
+
+    def __iter__(self) -> Iterator[Batch]:
+        skip, self._skip = self._skip, 0
+        return itertools.islice(iter(self._loader), skip, None)

@@ -30,9 +30,8 @@ from medsynth.base.progress import Task
 from medsynth.base.seeds import seed_everything
 from medsynth.training.accumulation import accumulating, in_parts, mean_of
 from medsynth.training.averaging import Averages
-from medsynth.training.batches import RemainingBatches
 from medsynth.training.checkpoint import CHECKPOINT, HISTORY, NETWORKS, load_networks, save_content, unique_state
-from medsynth.training.job import Batch, Job, Loader
+from medsynth.training.job import Batch, Job, Loader, RemainingBatches
 from medsynth.training.loggers import attach_loggers
 from medsynth.training.processes import anyone, averaging_gradients, leads, mean_over_processes, rank, wait_for_all
 from medsynth.training.recomputing import recompute_blocks

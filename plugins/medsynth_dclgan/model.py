@@ -17,9 +17,11 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from medsynth.adversarial.discriminators import Discriminators, absolute_error, adversarial_adam, frozen
+from medsynth.adversarial.discriminators import Discriminators
 from medsynth.adversarial.initialization import initialize_xavier
+from medsynth.adversarial.objectives import absolute_error
 from medsynth.adversarial.regularizers import regularizer_weights, regularizers
+from medsynth.adversarial.updating import adversarial_adam, frozen
 from medsynth.api import Phase, Setup, learning_rate_schedule
 from medsynth.base.errors import InputError
 from medsynth.networks.patchgan import PatchGan

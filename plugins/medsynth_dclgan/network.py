@@ -10,14 +10,9 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from medsynth.networks.resnet import (
-    Coordinates,
-    ResidualBlock,
-    ResnetGenerator,
-    Upsampling,
-    as_image,
-    reflect_to_multiple,
-)
+from medsynth.networks.blocks import Coordinates, ResidualBlock
+from medsynth.networks.resnet import ResnetGenerator, as_image, reflect_to_multiple
+from medsynth.networks.sampling import Upsampling
 
 LEVELS = 2
 TAPS = ("down_1", "down_2", "block_1", "block_5")

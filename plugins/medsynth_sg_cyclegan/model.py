@@ -12,9 +12,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from medsynth.adversarial.discriminators import Discriminators, absolute_error, adversarial_adam, frozen
+from medsynth.adversarial.discriminators import Discriminators
 from medsynth.adversarial.initialization import initialize_normal
+from medsynth.adversarial.objectives import absolute_error
 from medsynth.adversarial.regularizers import regularizer_weights, regularizers
+from medsynth.adversarial.updating import adversarial_adam, frozen
 from medsynth.api import Phase, Setup, learning_rate_schedule, progress
 from medsynth.networks.patchgan import PatchGan
 from medsynth_sg_cyclegan import SgCycleGanConfig

@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 
 from medsynth.networks.patchgan import patch_layers
-from medsynth.networks.resnet import EncoderDecoder, Upsampling
+from medsynth.networks.resnet import EncoderDecoder
+from medsynth.networks.sampling import Upsampling
 
 REGIONS = 8
 BOTTLENECK = 64

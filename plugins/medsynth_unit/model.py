@@ -17,9 +17,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from medsynth.adversarial.discriminators import Discriminators, absolute_error, adversarial_adam, frozen
+from medsynth.adversarial.discriminators import Discriminators
 from medsynth.adversarial.initialization import initialize_kaiming, initialize_normal
+from medsynth.adversarial.objectives import absolute_error
 from medsynth.adversarial.regularizers import regularizer_weights, regularizers
+from medsynth.adversarial.updating import adversarial_adam, frozen
 from medsynth.api import Phase, Setup, learning_rate_schedule
 from medsynth.networks.multiscale import MultiScaleDiscriminator
 from medsynth_unit import UnitConfig

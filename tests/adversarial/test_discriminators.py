@@ -11,16 +11,15 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from medsynth.adversarial.discriminators import (
-    Discriminators,
-    ImagePool,
+from medsynth.adversarial.discriminators import Discriminators
+from medsynth.adversarial.image_pool import ImagePool
+from medsynth.adversarial.objectives import (
     absolute_error,
-    adversarial_adam,
     discriminator_objective,
-    frozen,
     generator_objective,
     gradient_penalty,
 )
+from medsynth.adversarial.updating import adversarial_adam, frozen
 from medsynth.api import GeneratorConfig
 from medsynth.networks.patchgan import PatchGan
 

@@ -16,13 +16,8 @@ from .test_audit_files import KINDS
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = """
-import json, pathlib, sys, types
-# The package itself imports torch, which other versions need not have; the audit does without.
-package = types.ModuleType("medsynth.bundle")
-package.__path__ = [str(pathlib.Path("medsynth/bundle").resolve())]
+import json, pathlib, sys
 sys.path.insert(0, ".")
-import medsynth
-sys.modules["medsynth.bundle"] = package
 from medsynth.bundle.audit import audit_bundle
 print(json.dumps({path.name: audit_bundle(path).verdict.value for path in pathlib.Path(sys.argv[1]).iterdir()}))
 """

@@ -20,10 +20,10 @@ from PIL import Image
 import medsynth.networks
 from medsynth.api import Score
 from medsynth.base.errors import RunError
-from medsynth.bundle import BundleContents, PluginVersion, SourceSample, TargetSample, write_bundle
 from medsynth.bundle.format.privacy import without_locations
 from medsynth.bundle.format.vendoring import vendor
-from medsynth.bundle.writing.assembling import rebuilding_arguments
+from medsynth.bundle.writing.assembling import rebuilding_arguments, write_bundle
+from medsynth.bundle.writing.contents import BundleContents, PluginVersion, SourceSample, TargetSample
 from medsynth.data.png import png
 
 SIZE = (24, 32)

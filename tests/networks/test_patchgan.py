@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from medsynth.networks.antialiasing import BlurSubsample
+from medsynth.networks.blocks import InstanceNorm
 from medsynth.networks.patchgan import PatchGan, PixelGan
-from medsynth.networks.resnet import InstanceNorm
 
 
 def count(network: nn.Module) -> int:

@@ -7,15 +7,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from medsynth.networks.resnet import (
-    Coordinates,
-    EncoderDecoder,
-    InstanceNorm,
-    NearestConvolution,
-    ResidualBlock,
-    ResnetGenerator,
-    WideConvolution,
-)
+from medsynth.networks.blocks import Coordinates, InstanceNorm, ResidualBlock, WideConvolution
+from medsynth.networks.resnet import EncoderDecoder, ResnetGenerator
+from medsynth.networks.sampling import NearestConvolution
 
 MODES = ["transposed", "nearest", "bilinear", "antialiased"]
 

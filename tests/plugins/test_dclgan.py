@@ -15,8 +15,9 @@ from torch import Tensor, nn
 
 from medsynth.api import Setup
 from medsynth.base.errors import InputError
+from medsynth.networks.blocks import InstanceNorm, ResidualBlock
 from medsynth.networks.patchgan import PatchGan
-from medsynth.networks.resnet import InstanceNorm, ResidualBlock, ResnetGenerator
+from medsynth.networks.resnet import ResnetGenerator
 from medsynth.testing import GeneratorContract
 
 TERMS = {f"{term}_{end}" for term in ("nce", "identity") for end in "ab"} | {"adversarial_ab", "adversarial_ba"}

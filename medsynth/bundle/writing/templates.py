@@ -6,8 +6,9 @@ from pathlib import Path
 
 from medsynth.api import Setup
 from medsynth.base.seeds import seed_everything
-from medsynth.bundle import BundleContents, PluginVersion, write_bundle
 from medsynth.bundle.trust.memory import RUN, remember
+from medsynth.bundle.writing.assembling import write_bundle
+from medsynth.bundle.writing.contents import BundleContents, PluginVersion
 from medsynth.data.formats.chains import DomainInfo, preprocessing_config
 from medsynth.plan.plan import Plan
 from medsynth.plugins import Registry

@@ -26,7 +26,7 @@ from medsynth.results.reading import read_run
 from medsynth.results.score_files import MEASUREMENTS, SCORES, read_scores, write_scores
 from medsynth.results.warned import of_seed, texts
 from medsynth.run.folder.runs import Run
-from medsynth.run.outcome.publishing import conclude, counts, facts, observer_sections, shown_plan
+from medsynth.run.outcome.reporting import conclude, counts, facts, observer_sections, shown_plan
 from medsynth.statistics.gain import EVALUATOR, MAIN, Gain
 
 _SCORE_FILES = (SCORES, MEASUREMENTS)
