@@ -71,7 +71,7 @@ class FoundPlugin:
 class Registry:
     """The plugins of this environment.
 
-    Example:
+    Examples:
         >>> spec = Registry().load("generator", "cyclegan")
         >>> spec.name
         'cyclegan'

@@ -1,6 +1,6 @@
 """Contract tests for plugin authors: subclass one of these, fill in a few values, run pytest.
 
-Example:
+Examples:
     >>> class TestMyGenerator(GeneratorContract):
     ...     name = "my-generator"
     ...     small = {"width": 4}

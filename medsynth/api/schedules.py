@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def constant_then_linear(constant_share: float) -> Callable[[float], float]:
     """Learning-rate factor 1 for `constant_share` of training, then falling linearly towards zero.
 
-    Example:
+    Examples:
         >>> [round(constant_then_linear(0.5)(p), 2) for p in (0.0, 0.5, 0.75)]
         [1.0, 1.0, 0.5]
     """
@@ -31,7 +31,7 @@ def constant_then_linear(constant_share: float) -> Callable[[float], float]:
 def constant_then_cosine(constant_share: float) -> Callable[[float], float]:
     """Learning-rate factor 1 for `constant_share` of training, then falling as half a cosine towards zero.
 
-    Example:
+    Examples:
         >>> [round(constant_then_cosine(0.5)(p), 2) for p in (0.0, 0.5, 0.75)]
         [1.0, 1.0, 0.5]
     """
@@ -42,7 +42,7 @@ def constant_then_cosine(constant_share: float) -> Callable[[float], float]:
 def halving(steps: int) -> Callable[[float], float]:
     """Learning-rate factor that halves at the end of each of `steps` equal parts of training.
 
-    Example:
+    Examples:
         >>> [halving(10)(p) for p in (0.0, 0.1, 0.55)]
         [1.0, 0.5, 0.03125]
     """
@@ -68,7 +68,7 @@ def constant(_: float) -> float:
 def warmup_then_cosine(warmup_share: float) -> Callable[[float], float]:
     """Learning-rate factor rising linearly to 1 during `warmup_share`, then falling as a cosine to zero.
 
-    Example:
+    Examples:
         >>> [round(warmup_then_cosine(0.5)(p), 2) for p in (0.25, 0.5, 0.75)]
         [0.5, 1.0, 0.5]
     """

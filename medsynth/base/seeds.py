@@ -9,7 +9,7 @@ import random
 def derive_seed(*parts: object) -> int:
     """Return a number in [0, 2^63) that depends on all `parts` and on nothing else.
 
-    Example:
+    Examples:
         >>> derive_seed(42, "generator", 3) == derive_seed(42, "generator", 3)
         True
     """

@@ -25,7 +25,7 @@ def halvings_for(size: int, published: int) -> int:
     Fewer halvings leave the last map `PLACES` places a side wherever the image has them; 320 pixels keep the five of
     the published networks, 64 pixels three of them.
 
-    Example:
+    Examples:
         >>> [halvings_for(size, 5) for size in (32, 64, 128, 320)]
         [2, 3, 4, 5]
     """
@@ -37,7 +37,7 @@ def strides(published: int, halvings: int) -> tuple[int, ...]:
 
     The halvings are given up in the order `GIVEN_UP`.
 
-    Example:
+    Examples:
         >>> strides(5, 5), strides(5, 3)
         ((2, 2, 2, 2, 2), (2, 1, 2, 2, 1))
     """
@@ -48,7 +48,7 @@ def strides(published: int, halvings: int) -> tuple[int, ...]:
 def round_channels(channels: float, *, divisor: int = 8) -> int:
     """Return the nearest multiple of `divisor`, at least `divisor`, and never below 90 % of `channels`.
 
-    Example:
+    Examples:
         >>> [round_channels(32 * 0.45), round_channels(96 * 0.45), round_channels(1)]
         [16, 40, 8]
     """

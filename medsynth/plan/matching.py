@@ -67,7 +67,7 @@ def parse_wish(text: str) -> dict[str, float]:
     Raises:
         InputError: for an unknown cost, or a value that is no positive number with one of these units.
 
-    Example:
+    Examples:
         >>> parse_wish("macs=0.29G,params=400K")
         {'macs': 290000000.0, 'params': 400000.0}
     """

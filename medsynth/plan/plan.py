@@ -94,7 +94,7 @@ def load_preset(name: str) -> dict[str, Any]:
 def parse_overrides(items: Sequence[str]) -> dict[str, dict[str, str]]:
     """Turn ``kind.field=value`` strings into values by section.
 
-    Example:
+    Examples:
         >>> parse_overrides(["generator.width=16", "evaluators.diagnostic.resamples=500"])
         {'generator': {'width': '16'}, 'evaluators.diagnostic': {'resamples': '500'}}
     """

@@ -60,7 +60,7 @@ def ordered(subjects: Iterable[str]) -> list[str]:
 def number(value: float, unit: str = "") -> str:
     """Return a value with about four significant digits.
 
-    Example:
+    Examples:
         >>> number(391776), number(2.89e8), number(0.98362), number(float("nan"))
         ('391,776', '289 M', '0.984', 'n/a')
     """

@@ -40,8 +40,8 @@ def run(
     one whose result counts. With `sharing`, stages that other runs of a study did are taken from them.
 
     Raises:
-        RunError: a stage failed. Interrupted: a stop was requested; both leave everything up to the last
-        checkpoint on disk.
+        RunError: a stage failed; everything up to the last checkpoint is on disk.
+        Interrupted: a stop was requested; as after a failure, everything up to the last checkpoint is on disk.
     """
     with Run.open(folder, plan, registry, watch or Silent(), stop or Stop(), sharing) as opened:
         data = prepare_data(opened)

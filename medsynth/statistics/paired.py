@@ -152,7 +152,7 @@ def holm(p_values: ArrayLike) -> Floats:
     Raises:
         ValueError: a value lies outside [0, 1].
 
-    Example:
+    Examples:
         >>> holm([0.01, 0.04, 0.03]).round(4).tolist()
         [0.03, 0.06, 0.06]
     """

@@ -205,7 +205,7 @@ def _cell(row: StudyRow, column: str, results: Mapping[str, RunResult]) -> Compa
 def address(row: StudyRow, column: str) -> tuple[str, str, str]:
     """Return evaluator, name and subject of the score that a column shows in a row.
 
-    Example:
+    Examples:
         >>> address(Row(subject="oracle", prevalence=0.09), "screening.ppv")
         ('screening', 'ppv_at_9%', 'oracle')
     """

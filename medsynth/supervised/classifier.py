@@ -28,7 +28,7 @@ class SupervisedClassifier:
     Raises:
         InputError: ``config.weights`` cannot be read or does not fit.
 
-    Example:
+    Examples:
         >>> class MyClassifier(SupervisedClassifier):
         ...     def __init__(self, config: MyConfig, setup: Setup) -> None:
         ...         super().__init__(MyNetwork(channels=setup.channels, classes=setup.classes), config, setup)

@@ -27,7 +27,7 @@ def inspect(classifier: Classifier, images: Images, policy: Policy) -> Inspectio
 def figures(found: Inspection | None) -> dict[str, float]:
     """Return what is drawn over the epochs, named by column and row.
 
-    Example:
+    Examples:
         >>> found = Inspection(title="", note="", rows={"block A": {"tokens": 64, "overlap": 0.2}}, logged=["overlap"])
         >>> figures(found)
         {'overlap_block_a': 0.2}

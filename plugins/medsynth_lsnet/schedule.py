@@ -11,7 +11,7 @@ FLOOR = 0.1
 def guidance(progress: float, start: float, end: float) -> float:
     """Weight of the teacher's map in key selection: 1 before `start`, then a cosine to 0 at `end`.
 
-    Example:
+    Examples:
         >>> [round(guidance(p, 0.3, 0.7), 3) for p in (0.0, 0.3, 0.5, 0.7, 1.0)]
         [1.0, 1.0, 0.5, 0.0, 0.0]
     """
@@ -25,7 +25,7 @@ def guidance(progress: float, start: float, end: float) -> float:
 def simulation_weight(progress: float, end: float) -> float:
     """Weight of the simulation loss: 1 until the hand-over's `end`, then linear to 0.1 at progress 1.
 
-    Example:
+    Examples:
         >>> [round(simulation_weight(p, 0.7), 3) for p in (0.0, 0.7, 0.85, 1.0)]
         [1.0, 1.0, 0.55, 0.1]
     """

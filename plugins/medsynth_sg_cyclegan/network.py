@@ -89,7 +89,7 @@ def reversal_strength(progress: float, *, rate: float) -> float:
         progress: share of training that lies behind, in [0, 1].
         rate: gamma, at least 0.
 
-    Example:
+    Examples:
         >>> [round(reversal_strength(p, rate=5.0), 3) for p in (0.0, 0.1, 0.5, 1.0)]
         [0.0, 0.245, 0.848, 0.987]
     """

@@ -19,7 +19,7 @@ def without_locations(value: Any, name: str = "") -> Any:
 
     A value counts as a location if its field says so, or if it contains a separator, an address, or a file suffix.
 
-    Example:
+    Examples:
         >>> without_locations({"data": {"path": "cases", "size": 64, "ratio": "8:1:1"}, "extractor": "inception.ts"})
         {'data': {'path': '(removed)', 'size': 64, 'ratio': '8:1:1'}, 'extractor': '(removed)'}
     """

@@ -146,7 +146,7 @@ def central_files(files: Sequence[ImageFile], share: float) -> list[ImageFile]:
 def central(records: list[T], share: float) -> list[T]:
     """Return the central share of a list, at least one.
 
-    Example:
+    Examples:
         >>> central(list("abcdefgh"), 0.5)
         ['c', 'd', 'e', 'f']
     """

@@ -111,7 +111,7 @@ class Identities:
     def path(self, path: str) -> str:
         """Return a path below a folder whose parts do not show those of `path`; equal parts stay equal.
 
-        Example:
+        Examples:
             >>> Identities(b"").path("Doe/1"), Identities(b"").path("Doe/2")
             ('4b3fe09feba67aa2/7a46c57970dd9bef', '4b3fe09feba67aa2/15d95fe22c14f953')
         """

@@ -82,7 +82,7 @@ def summarize_seeds(run: Run, data: Data, results: Sequence[Result]) -> Result:
 def mean_scores(per_seed: Sequence[Sequence[Score]]) -> list[Score]:
     """Average scores that all seeds have, keeping the first seed's order.
 
-    Example:
+    Examples:
         >>> one = Score(evaluator="e", name="auc", subject="s", value=0.8, detail="x")
         >>> mean_scores([[one], [replace(one, value=0.9)]])[0].detail
         'x; mean of 2 seeds: 0.8, 0.9; SD 0.0707'

@@ -40,7 +40,7 @@ class Screening:
 def screening_at(sensitivity: float, specificity: float, prevalence: float) -> Screening:
     """Return `consequences` at one prevalence as plain numbers.
 
-    Example:
+    Examples:
         >>> round(screening_at(0.9950, 0.9722, 0.09).ppv, 4)
         0.7797
     """
@@ -51,7 +51,7 @@ def screening_at(sensitivity: float, specificity: float, prevalence: float) -> S
 def score_name(measure: str, prevalence: float) -> str:
     """Return how a score of one of `CONSEQUENCES` is named.
 
-    Example:
+    Examples:
         >>> score_name("ppv", 0.0002)
         'ppv_at_0.02%'
     """
@@ -87,7 +87,7 @@ def likelihood_ratios(sensitivity: ArrayLike, specificity: ArrayLike) -> dict[st
     Args:
         sensitivity, specificity: in [0, 1].
 
-    Example:
+    Examples:
         >>> round(float(likelihood_ratios(0.9950, 0.9722)["positive_likelihood_ratio"]), 2)
         35.79
     """

@@ -79,7 +79,7 @@ def selection_key(sensitivity: float, specificity: float, auc: float) -> tuple[b
     This is the selection rule of "Efficient endometrial carcinoma screening via cross-modal synthesis and gradient
     distillation" as one key. NaN ranks below every number.
 
-    Example:
+    Examples:
         >>> selection_key(0.96, 0.70, 0.9) > selection_key(0.94, 0.99, 0.99)
         True
     """
