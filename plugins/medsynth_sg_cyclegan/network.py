@@ -171,49 +171,20 @@ class Translator(nn.Module):
         extractor: nn.Module | None = None,
     ) -> None:
         super().__init__()
-        self.arguments: dict[str, Any] = {
-            "channels": channels,
-            "width": width,
-            "features": features,
-            "extractor_levels": extractor_levels,
-            "branch_levels": branch_levels,
-            "blocks": blocks,
-            "dilation": dilation,
-            "mode": mode,
-            "kernel": kernel,
-            "region_convolution": region_convolution,
-            "stretch": stretch,
-            "ends": ends,
-            "normalized": normalized,
-            "coordinates": coordinates,
-        }
+        sizes = {"channels": channels, "width": width, "features": features}
+        depths = {"extractor_levels": extractor_levels, "branch_levels": branch_levels, "blocks": blocks}
+        sampling: dict[str, Any] = {"mode": mode, "kernel": kernel, "ends": ends}
+        special = {"dilation": dilation, "region_convolution": region_convolution, "stretch": stretch}
+        about_features = {"normalized": normalized, "coordinates": coordinates}
+        self.arguments: dict[str, Any] = {**sizes, **depths, **sampling, **special, **about_features}
         self.stretch = stretch
         if extractor is None:
-            extractor = EncoderDecoder(
-                channels,
-                features,
-                width=width,
-                levels=extractor_levels,
-                blocks=0,
-                mode=mode,
-                kernel=kernel,
-                ends=ends,
-                normalized=normalized,
-            )
+            levels: dict[str, Any] = {"levels": extractor_levels, "blocks": 0}
+            extractor = EncoderDecoder(channels, features, width=width, normalized=normalized, **levels, **sampling)
         self.extractor = extractor
-        self.branch = EncoderDecoder(
-            features,
-            channels,
-            width=width,
-            levels=branch_levels,
-            blocks=blocks,
-            dilation=dilation,
-            mode=mode,
-            kernel=kernel,
-            middle=RegionConvolution(width * 2**branch_levels) if region_convolution else None,
-            ends=ends,
-            coordinates=coordinates,
-        )
+        middle = RegionConvolution(width * 2**branch_levels) if region_convolution else None
+        inside: dict[str, Any] = {"blocks": blocks, "dilation": dilation, "middle": middle, "coordinates": coordinates}
+        self.branch = EncoderDecoder(features, channels, width=width, levels=branch_levels, **inside, **sampling)
 
     def forward(self, images: Tensor) -> Tensor:
         """Translate images."""
