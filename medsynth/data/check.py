@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from medsynth.data.config import DataConfig
-from medsynth.data.formats.dicom import read_header
+from medsynth.data.formats.headers import read_header
 from medsynth.data.formats.probing import Facts
 from medsynth.data.images import Record
 from medsynth.data.listing.examination import examine_files, split_warnings, without_empty_slices

@@ -17,7 +17,7 @@ import numpy as np
 from medsynth.api import Predictions, Score
 from medsynth.base.errors import InputError
 from medsynth.base.seals import check, is_finished
-from medsynth.results.records import PLAN, RECORD, read_record
+from medsynth.results.run_record import PLAN, RECORD, read_record
 from medsynth.results.score_files import MEASUREMENTS, SCORES, read_scores
 from medsynth.results.stage_keys import WITHOUT_EFFECT
 from medsynth.results.warned import of_seed

@@ -8,7 +8,7 @@ from pathlib import Path
 from medsynth.base.errors import InputError
 from medsynth.base.files import write_text
 from medsynth.plugins import Registry
-from medsynth.results.records import PLAN
+from medsynth.results.run_record import PLAN
 from medsynth.studies.study import Study
 
 STUDY, RUNS, LOGS = "study.toml", "runs", "logs"

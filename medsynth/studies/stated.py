@@ -11,7 +11,7 @@ from medsynth.base.errors import InputError
 from medsynth.bundle.checking.description import Description, describe_bundle
 from medsynth.bundle.checking.differences import shown_figures
 from medsynth.bundle.format.manifest import bundle_at
-from medsynth.results.records import PLAN
+from medsynth.results.run_record import PLAN
 from medsynth.studies.between import COLUMNS, labels
 from medsynth.studies.comparison import address
 from medsynth.studies.study import StudyRow

@@ -22,7 +22,7 @@ from medsynth.inference.translate.translator import load_translator
 from medsynth.plan.plan import Plan, make_plan
 from medsynth.plugins import Registry
 from medsynth.results.reading import read_run
-from medsynth.results.records import read_record
+from medsynth.results.run_record import read_record
 from medsynth.run.engine import run as carry_out
 from medsynth.run.folder.choosing import choose_folder
 from medsynth.run.stages.finetuning import start_from

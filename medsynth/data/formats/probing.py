@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from medsynth.data.formats.dicom import has_pixels, is_dicom, read_header
+from medsynth.data.formats.headers import has_pixels, is_dicom, read_header
 from medsynth.data.problems import Problem
 
 if TYPE_CHECKING:

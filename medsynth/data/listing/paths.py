@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from medsynth.data.config import DataConfig
-from medsynth.data.formats.dicom import Header, choose_series, pseudonym, read_header
+from medsynth.data.formats.headers import Header, choose_series, pseudonym, read_header
 from medsynth.data.formats.probing import kind_of, probe
 from medsynth.data.images import Record
 from medsynth.data.problems import Problem

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from medsynth.base.errors import InputError
-from medsynth.data.formats.dicom import SUFFIXES, Header, read_header
+from medsynth.data.formats.headers import SUFFIXES, Header, read_header
 from medsynth.data.formats.probing import NIFTI, RASTER, Kind, kind_of
 from medsynth.data.listing.paths import relative
 from medsynth.data.problems import Problem

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from medsynth.data.formats.probing import UnusableError
-from medsynth.inference.inputs.geometry import Plane
+from medsynth.inference.inputs.planes import Plane
 
 _TAGS = (
     "PatientID",

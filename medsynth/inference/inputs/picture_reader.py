@@ -14,12 +14,12 @@ from torch import Tensor
 
 from medsynth.data.config import DataConfig
 from medsynth.data.formats.chains import DomainInfo, instantiate, whole_file_config
-from medsynth.data.formats.dicom import has_pixels
+from medsynth.data.formats.headers import has_pixels
 from medsynth.data.formats.itk import import_itk, quiet
 from medsynth.data.formats.probing import Format, UnusableError, is_eight_bit, probe
 from medsynth.data.problems import Problem
-from medsynth.inference.inputs.geometry import Plane, affine_of, planes_of
 from medsynth.inference.inputs.origins import Origin, read_origin
+from medsynth.inference.inputs.planes import Plane, affine_of, planes_of
 
 _LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 

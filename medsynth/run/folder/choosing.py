@@ -8,7 +8,7 @@ from pathlib import Path
 
 from medsynth.base.errors import InputError
 from medsynth.plan.plan import Plan
-from medsynth.results.records import PLAN, RECORD, read_record
+from medsynth.results.run_record import PLAN, RECORD, read_record
 
 
 def choose_folder(plan: Plan, out: Path | None, *, resume: bool) -> Path:

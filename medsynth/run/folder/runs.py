@@ -20,7 +20,7 @@ from medsynth.base.stopping import Stop
 from medsynth.base.version import __version__
 from medsynth.plan.plan import Plan
 from medsynth.plugins import Registry
-from medsynth.results.records import PLAN, RECORD, read_record
+from medsynth.results.run_record import PLAN, RECORD, read_record
 from medsynth.results.stage_keys import stage_key
 from medsynth.results.warned import enter_stage, keep_warning
 from medsynth.run.folder.sharing import Sharing, lock

@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import SecondaryCaptureImageStorage
 
-from medsynth.data.formats.dicom import IDENTIFYING
+from medsynth.data.formats.headers import IDENTIFYING
 
 PLANTED = "Xq7Secret"
 TEXTS = (
