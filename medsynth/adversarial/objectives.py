@@ -14,8 +14,6 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 Objective = Literal["lsgan", "vanilla", "hinge"]
-
-
 GUESSING: dict[Objective, float] = {"lsgan": 0.25, "vanilla": math.log(2.0), "hinge": 1.0}
 """`discriminator_objective` of a discriminator that cannot tell real from generated."""
 

@@ -10,11 +10,7 @@ import pluggy
 
 API = 1
 """Number of this contract. A spec states the number it was written for."""
-
-
 hookimpl = pluggy.HookimplMarker("medsynth")
-
-
 Kind = Literal["generator", "classifier", "evaluator", "extractor"]
 
 

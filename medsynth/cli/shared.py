@@ -22,16 +22,12 @@ _WRITTEN = ("out", "data", "heatmaps")
 
 errors = Console(stderr=True)
 output = Console()
-
-
 Set = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KIND.FIELD=VALUE", help="Change one value of the plan; repeat for more."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 DataPath = Annotated[str, typer.Option("--data", help="Manifest, folder of images, or 'phantom'.", show_default=True)]
-
-
 BUNDLE_OR_RUN = "Bundle, as a folder or zip file, or the folder of the run that wrote it."
 
 

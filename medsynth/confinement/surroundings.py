@@ -25,11 +25,7 @@ _KEPT = {
     "NUMBER_OF_PROCESSORS", "PROCESSOR_ARCHITECTURE", "MEDSYNTH_BLOCK",
 }  # fmt: skip
 """Variables that a computation may depend on. None that is known to hold a password, token or address."""
-
-
 _KEPT_KINDS = ("LC_", "OMP_", "MKL_", "KMP_", "OPENBLAS_")
-
-
 HOME = "medsynth-home-"
 """How the names of temporary homes begin."""
 

@@ -11,8 +11,6 @@ import math
 from torch import Tensor, nn
 
 Activation = type[nn.Module] | None
-
-
 PLACES = 8
 """Smallest side of a network's last map that still tells where in the image something is."""
 GIVEN_UP = (1, 4, 0, 3, 2)

@@ -17,8 +17,6 @@ from medsynth.training.config import TrainingConfig
 from medsynth.training.devices import Policy
 
 Batch = Mapping[str, Tensor]
-
-
 Key = tuple[float, ...]
 
 
