@@ -18,7 +18,7 @@ from medsynth.bundle.format.manifest import list_files, read_manifest, write_lis
 from medsynth.bundle.format.zips import write_zip
 from medsynth.bundle.opening.loading import judged_archive, load_program, load_state, torch_members
 from medsynth.bundle.opening.opened import CLASSIFIER, TRANSLATOR, open_bundle
-from medsynth.bundle.trust import admission
+from medsynth.bundle.trust import admission, granting
 from medsynth.bundle.trust import memory as trust
 from medsynth.inference.bundle_classifier import load_classifier
 from medsynth.inference.export.forms import export_bundle
@@ -112,7 +112,8 @@ def judged(monkeypatch) -> dict[str, dict[str, bytes]]:
                 found[path.name] = {name.partition("/")[2]: archive.read(name) for name in archive.namelist()}
         return audit(bundle)
 
-    monkeypatch.setattr(admission, "audit_bundle", spy)
+    for module in (admission, granting):
+        monkeypatch.setattr(module, "audit_bundle", spy)
     return found
 
 
@@ -158,7 +159,7 @@ def without_safetensors(bundle: Path) -> None:
 def test_torch_loads_the_bytes_of_weights_that_were_judged(source, stranger, judged, loaded, tmp_path, as_zip):
     bundle = Path(shutil.copytree(source, tmp_path / "toy"))
     without_safetensors(bundle)
-    admission.trust_bundle(bundle)
+    granting.trust_bundle(bundle)
     open_bundle(packed(bundle, as_zip=as_zip), CLASSIFIER).network()
     assert loaded == [judged["model.pt"]]
 

@@ -15,7 +15,9 @@ from medsynth.plan.plan import make_plan
 from medsynth.plugins import Registry
 from medsynth.run.stages.building import make_setup, policy_of
 from medsynth.run.start import footprint
-from medsynth.training import loop as training
+from medsynth.training import checkpoint
+from medsynth.training.job import Job
+from medsynth.training.loop import train
 
 REGISTRY = Registry()
 
@@ -42,11 +44,11 @@ def written(plan: Any, kind: str, folder: Path, monkeypatch: pytest.MonkeyPatch)
         sizes[path.name] = max(sizes.get(path.name, 0), len(content))
         path.write_bytes(content)
 
-    monkeypatch.setattr(training, "write_bytes", record)
+    monkeypatch.setattr(checkpoint, "write_bytes", record)
     name, config = (getattr(plan, kind), getattr(plan, f"{kind}_config"))
     seed_everything(1)
     model = REGISTRY.create(REGISTRY.load(kind, name), config, make_setup(plan))
-    job = training.Job(
+    job = Job(
         name=kind,
         folder=folder,
         phases=model.phases(),
@@ -58,7 +60,7 @@ def written(plan: Any, kind: str, folder: Path, monkeypatch: pytest.MonkeyPatch)
         validate=lambda epoch: ((float(epoch),), {}),
         ema_decay=getattr(config, "ema_decay", 0.0),
     )
-    training.train(job)
+    train(job)
     return sizes
 
 
@@ -75,8 +77,8 @@ def test_weights_and_checkpoints_are_as_large_as_foreseen(
     names = {"generator": "cyclegan", "classifier": "efficientnet"} | {kind: name}
     plan = make_plan(REGISTRY, **names, preset="quick", seeds=[1], device="cpu", overrides=overrides)
     found, sizes = footprint.trained(plan, REGISTRY, kind), written(plan, kind, tmp_path, monkeypatch)
-    assert sizes[training.NETWORKS] / 1.2 < found.weights < sizes[training.NETWORKS]
-    assert sizes[training.CHECKPOINT] / 1.2 < found.checkpoint < 2 * sizes[training.CHECKPOINT]
+    assert sizes[checkpoint.NETWORKS] / 1.2 < found.weights < sizes[checkpoint.NETWORKS]
+    assert sizes[checkpoint.CHECKPOINT] / 1.2 < found.checkpoint < 2 * sizes[checkpoint.CHECKPOINT]
 
 
 def test_a_plugin_that_needs_numbers_while_it_is_built_is_counted_all_the_same(monkeypatch) -> None:

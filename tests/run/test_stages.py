@@ -18,7 +18,7 @@ from medsynth.data import loaders
 from medsynth.data.images import Images, Record
 from medsynth.plan.plan import make_plan
 from medsynth.plugins import Registry
-from medsynth.run.stages import stages
+from medsynth.run.stages import building, train_classifiers, train_generator
 from medsynth.run.stages.classification import TrainingRow
 from medsynth.training.job import Job
 from tests.training.test_loop import Model
@@ -34,16 +34,17 @@ def jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, device: str) -> list[J
     """The trainings of a run on `device`: of its generator and of one classifier, none of them carried out."""
     taken: list[Job] = []
     model = SimpleNamespace(networks=lambda: {"net": Model().net}, phases=lambda: [Model().phase("only")])
-    monkeypatch.setattr(stages, "build", lambda *_: model)
+    for stage in (train_generator, train_classifiers):
+        monkeypatch.setattr(stage, "build", lambda *_: model)
     history = {"phases": [{"losses": {}, "validation": {}}]}
-    monkeypatch.setattr(stages, "train", lambda job: taken.append(job) or history)
+    monkeypatch.setattr(building, "train", lambda job: taken.append(job) or history)
     names = {"generator": "cyclegan", "classifier": "mobilenet-v2", "preset": "quick"}
     plan = make_plan(Registry(), **names, seeds=[1], device=device, overrides=["data.match_labels=false"])
     run = SimpleNamespace(plan=plan, watch=Silent(), stop=Stop(), stage=lambda _: nullcontext())
     seed_run: Any = SimpleNamespace(run=run, seed=1, folder=tmp_path, stage_name=str, shared=lambda *_: nullcontext())
     data: Any = SimpleNamespace(images=SimpleNamespace(select=lambda *, domain, split: images(domain)))
-    stages.train_generator(seed_run, data)
-    stages.train_row(seed_run, data, "real-only", TrainingRow(images("target"), None, steps=2))
+    train_generator.train_generator(seed_run, data)
+    train_classifiers.train_row(seed_run, data, "real-only", TrainingRow(images("target"), None, steps=2))
     return taken
 
 
