@@ -15,6 +15,7 @@ from medsynth.statistics import crossed_difference
 from medsynth.studies.comparison import Comparison, compare
 from medsynth.studies.comparison_files import as_json, warning_texts, write_comparison
 from medsynth.studies.study import StudyRow, StudyTable
+from tests.studies.conftest import write_run as write_run
 
 FACTS = {"title": "t", "preset": "quick", "data": "phantom", "seeds": [1, 2], "warnings": []}
 
