@@ -13,8 +13,8 @@ if TYPE_CHECKING:
     from medsynth.bundle.opening.opened import Opened, Role
 
 _GIBIBYTE = 1 << 30
-ENTRY = "from medsynth.cli.confined import main; main()"
-"""What a confined process is started with."""
+ENTRY = "from medsynth.confinement.confined import enter; enter(); from medsynth.cli import main; main()"
+"""What a confined process is started with: it confines itself before it imports anything else."""
 
 Trust = Annotated[
     bool,
