@@ -14,8 +14,15 @@ from medsynth.reading.dicom_tags import PIXELS, Tags
 from medsynth.reading.jpeg import is_ycbcr
 from medsynth.reading.quietness import quiet
 
-_DECODERS = ("pydicom", "pillow", "gdcm", "pylibjpeg")
+_DECODERS = ("pydicom", "pillow", "pylibjpeg")
 """In a fixed order, so that lossy files have the same pixels whatever else is installed."""
+_BY_ITK = {
+    "1.2.840.10008.1.2.4.51": "12-bit JPEG",
+    "1.2.840.10008.1.2.4.57": "JPEG lossless",
+    "1.2.840.10008.1.2.4.70": "JPEG lossless",
+    "1.2.840.10008.1.2.4.80": "JPEG-LS",
+    "1.2.840.10008.1.2.4.81": "JPEG-LS",
+}
 _LUMINANCE = ("YBR_FULL", "YBR_FULL_422")
 _READ = (
     *("MONOCHROME1", "MONOCHROME2", "PALETTE COLOR", "RGB", *_LUMINANCE),
@@ -35,17 +42,26 @@ def stored_values(path: Path, data: Any, number: int | None, count: int) -> np.n
     Raises:
         InputError: there are fewer or more pixels than the header says, or they cannot be decoded.
     """
-    with quiet():
-        syntax, photometric = _checked(path, data, count)
-        values, photometric = _decode(path, data, number, syntax, photometric)
-        values = values.astype(values.dtype.newbyteorder("="), copy=False)
-        samples = int(data.get("SamplesPerPixel") or 1)
-        if samples == 3 and (photometric in _LUMINANCE or _says_ycbcr(data, syntax, number, count)):
-            from pydicom.pixels.processing import convert_color_space
+    try:
+        with quiet():
+            return _stored(path, data, number, count)
+    except InputError:
+        raise
+    except Exception as error:  # pydicom raises many types on damaged files
+        raise InputError(f"{path} cannot be decoded: {_sentence(error)}") from error
 
-            values = convert_color_space(np.array(values), "YBR_FULL", "RGB")
-        if photometric == "PALETTE COLOR":
-            values = _looked_up(path, data, values)
+
+def _stored(path: Path, data: Any, number: int | None, count: int) -> np.ndarray:
+    syntax, photometric = _checked(path, data, count)
+    values, photometric = _decode(path, data, number, syntax, photometric)
+    values = values.astype(values.dtype.newbyteorder("="), copy=False)
+    samples = int(data.get("SamplesPerPixel") or 1)
+    if samples == 3 and (photometric in _LUMINANCE or _says_ycbcr(data, syntax, number, count)):
+        from pydicom.pixels.processing import convert_color_space
+
+        values = convert_color_space(np.array(values), "YBR_FULL", "RGB")
+    if photometric == "PALETTE COLOR":
+        values = _looked_up(path, data, values)
     channels = (3,) if samples == 3 or photometric == "PALETTE COLOR" else ()
     frames = 1 if number is not None else count
     return values.reshape((frames, int(data.Rows), int(data.Columns), *channels))
@@ -148,8 +164,8 @@ def _decode(path: Path, data: Any, number: int | None, syntax: Any, photometric:
             problem = problem or _sentence(error)
             continue
         return _unshifted(data, values), str(found["photometric_interpretation"])
-    if syntax == "1.2.840.10008.1.2.4.51":
-        return _twelve_bit(path, data, number), photometric
+    if syntax in _BY_ITK:
+        return _by_itk(path, data, number), photometric
     if not decoder.available_plugins and syntax.is_encapsulated:
         raise InputError(f"{path} is compressed as {syntax.name}, which is not read", hint=_hint(path))
     raise InputError(f"{path} cannot be decoded: {problem}")
@@ -164,23 +180,19 @@ def _sentence(error: Exception) -> str:
     return lines[-1] if lines else type(error).__name__
 
 
-def _twelve_bit(path: Path, data: Any, number: int | None) -> np.ndarray:
-    """Decode 12-bit JPEG by GDCM itself, which pydicom does not ask to."""
-    import gdcm
+def _by_itk(path: Path, data: Any, number: int | None) -> np.ndarray:
+    from medsynth.reading.itk_frames import decode_frame
 
-    gdcm.Trace.WarningOff()
-    gdcm.Trace.ErrorOff()
-    reader = gdcm.ImageReader()
-    reader.SetFileName(str(path))
-    if not reader.Read():
-        raise InputError(f"{path} cannot be decoded: its JPEG data are damaged")
-    # GDCM returns bytes as a string
-    content = reader.GetImage().GetBuffer().encode("utf-8", "surrogateescape")
-    values = np.frombuffer(content, dtype=np.uint16 if data.BitsAllocated == 16 else np.uint8)
-    size = int(data.Rows) * int(data.Columns) * int(data.get("SamplesPerPixel") or 1)
-    if values.size % size:
-        raise InputError(f"{path} cannot be decoded: its JPEG data have another size than its header says")
-    return values.reshape(-1, size)[slice(None) if number is None else slice(number, number + 1)]
+    streams = _compressed(data, int(data.get("NumberOfFrames") or 1))
+    try:
+        frames = [
+            decode_frame(stream, data) for stream in (streams if number is None else streams[number : number + 1])
+        ]
+    except Exception as error:  # ITK raises RuntimeError with many lines
+        raise InputError(
+            f"{path} cannot be decoded: its {_BY_ITK[data.file_meta.TransferSyntaxUID]} data are damaged"
+        ) from error
+    return np.stack(frames)
 
 
 def _unshifted(data: Any, values: np.ndarray) -> np.ndarray:

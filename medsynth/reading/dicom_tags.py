@@ -165,8 +165,9 @@ class Tags:
 
     def _raw(self, name: str) -> str:
         try:
-            element = self._data.get_item(name)
-            raw = element.value
-            return repr(raw.decode("ascii", "replace").strip()) if isinstance(raw, bytes) else repr(raw)
+            raw = self._data.get_item(name).value
+            if isinstance(raw, bytes):
+                return raw.decode("ascii", "replace").strip()
+            return "\\".join(str(one) for one in raw) if isinstance(raw, list) else str(raw)
         except Exception:  # only shown
             return ""

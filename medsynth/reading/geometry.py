@@ -87,6 +87,9 @@ def square_pixels(image: Image) -> Image:
     square or unknown pixels is returned as it is.
     """
     column, row, step = image.spacing
+    if column == row == 0 and "aspect" in image.header.extra:
+        scaled = square_pixels(replace(image, spacing=(1.0, image.header.extra["aspect"], step)))
+        return replace(scaled, spacing=image.spacing)
     if min(column, row) <= 0 or abs(column - row) <= _OBLONG * min(column, row):
         return image
     axis, ratio = (1, row / column) if row > column else (2, column / row)
