@@ -168,6 +168,6 @@ class Tags:
             raw = self._data.get_item(name).value
             if isinstance(raw, bytes):
                 return raw.decode("ascii", "replace").strip()
-            return "\\".join(str(one) for one in raw) if isinstance(raw, list) else str(raw)
+            return raw if isinstance(raw, str) else "\\".join(str(one) for one in raw)
         except Exception:  # only shown
             return ""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +30,9 @@ def raster_header(path: Path) -> Header:
         InputError: it cannot be read, holds several pages, or is too large.
     """
     with _opened(path) as image:
-        return _header(path, image)
+        # the others read their EXIF data with the header; in PNG they may follow the pixels, which are not read here
+        known = image.format != "PNG" or "exif" in image.info
+        return _header(path, image, _turn(image) if known else 1)
 
 
 def read_raster(path: Path) -> Image:
@@ -39,8 +42,12 @@ def read_raster(path: Path) -> Image:
         InputError: it cannot be decoded, holds several pages, or is too large.
     """
     with _opened(path) as image:
-        header = _header(path, image)
+        turn = 1 if image.format == "PNG" else _turn(image)
+        header = _header(path, image, turn)
         _load(path, image)
+        if image.format == "PNG" and _turn(image) not in (0, 1):
+            turned = _header(path, image, _turn(image))
+            header = replace(turned, notes=tuple(dict.fromkeys((*header.notes, *turned.notes))))
         alpha = _alpha_note(image)
         try:
             values = _values(_upright(image), image)
@@ -50,6 +57,11 @@ def read_raster(path: Path) -> Image:
     if values.dtype.kind == "f" and np.isfinite(values).all():
         notes = (*notes, f"floating point values from {values.min():g} to {values.max():g}")
     return Image(values=values[None], header=header, notes=notes)
+
+
+def _turn(image: Any) -> int:
+    """Return the EXIF orientation, 1 where there is none."""
+    return int(image.getexif().get(_ORIENTATION) or 1)
 
 
 def _opened(path: Path) -> Any:
@@ -97,10 +109,11 @@ def _load(path: Path, image: Any) -> None:
         raise InputError(f"{path} cannot be decoded: {str(error) or type(error).__name__}") from error
 
 
-def _header(path: Path, image: Any) -> Header:
+def _header(path: Path, image: Any, turn: int) -> Header:
     notes = []
-    turn = image.getexif().get(_ORIENTATION, 1)
-    width, height = (image.height, image.width) if turn in (5, 6, 7, 8) else (image.width, image.height)
+    width, height = image.size
+    if turn in (5, 6, 7, 8) and image.format != "TIFF":  # Pillow turns TIFF itself
+        width, height = height, width
     if turn not in (0, 1):
         notes.append(f"turned upright as its EXIF orientation {turn} says")
     if image.format == "MPO" and getattr(image, "n_frames", 1) > 1:
@@ -145,7 +158,7 @@ def _alpha_note(image: Any) -> tuple[str, ...]:
 def _upright(image: Any) -> Any:
     from PIL import ImageOps
 
-    if image.getexif().get(_ORIENTATION, 1) in (0, 1):
+    if _turn(image) in (0, 1):
         return image
     return ImageOps.exif_transpose(image)
 
