@@ -6,6 +6,7 @@ among them, and `read_series` one of those as a volume. Nothing here imports tor
 formats that need it.
 """
 
+from medsynth.reading.display import upright, windowed
 from medsynth.reading.geometry import square_pixels
 from medsynth.reading.reader import iterate, read, read_header, read_series, take
 from medsynth.reading.recognition import SUFFIXES, Recognized, recognize, stem
@@ -37,4 +38,6 @@ __all__ = [
     "square_pixels",
     "stem",
     "take",
+    "upright",
+    "windowed",
 ]

@@ -141,7 +141,8 @@ def _range(data: Any, stored: np.ndarray) -> tuple[float, float]:
 
 def _inverted(values: np.ndarray, ends: tuple[Any, Any]) -> np.ndarray:
     if values.dtype.kind == "f":
-        return ends[0] + ends[1] - values
+        mirrored: np.ndarray = ends[0] + ends[1] - values
+        return mirrored
     turned = int(ends[0] + ends[1]) - values.astype(np.int64)
     fits = np.iinfo(values.dtype).min <= turned.min() and turned.max() <= np.iinfo(values.dtype).max
     return turned.astype(values.dtype) if fits else turned

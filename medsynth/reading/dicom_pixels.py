@@ -147,7 +147,7 @@ def _pictures(data: Any) -> int:
 
 def _decode(path: Path, data: Any, number: int | None, syntax: Any, photometric: str) -> tuple[np.ndarray, str]:
     """Return decoded values with the photometric interpretation that the decoder found."""
-    from pydicom.pixels import get_decoder
+    from pydicom.pixels.decoders.base import get_decoder
 
     try:
         decoder = get_decoder(syntax)
@@ -158,8 +158,8 @@ def _decode(path: Path, data: Any, number: int | None, syntax: Any, photometric:
         if name and name not in decoder.available_plugins:
             continue
         try:
-            options: dict[str, Any] = {"index": number, "raw": True, "decoding_plugin": name}
-            values, found = decoder.as_array(data, allow_excess_frames=False, **options)
+            options: dict[str, Any] = {"index": number, "raw": True, "allow_excess_frames": False}
+            values, found = decoder.as_array(data, decoding_plugin=name, **options)
         except Exception as error:  # decoders raise many types on damaged files
             problem = problem or _sentence(error)
             continue
@@ -204,7 +204,8 @@ def _unshifted(data: Any, values: np.ndarray) -> np.ndarray:
     if not stored - 1 < high < allocated:
         return values
     whole = np.frombuffer(data.PixelData, dtype=values.dtype)[: values.size].reshape(values.shape)
-    return (whole << (allocated - 1 - high)) >> (allocated - stored)
+    moved: np.ndarray = (whole << (allocated - 1 - high)) >> (allocated - stored)
+    return moved
 
 
 def _says_ycbcr(data: Any, syntax: Any, number: int | None, count: int) -> bool:

@@ -89,6 +89,7 @@ class _Groups:
             intercept=values.number("RescaleIntercept"),
             unit=self._unit(values),
             window=self._window(),
+            curve=self._of("FrameVOILUTSequence").text("VOILUTFunction").upper() or "LINEAR",
             time=int(content.number("TemporalPositionIndex")),
             stack=content.text("StackID"),
         )

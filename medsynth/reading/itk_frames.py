@@ -36,19 +36,20 @@ def decode_frame(stream: bytes, data: Any) -> np.ndarray:
         path = Path(folder) / "frame.dcm"
         pydicom.dcmwrite(path, _bare(stream, data), enforce_file_format=True)
         values = np.asarray(itk.array_from_image(itk.imread(str(path))))
-    return values[0]
+    frame: np.ndarray = values[0]
+    return frame
 
 
 def _bare(stream: bytes, data: Any) -> Any:
     from pydicom.dataset import Dataset, FileMetaDataset
     from pydicom.encaps import encapsulate
-    from pydicom.uid import SecondaryCaptureImageStorage
+    from pydicom.uid import UID, SecondaryCaptureImageStorage
 
     bare = Dataset()
     bare.file_meta = FileMetaDataset()
     bare.file_meta.TransferSyntaxUID = data.file_meta.TransferSyntaxUID
     bare.SOPClassUID = bare.file_meta.MediaStorageSOPClassUID = SecondaryCaptureImageStorage
-    bare.SOPInstanceUID = bare.file_meta.MediaStorageSOPInstanceUID = "1.2.3"
+    bare.SOPInstanceUID = bare.file_meta.MediaStorageSOPInstanceUID = UID("1.2.3")
     for name in _KEPT:
         setattr(bare, name, data[name].value)
     bare.SamplesPerPixel = int(data.get("SamplesPerPixel") or 1)

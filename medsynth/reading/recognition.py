@@ -102,10 +102,10 @@ def _starts_like_dicom(start: bytes) -> bool:
     if len(start) < 16:
         return False
     for order in ("little", "big"):
-        group, element = int.from_bytes(start[:2], order), int.from_bytes(start[2:4], order)  # type: ignore[arg-type]
+        group, element = int.from_bytes(start[:2], order), int.from_bytes(start[2:4], order)
         if group in (2, 8) and element <= 0x0100:
             explicit = start[4:6].isalpha() and start[4:6].isupper()
-            length = int.from_bytes(start[4:8], order)  # type: ignore[arg-type]
+            length = int.from_bytes(start[4:8], order)
             if explicit or length < 256:
                 return True
     return False

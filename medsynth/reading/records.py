@@ -46,6 +46,7 @@ class Slice:
         slope, intercept: physical value = stored value x slope + intercept.
         unit: of the physical values, e.g. ``HU``; empty where there is none.
         window: (center, width) that the file recommends, in physical values, or None.
+        curve: of the window: ``LINEAR``, ``LINEAR_EXACT`` or ``SIGMOID`` (DICOM PS3.3, C.11.2.1).
         time: index of its moment, 0 where there is one only.
         stack: names the stack that it belongs to.
     """
@@ -59,6 +60,7 @@ class Slice:
     intercept: float = 0.0
     unit: str = ""
     window: tuple[float, float] | None = None
+    curve: str = "LINEAR"
     time: int = 0
     stack: str = ""
 
