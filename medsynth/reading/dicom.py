@@ -14,7 +14,6 @@ from medsynth.reading.dicom_pixels import stored_values
 from medsynth.reading.dicom_tags import Tags, open_dicom
 from medsynth.reading.geometry import spacing_of, volume_affine
 from medsynth.reading.nifti import choose_volume
-from medsynth.reading.quietness import quiet
 from medsynth.reading.records import Header, Image, Slice
 
 _LARGEST_EXACT = 2**24
@@ -67,9 +66,8 @@ def _image(data: Any, header: Header, slices: Sequence[Slice], start: int) -> Im
     stored = stored_values(header.path, data, number, header.count)
     if number is None:
         stored = stored[[one.number for one in slices]]
-    with quiet():
-        padding = _padding(data, stored) if header.channels == 1 else None
-        values = _physical(data, header, stored, slices) if header.channels == 1 else stored
+    padding = _padding(data, stored) if header.channels == 1 else None
+    values = _physical(data, header, stored, slices) if header.channels == 1 else stored
     affine, _ = volume_affine(slices)
     notes = (
         (*header.notes, "values inverted: the file says that low ones are bright") if header.inverted else header.notes

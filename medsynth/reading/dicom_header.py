@@ -10,12 +10,13 @@ from medsynth.errors import InputError
 from medsynth.reading.dicom_slices import slices_of
 from medsynth.reading.dicom_tags import IDENTIFYING, Tags, has_syntax, open_dicom
 from medsynth.reading.geometry import plane_name, spacing_of, volume_affine
-from medsynth.reading.quietness import quiet
 from medsynth.reading.records import Header
 
 _LOCALIZER = re.compile(
     r"\b(loc|localizer|localiser|scout|survey|surview|topogram|scanogram|3[- ]?plane)\b|localizer", re.I
 )
+_MOST_FRAMES = 100_000
+"""A damaged number must not make a loop of hours."""
 _EXTRA = {"echo": "EchoTime", "acquisition": "AcquisitionNumber", "time": "TemporalPositionIdentifier"}
 
 
@@ -35,16 +36,6 @@ def header_of(path: Path, data: Any) -> Header:
     Raises:
         InputError: it cannot be read.
     """
-    try:
-        with quiet():
-            return _header(path, data)
-    except InputError:
-        raise
-    except Exception as error:  # pydicom raises many types on damaged files
-        raise InputError(f"{path} cannot be read as DICOM: {error or type(error).__name__}") from error
-
-
-def _header(path: Path, data: Any) -> Header:
     notes: list[str] = []
     tags = Tags(data, notes)
     count = _frames(path, tags, notes)
@@ -107,6 +98,9 @@ def _frames(path: Path, tags: Tags, notes: list[str]) -> int:
     if len(notes) > before or (found and (found[0] < 0 or found[0] % 1)):
         problem = notes[-1].split(" and is")[0] if len(notes) > before else f"NumberOfFrames is {found[0]:g}"
         raise InputError(f"{path} cannot be read: {problem}", hint="Correct the tag: it must be a whole number.")
+    if found and found[0] > _MOST_FRAMES:
+        hint = "Correct NumberOfFrames, or split the file."
+        raise InputError(f"{path} says {found[0]:g} frames; more than {_MOST_FRAMES} are refused", hint=hint)
     if found and not found[0]:
         notes.append("NumberOfFrames 0 is read as 1")
     return int(found[0]) if found and found[0] else 1

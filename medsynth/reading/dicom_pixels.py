@@ -12,7 +12,6 @@ import numpy as np
 from medsynth.errors import InputError
 from medsynth.reading.dicom_tags import PIXELS, Tags
 from medsynth.reading.jpeg import is_ycbcr
-from medsynth.reading.quietness import quiet
 
 _DECODERS = ("pydicom", "pillow", "pylibjpeg")
 """In a fixed order, so that lossy files have the same pixels whatever else is installed."""
@@ -42,16 +41,6 @@ def stored_values(path: Path, data: Any, number: int | None, count: int) -> np.n
     Raises:
         InputError: there are fewer or more pixels than the header says, or they cannot be decoded.
     """
-    try:
-        with quiet():
-            return _stored(path, data, number, count)
-    except InputError:
-        raise
-    except Exception as error:  # pydicom raises many types on damaged files
-        raise InputError(f"{path} cannot be decoded: {_sentence(error)}") from error
-
-
-def _stored(path: Path, data: Any, number: int | None, count: int) -> np.ndarray:
     syntax, photometric = _checked(path, data, count)
     values, photometric = _decode(path, data, number, syntax, photometric)
     values = values.astype(values.dtype.newbyteorder("="), copy=False)

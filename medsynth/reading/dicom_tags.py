@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from medsynth.errors import InputError
-from medsynth.reading.quietness import quiet
+from medsynth.reading.quietness import decoding, quiet
 from medsynth.reading.records import NoImageError
 
 PIXELS = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
@@ -90,7 +90,8 @@ def open_dicom(path: Path, *, pixels: bool) -> Any:
                 data.file_meta.TransferSyntaxUID = _guessed_syntax(data)
     except Exception as error:  # pydicom raises many types on damaged files
         raise InputError(f"{path} cannot be read as DICOM: {error or type(error).__name__}") from error
-    _refuse_others(path, data)
+    with decoding(path):
+        _refuse_others(path, data)
     return data
 
 

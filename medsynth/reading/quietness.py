@@ -7,6 +7,9 @@ import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from medsynth.errors import InputError, MedsynthError
 
 _LOGGERS = ("pydicom", "nibabel", "nibabel.global", "PIL")
 _lock = threading.Lock()
@@ -32,6 +35,25 @@ def quiet() -> Iterator[None]:
             _inside -= 1
             if _inside == 0:
                 _undo.close()
+
+
+@contextmanager
+def decoding(path: Path) -> Iterator[None]:
+    """Be quiet, and turn whatever a decoder raises into one error that names the file.
+
+    Raises:
+        InputError: the file is damaged in a way that nothing else has named.
+    """
+    try:
+        with quiet():
+            yield
+    except MedsynthError:
+        raise
+    except MemoryError as error:
+        raise InputError(f"{path} needs more memory than there is", hint="Split or shrink it.") from error
+    except Exception as error:  # decoders raise many types on damaged files
+        lines = str(error).strip().splitlines()
+        raise InputError(f"{path} cannot be decoded: {lines[-1] if lines else type(error).__name__}") from error
 
 
 def _enter() -> None:

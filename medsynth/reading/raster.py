@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -64,25 +66,26 @@ def _turn(image: Any) -> int:
     return int(image.getexif().get(_ORIENTATION) or 1)
 
 
-def _opened(path: Path) -> Any:
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """Open an image of acceptable size and one page; its file is closed whatever Pillow does."""
     import PIL.Image
 
-    try:
-        with quiet():
-            image = PIL.Image.open(path)
-    except PIL.Image.DecompressionBombError as error:
-        raise _too_large(path, str(error).split(" pixels)")[0].rpartition("(")[2]) from error
-    except Exception as error:  # Pillow raises many types on damaged files
-        reason = "it is no complete image" if "cannot identify" in str(error) else str(error)
-        raise InputError(f"{path} cannot be decoded: {reason}") from error
-    if image.width * image.height > MOST_PIXELS:
-        image.close()
-        raise _too_large(path, str(image.width * image.height))
-    pages = getattr(image, "n_frames", 1)
-    if pages > 1 and image.format != "MPO":
-        image.close()
-        raise InputError(f"{path} holds {pages} pages", hint="Save one file per page.")
-    return image
+    with path.open("rb") as file:
+        try:
+            with quiet():
+                image = PIL.Image.open(file)
+        except PIL.Image.DecompressionBombError as error:
+            raise _too_large(path, str(error).split(" pixels)")[0].rpartition("(")[2]) from error
+        except Exception as error:  # Pillow raises many types on damaged files
+            reason = "it is no complete image" if "cannot identify" in str(error) else str(error)
+            raise InputError(f"{path} cannot be decoded: {reason}") from error
+        if image.width * image.height > MOST_PIXELS:
+            raise _too_large(path, str(image.width * image.height))
+        pages = getattr(image, "n_frames", 1)
+        if pages > 1 and image.format != "MPO":
+            raise InputError(f"{path} holds {pages} pages", hint="Save one file per page.")
+        yield image
 
 
 def _too_large(path: Path, pixels: str) -> InputError:

@@ -14,6 +14,7 @@ from medsynth.reading.dicom_header import dicom_header
 from medsynth.reading.geometry import spacing_of, square_pixels, volume_affine
 from medsynth.reading.itk_volumes import itk_header, read_itk
 from medsynth.reading.nifti import nifti_header, read_nifti
+from medsynth.reading.quietness import decoding
 from medsynth.reading.raster import raster_header, read_raster
 from medsynth.reading.recognition import SUFFIXES, recognize
 from medsynth.reading.records import Header, Image, Kind, NoImageError
@@ -28,7 +29,8 @@ def read_header(path: Path) -> Header:
     """
     kind = _kind(path)
     headers = {"raster": raster_header, "nifti": nifti_header, "dicom": dicom_header, "itk": itk_header}
-    return headers[kind](path)
+    with decoding(path):
+        return headers[kind](path)
 
 
 def read(path: Path, *, volume: int | None = None, index: int | None = None, square: bool = False) -> Image:
@@ -46,17 +48,16 @@ def read(path: Path, *, volume: int | None = None, index: int | None = None, squ
         InputError: it is missing, empty, of another kind, damaged or incomplete, or holds NaN or infinite values.
     """
     kind = _kind(path)
-    if kind == "dicom":
-        image = read_dicom(path, volume, index)
-    elif kind == "raster":
-        image = read_raster(path)
-        if volume:
-            raise InputError(f"{path} has no volume {volume}", hint="A 2D image file is one image.")
-    else:
-        image = read_nifti(path, volume) if kind == "nifti" else read_itk(path, volume)
-    if index is not None and kind != "dicom":
-        image = take(image, index)
-    return _finished(image, square)
+    with decoding(path):
+        if kind == "dicom":
+            return _finished(read_dicom(path, volume, index), square)
+        if kind == "raster":
+            image = read_raster(path)
+            if volume:
+                raise InputError(f"{path} has no volume {volume}", hint="A 2D image file is one image.")
+        else:
+            image = read_nifti(path, volume) if kind == "nifti" else read_itk(path, volume)
+        return _finished(image if index is None else take(image, index), square)
 
 
 def iterate(
@@ -75,9 +76,13 @@ def iterate(
         as `read`.
     """
     if _kind(path) == "dicom" and volume is None:
-        for image in iterate_dicom(path, indices):
+        images = iterate_dicom(path, indices)
+        while True:
+            with decoding(path):  # never while the caller works with what was yielded
+                image = next(images, None)
+            if image is None:
+                return
             yield _finished(image, square)
-        return
     whole = read(path, volume=volume, square=square)
     for index in range(len(whole)) if indices is None else indices:
         yield take(whole, index)

@@ -11,6 +11,7 @@ from pathlib import Path
 from medsynth.errors import InputError
 from medsynth.reading.dicom_header import dicom_header
 from medsynth.reading.leftovers import is_hidden, is_mask_folder, masks
+from medsynth.reading.quietness import decoding
 from medsynth.reading.recognition import recognize
 from medsynth.reading.records import Header, Kind, NoImageError
 from medsynth.reading.series import Series, choose_series, group_series
@@ -200,7 +201,8 @@ def _header(walk: _Walk, file: Path) -> Header | None:
     try:
         if file.stat().st_size == 0:
             raise InputError(f"{file} is empty (0 bytes)", hint="Copy or export it again.")
-        return dicom_header(file)
+        with decoding(file):
+            return dicom_header(file)
     except NoImageError as error:
         walk.left_out.append(LeftOut(file, error.reason))
     except InputError as error:

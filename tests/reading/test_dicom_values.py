@@ -183,6 +183,7 @@ def test_missing_and_surplus_pixels_are_refused_with_both_numbers(dicom, values)
         "is incomplete": {"NumberOfFrames": 3},
         "need 288 bytes, 256 are there": {"Rows": 9},
         "holds more than it says": {"NumberOfFrames": 1},
+        "says 2e\\+09 frames": {"NumberOfFrames": 2_000_000_000},
         "3 samples x 2 frames": {"SamplesPerPixel": 3, "PhotometricInterpretation": "RGB", "PlanarConfiguration": 0},
     }
     for text, tags in cases.items():

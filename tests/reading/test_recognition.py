@@ -109,3 +109,25 @@ def test_threads_leave_the_warning_filters_as_they_were(dicom, values):
         thread.join()
     assert not failures
     assert warnings.filters == before
+
+
+def test_damage_anywhere_is_one_error_that_names_the_file(tmp_path, dicom, values):
+    """Bytes overwritten at random: whatever a decoder raises, the caller gets InputError, or an image of the size."""
+    Image.fromarray(values((12, 10))).save(tmp_path / "a.tif")
+    Image.fromarray(values((12, 10))).save(tmp_path / "a.png")
+    nib.save(nib.Nifti1Image(values((3, 4, 10)), np.eye(4)), tmp_path / "a.nii")
+    random, messages = np.random.default_rng(0), {}
+    for path in (tmp_path / "a.tif", tmp_path / "a.png", tmp_path / "a.nii", dicom(values((1, 12, 10)))):
+        whole = path.read_bytes()
+        for _ in range(60):
+            damaged = bytearray(whole)
+            for place in random.integers(0, len(whole), 3):
+                damaged[place] = random.choice([0, 85, 255])
+            path.write_bytes(damaged)
+            for call in (read, read_header):
+                try:
+                    call(path)
+                except InputError as error:
+                    messages[error.message] = path.name
+    assert len(messages) > 20
+    assert all(name in message for message, name in messages.items())
