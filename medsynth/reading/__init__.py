@@ -1,0 +1,43 @@
+"""Files to pixels: the one place where medsynth decodes images, and finds them in folders.
+
+`recognize` says who decodes a file, `read_header` what it says about itself, `read` and `iterate` give its pixels,
+`scan` the images of a folder with everything that was left out, `group_series` and `choose_series` the DICOM series
+among them, and `read_series` one of those as a volume. Nothing here imports torch or MONAI, and ITK only for the
+formats that need it.
+"""
+
+from medsynth.reading.display import upright, windowed
+from medsynth.reading.geometry import square_pixels
+from medsynth.reading.reader import iterate, read, read_header, read_series, take
+from medsynth.reading.recognition import SUFFIXES, Recognized, recognize, stem
+from medsynth.reading.records import Header, Image, Kind, NoImageError, Slice
+from medsynth.reading.scanning import Found, LeftOut, Scan, scan
+from medsynth.reading.series import Choice, Series, choose_series, group_series
+
+__all__ = [
+    "SUFFIXES",
+    "Choice",
+    "Found",
+    "Header",
+    "Image",
+    "Kind",
+    "LeftOut",
+    "NoImageError",
+    "Recognized",
+    "Scan",
+    "Series",
+    "Slice",
+    "choose_series",
+    "group_series",
+    "iterate",
+    "read",
+    "read_header",
+    "read_series",
+    "recognize",
+    "scan",
+    "square_pixels",
+    "stem",
+    "take",
+    "upright",
+    "windowed",
+]
