@@ -147,7 +147,7 @@ class LSNet(Trunk):
 
     def forward(self, images: Tensor) -> Tensor:
         """Map (B, C, H, W) images to (B, classes) logits; keys are selected by the simulators alone."""
-        features = self.stem(images)
+        features = self.start(images)
         for halve, block in zip(self.halvings, self.blocks, strict=True):
             features, _ = block(halve(features), self.rule)
         return self.head(features)[0]
@@ -174,7 +174,7 @@ class LSNet(Trunk):
             targets: three maps (B, P, h, N, N), without gradient.
             weight: of the teacher's maps in the selection, 1 = only these, 0 = as `forward`.
         """
-        features, maps = self.stem(images), []
+        features, maps = self.start(images), []
         for halve, block, target in zip(self.halvings, self.blocks, targets, strict=True):
             features, simulated = block(halve(features), self.rule, target, weight)
             maps.append(simulated)

@@ -105,7 +105,7 @@ class Teacher(Trunk):
 
     def observed(self, images: Tensor) -> Outcome:
         """Map (B, C, H, W) images to logits, pooled features and the first layers' scores."""
-        features, maps = self.stem(images), []
+        features, maps = self.start(images), []
         for halve, block in zip(self.halvings, self.blocks, strict=True):
             features, scores = block(halve(features))
             maps.append(scores)
