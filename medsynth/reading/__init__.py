@@ -6,13 +6,13 @@ among them, and `read_series` one of those as a volume. Nothing here imports tor
 formats that need it.
 """
 
+from medsynth.reading.dicom.series import Choice, Series, choose_series, group_series
 from medsynth.reading.display import upright, windowed
 from medsynth.reading.geometry import square_pixels
 from medsynth.reading.reader import iterate, read, read_header, read_series, take
 from medsynth.reading.recognition import SUFFIXES, Recognized, recognize, stem
 from medsynth.reading.records import Header, Image, Kind, NoImageError, Slice
 from medsynth.reading.scanning import Found, LeftOut, Scan, scan
-from medsynth.reading.series import Choice, Series, choose_series, group_series
 
 __all__ = [
     "SUFFIXES",

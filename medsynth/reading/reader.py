@@ -9,15 +9,15 @@ from pathlib import Path
 import numpy as np
 
 from medsynth.base.errors import InputError
-from medsynth.reading.dicom import iterate_dicom, read_dicom
-from medsynth.reading.dicom_header import dicom_header
+from medsynth.reading.dicom.dicom_files import iterate_dicom, read_dicom
+from medsynth.reading.dicom.dicom_header import dicom_header
 from medsynth.reading.geometry import spacing_of, square_pixels, volume_affine
-from medsynth.reading.itk_volumes import itk_header, read_itk
-from medsynth.reading.nifti import nifti_header, read_nifti
 from medsynth.reading.quietness import decoding
 from medsynth.reading.raster import raster_header, read_raster
 from medsynth.reading.recognition import SUFFIXES, recognize
 from medsynth.reading.records import Header, Image, Kind, NoImageError
+from medsynth.reading.volumes.itk_volumes import itk_header, read_itk
+from medsynth.reading.volumes.nifti import nifti_header, read_nifti
 
 
 def read_header(path: Path) -> Header:

@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from medsynth.base.errors import InputError
-from medsynth.reading.dicom_header import dicom_header
+from medsynth.reading.dicom.dicom_header import dicom_header
+from medsynth.reading.dicom.series import Series, choose_series, group_series
 from medsynth.reading.leftovers import is_hidden, is_mask_folder, masks
 from medsynth.reading.quietness import decoding
 from medsynth.reading.recognition import recognize
 from medsynth.reading.records import Header, Kind, NoImageError
-from medsynth.reading.series import Series, choose_series, group_series
 
 
 @dataclass(frozen=True)

@@ -175,7 +175,9 @@ class LSNetClassifier:
     def _agreement(self, simulated: Sequence[Tensor], targets: Sequence[Tensor]) -> dict[str, Tensor]:
         rule, some = self.student.rule, slice(WATCHED)
         return {
-            f"agreement_{name}": overlap(rule.score(maps[some]), rule.score(target[some]), rule.compared(target.shape[-1]))
+            f"agreement_{name}": overlap(
+                rule.score(maps[some]), rule.score(target[some]), rule.compared(target.shape[-1])
+            )
             for name, maps, target in zip("abc", simulated, targets, strict=True)
         }
 

@@ -11,7 +11,7 @@ import pytest
 from medsynth.base.errors import InputError
 from medsynth.reading import read, read_header, recognize
 from medsynth.reading.geometry import RAS_FROM_LPS
-from medsynth.reading.itk_volumes import import_itk
+from medsynth.reading.volumes.itk_volumes import import_itk
 
 SHIPPED = Path(pydicom.__file__).parent / "data" / "test_files"
 AFFINE_LPS = np.array([[0, -0.8, 0, 5], [0.7, 0, 0, -6], [0, 0, 3, 7], [0, 0, 0, 1.0]])

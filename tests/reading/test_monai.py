@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from medsynth.reading import read, upright
-from medsynth.reading.itk_volumes import import_itk
+from medsynth.reading.volumes.itk_volumes import import_itk
 
 SHIPPED = Path(pydicom.__file__).parent / "data" / "test_files"
 READERS = {"dicom": "ITKReader", "nifti": "NibabelReader", "raster": "PILReader"}

@@ -46,7 +46,7 @@ _TAGS = (
 
 
 @dataclass(frozen=True)
-class Header:
+class SeriesHeader:
     """What the header of one DICOM file says."""
 
     path: Path
@@ -74,7 +74,7 @@ def is_dicom(path: Path) -> bool:
         return False
 
 
-def read_header(path: Path) -> Header | Problem:
+def read_header(path: Path) -> SeriesHeader | Problem:
     """Read the header of a DICOM file, or say why it cannot be read."""
     import pydicom
 
@@ -109,7 +109,7 @@ def has_pixels(path: Path) -> bool:
     return length == 0xFFFFFFFF or len(element.value) == length
 
 
-def _header(path: Path, data: Any) -> Header:
+def _header(path: Path, data: Any) -> SeriesHeader:
     orientation = [float(value) for value in data.get("ImageOrientationPatient") or ()]
     place = [float(value) for value in data.get("ImagePositionPatient") or ()]
     distance = 0.0
@@ -118,7 +118,7 @@ def _header(path: Path, data: Any) -> Header:
         normal = (b * f - c * e, c * d - a * f, a * e - b * d)
         distance = sum(x * n for x, n in zip(place, normal, strict=True))
     plain = float(data.get("RescaleSlope") or 1) == 1 and float(data.get("RescaleIntercept") or 0) == 0
-    return Header(
+    return SeriesHeader(
         path=path,
         series=str(data.get("SeriesInstanceUID", "")),
         description=str(data.get("SeriesDescription", "")),
@@ -138,12 +138,14 @@ def pseudonym(patient: str) -> str:
     return "p" + hashlib.sha256(patient.encode()).hexdigest()[:12]
 
 
-def choose_series(folder: Path, headers: Sequence[Header], series: str) -> tuple[list[Header], list[Problem]]:
+def choose_series(
+    folder: Path, headers: Sequence[SeriesHeader], series: str
+) -> tuple[list[SeriesHeader], list[Problem]]:
     """Return the files of one series of a folder in the order of their slices.
 
     A folder with several series needs `series`, a SeriesInstanceUID; the problem lists what there is.
     """
-    groups: dict[str, list[Header]] = {}
+    groups: dict[str, list[SeriesHeader]] = {}
     for header in headers:
         groups.setdefault(header.series, []).append(header)
     if series in groups:

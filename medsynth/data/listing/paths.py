@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from medsynth.data.config import DataConfig
-from medsynth.data.formats.headers import Header, choose_series, pseudonym, read_header
+from medsynth.data.formats.headers import SeriesHeader, choose_series, pseudonym, read_header
 from medsynth.data.formats.probing import kind_of, probe
 from medsynth.data.images import Record
 from medsynth.data.problems import Problem
@@ -61,7 +61,7 @@ def find_images(path: Path, series: str = "") -> FoundFiles:
     seen: set[str] = set()
     folders = [(path.parent, [path.name])] if path.is_file() else _walk(path)
     for folder, names in folders:
-        headers: list[Header] = []
+        headers: list[SeriesHeader] = []
         for name in names:
             file = folder / name
             kind = "" if name.startswith(".") else kind_of(file)
@@ -83,7 +83,7 @@ def find_images(path: Path, series: str = "") -> FoundFiles:
     return FoundFiles(tuple(files), tuple(problems), tuple(ignored), frozenset(seen))
 
 
-def _image_file(header: Header) -> ImageFile:
+def _image_file(header: SeriesHeader) -> ImageFile:
     patient = pseudonym(header.patient or header.series or header.path.parent.name)
     return ImageFile(header.path, patient, str(header.path.parent) if header.frames == 1 else "")
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from medsynth.base.errors import InputError
-from medsynth.data.formats.headers import SUFFIXES, Header, read_header
+from medsynth.data.formats.headers import SUFFIXES, SeriesHeader, read_header
 from medsynth.data.formats.probing import NIFTI, RASTER, Kind, kind_of
 from medsynth.data.listing.paths import relative
 from medsynth.data.problems import Problem
@@ -151,7 +151,7 @@ class Inputs:
     def _volumes(self, folder: Path, found: Sequence[_Found], taken: Sequence[str]) -> Iterator[InputItem | Refusal]:
         """Join the DICOM files of a folder to one volume per series."""
         sources = [one for one in found if one.kind != "dicom"]
-        series: dict[str, list[tuple[Header, _Found]]] = {}
+        series: dict[str, list[tuple[SeriesHeader, _Found]]] = {}
         for one in found:
             if one.kind == "dicom":
                 header = read_header(one.paths[0])

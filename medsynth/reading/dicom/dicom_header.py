@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from medsynth.base.errors import InputError
-from medsynth.reading.dicom_slices import slices_of
-from medsynth.reading.dicom_tags import IDENTIFYING, Tags, has_syntax, open_dicom
+from medsynth.reading.dicom.dicom_slices import slices_of
+from medsynth.reading.dicom.dicom_tags import IDENTIFYING, Tags, has_syntax, open_dicom
 from medsynth.reading.geometry import plane_name, spacing_of, volume_affine
 from medsynth.reading.records import Header
 

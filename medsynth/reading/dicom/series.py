@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from medsynth.base.errors import InputError
-from medsynth.reading.dicom_slices import order
+from medsynth.reading.dicom.dicom_slices import order
 from medsynth.reading.geometry import distance
 from medsynth.reading.records import Header
 

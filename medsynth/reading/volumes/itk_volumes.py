@@ -10,8 +10,8 @@ import numpy as np
 
 from medsynth.base.errors import InputError
 from medsynth.reading.geometry import RAS_FROM_LPS
-from medsynth.reading.nifti import choose_volume
 from medsynth.reading.records import Header, Image
+from medsynth.reading.volumes.nifti import choose_volume
 
 
 def itk_header(path: Path) -> Header:

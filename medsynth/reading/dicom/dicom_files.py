@@ -9,12 +9,12 @@ from typing import Any
 import numpy as np
 
 from medsynth.base.errors import InputError
-from medsynth.reading.dicom_header import header_of
-from medsynth.reading.dicom_pixels import stored_values
-from medsynth.reading.dicom_tags import Tags, open_dicom
+from medsynth.reading.dicom.dicom_header import header_of
+from medsynth.reading.dicom.dicom_pixels import stored_values
+from medsynth.reading.dicom.dicom_tags import Tags, open_dicom
 from medsynth.reading.geometry import spacing_of, volume_affine
-from medsynth.reading.nifti import choose_volume
 from medsynth.reading.records import Header, Image, Slice
+from medsynth.reading.volumes.nifti import choose_volume
 
 _LARGEST_EXACT = 2**24
 """Up to here float32 holds every whole number."""

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from medsynth.base.errors import InputError
-from medsynth.reading.dicom_tags import PIXELS, Tags
-from medsynth.reading.jpeg import is_ycbcr
+from medsynth.reading.dicom.dicom_tags import PIXELS, Tags
+from medsynth.reading.dicom.jpeg import is_ycbcr
 
 _DECODERS = ("pydicom", "pillow", "pylibjpeg")
 """In a fixed order, so that lossy files have the same pixels whatever else is installed."""
@@ -170,7 +170,7 @@ def _sentence(error: Exception) -> str:
 
 
 def _by_itk(path: Path, data: Any, number: int | None) -> np.ndarray:
-    from medsynth.reading.itk_frames import decode_frame
+    from medsynth.reading.volumes.itk_frames import decode_frame
 
     streams = _compressed(data, int(data.get("NumberOfFrames") or 1))
     try:

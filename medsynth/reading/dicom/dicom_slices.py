@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from medsynth.reading.dicom_tags import Tags
+from medsynth.reading.dicom.dicom_tags import Tags
 from medsynth.reading.geometry import distance
 from medsynth.reading.records import Slice
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from medsynth.reading.itk_volumes import import_itk
+from medsynth.reading.volumes.itk_volumes import import_itk
 
 _KEPT = ("Rows", "Columns", "BitsAllocated", "BitsStored", "HighBit", "PixelRepresentation")
 
