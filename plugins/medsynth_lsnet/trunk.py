@@ -130,7 +130,7 @@ class Trunk(nn.Module):
         if self.training and features.device.type == "cpu":
             # Narrow and depthwise convolutions train in three quarters of the time with channels side by side.
             features = features.contiguous(memory_format=torch.channels_last)
-        for layer in self.stem[1:]:
+        for layer in list(self.stem)[1:]:
             features = layer(features)
         started: Tensor = features
         return started
