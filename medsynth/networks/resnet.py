@@ -54,6 +54,8 @@ class EncoderDecoder(nn.Module):
         dilation: of the residual blocks.
         normalized: normalize every channel before the tanh, so that no channel can become small.
         coordinates: tell the network where in the image it is, see `Coordinates`.
+        skips: add the features in front of each halving to those behind the doubling that undoes it, so that thin
+            lines need not pass through the smallest maps. Source: Chaurasia and Culurciello 2017 (LinkNet), figure 1.
     """
 
     def __init__(
@@ -72,6 +74,7 @@ class EncoderDecoder(nn.Module):
         dilation: int = 1,
         normalized: bool = False,
         coordinates: bool = False,
+        skips: bool = False,
     ) -> None:
         super().__init__()
         self.multiple = 2**levels
@@ -79,18 +82,29 @@ class EncoderDecoder(nn.Module):
         layers: list[nn.Module] = [WideConvolution(inputs, width, ends)]
         layers += [Coordinates(width)] if coordinates else []
         layers += [InstanceNorm(), nn.ReLU(inplace=True)]
+        held, added = [], []
         for level in range(levels):
+            held.append(len(layers) - 1)
             layers += downsampling(widths[level], widths[level + 1], kernel=kernel, antialiased=mode == "antialiased")
         layers += [] if middle is None else [middle]
         layers += [ResidualBlock(widths[-1], dropout=dropout, dilation=dilation) for _ in range(blocks)]
         for level in reversed(range(levels)):
             layers += upsampling(widths[level + 1], widths[level], mode=mode, kernel=kernel)
+            added.append(len(layers) - 1)
         layers += [WideConvolution(width, outputs, ends), *([InstanceNorm()] if normalized else [])]
         self.layers = nn.Sequential(*layers)
+        self.held, self.added = (held, added) if skips else ([], [])
 
     def forward(self, images: Tensor) -> Tensor:
         """Map (B, inputs, H, W) to (B, outputs, H, W) in [-1, 1]."""
-        return as_image(self.layers(reflect_to_multiple(images, self.multiple)), like=images)
+        features, waiting = reflect_to_multiple(images, self.multiple), []
+        for place, layer in enumerate(self.layers):
+            features = layer(features)
+            if place in self.held:
+                waiting.append(features)
+            elif place in self.added:
+                features = features + waiting.pop()
+        return as_image(features, like=images)
 
 
 class ResnetGenerator(EncoderDecoder):
@@ -107,6 +121,7 @@ class ResnetGenerator(EncoderDecoder):
         dropout: inside the residual blocks.
         ends: odd side of the first and the last convolution.
         coordinates: tell the network where in the image it is.
+        skips: lead features around the smaller ones, see `EncoderDecoder`.
 
     Attributes:
         arguments: the keyword arguments that rebuild the network.
@@ -123,6 +138,7 @@ class ResnetGenerator(EncoderDecoder):
         dropout: float = 0.0,
         ends: int = 7,
         coordinates: bool = False,
+        skips: bool = False,
     ) -> None:
         super().__init__(
             inputs,
@@ -134,6 +150,7 @@ class ResnetGenerator(EncoderDecoder):
             dropout=dropout,
             ends=ends,
             coordinates=coordinates,
+            skips=skips,
         )
         self.arguments: dict[str, Any] = {
             "inputs": inputs,
@@ -144,4 +161,5 @@ class ResnetGenerator(EncoderDecoder):
             "dropout": dropout,
             "ends": ends,
             "coordinates": coordinates,
+            "skips": skips,
         }

@@ -20,6 +20,9 @@ class CycleGanConfig(GeneratorConfig):
         choices=("transposed", "nearest", "bilinear"),
     )
     dropout: float = option(0.0, "probability of dropping values inside the residual blocks", low=0.0, high=0.9)
+    skips: bool = option(
+        False, "add features of each size around the smaller ones, so that thin lines stay sharp (LinkNet)"
+    )
     discriminator_width: int = option(64, "channels of the discriminators' first layer", low=1)
     discriminator_levels: int = option(
         3, "strided layers of the discriminators; 3 judges patches of 70 pixels, 0 single pixels", low=0, high=5

@@ -134,6 +134,7 @@ class CycleGan:
             dropout=config.dropout,
             ends=config.ends,
             coordinates=config.coordinates,
+            skips=config.skips,
         )
         initialize_normal(network)
         return network

@@ -24,6 +24,9 @@ class SgCycleGanConfig(GeneratorConfig):
         choices=("transposed", "nearest", "bilinear"),
     )
     sampling_kernel: int = option(3, "side of the convolutions that halve and double the size", choices=(3, 5))
+    skips: bool = option(
+        False, "add features of each size around the smaller ones, so that thin lines stay sharp (LinkNet)"
+    )
     region_convolution: bool = option(False, "dynamic region convolution in front of the residual blocks")
     discriminator_width: int = option(64, "channels of the discriminators' first layer", low=1)
     discriminator_levels: int = option(

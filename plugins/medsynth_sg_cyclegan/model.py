@@ -199,6 +199,7 @@ class SgCycleGan:
             ends=config.ends,
             normalized=config.normalized,
             coordinates=config.coordinates,
+            skips=config.skips,
             extractor=extractor,
         )
 

@@ -145,6 +145,7 @@ class Translator(nn.Module):
         ends: odd side of the convolutions at full size.
         normalized: normalize the features, so that they cannot vanish.
         coordinates: tell the branch, not the extractor, where in the image it is.
+        skips: lead the branch's features around its smaller ones, see `EncoderDecoder`.
         extractor: share this one instead of building an own; not among `arguments`.
 
     Attributes:
@@ -168,6 +169,7 @@ class Translator(nn.Module):
         ends: int = 7,
         normalized: bool = False,
         coordinates: bool = False,
+        skips: bool = False,
         extractor: nn.Module | None = None,
     ) -> None:
         super().__init__()
@@ -175,15 +177,22 @@ class Translator(nn.Module):
         depths = {"extractor_levels": extractor_levels, "branch_levels": branch_levels, "blocks": blocks}
         sampling: dict[str, Any] = {"mode": mode, "kernel": kernel, "ends": ends}
         special = {"dilation": dilation, "region_convolution": region_convolution, "stretch": stretch}
-        about_features = {"normalized": normalized, "coordinates": coordinates}
-        self.arguments: dict[str, Any] = {**sizes, **depths, **sampling, **special, **about_features}
+        knowing = {"coordinates": coordinates, "skips": skips}
+        self.arguments: dict[str, Any] = {
+            **sizes,
+            **depths,
+            **sampling,
+            **special,
+            **knowing,
+            "normalized": normalized,
+        }
         self.stretch = stretch
         if extractor is None:
             levels: dict[str, Any] = {"levels": extractor_levels, "blocks": 0}
             extractor = EncoderDecoder(channels, features, width=width, normalized=normalized, **levels, **sampling)
         self.extractor = extractor
         middle = RegionConvolution(width * 2**branch_levels) if region_convolution else None
-        inside: dict[str, Any] = {"blocks": blocks, "dilation": dilation, "middle": middle, "coordinates": coordinates}
+        inside: dict[str, Any] = {"blocks": blocks, "dilation": dilation, "middle": middle, **knowing}
         self.branch = EncoderDecoder(features, channels, width=width, levels=branch_levels, **inside, **sampling)
 
     def forward(self, images: Tensor) -> Tensor:

@@ -209,6 +209,20 @@ def test_levels_and_middle_layer_decide_where_the_network_works():
     assert seen == [(1, 16, 3, 4)]
 
 
+def test_skips_add_what_enters_a_halving_to_what_leaves_its_doubling():
+    network = EncoderDecoder(1, 2, width=2, levels=2, blocks=1, mode="nearest", skips=True)
+    layers, image = network.layers, images(2, 1, 16, 16)
+    full = layers[:3](image)
+    half = layers[3:6](full)
+    quarter = layers[6:10](half)
+    doubled = layers[10:13](quarter) + half
+    expected = layers[16](layers[13:16](doubled) + full).tanh()
+    torch.testing.assert_close(network(image), expected, rtol=0, atol=1e-6)
+    plain = EncoderDecoder(1, 2, width=2, levels=2, blocks=1, mode="nearest")
+    plain.load_state_dict(network.state_dict())
+    torch.testing.assert_close(plain(image), layers(image).tanh(), rtol=0, atol=1e-6)
+
+
 def test_coordinates_add_what_a_convolution_over_row_and_column_would():
     torch.manual_seed(0)
     place, features = Coordinates(5), torch.rand(2, 5, 6, 4)
