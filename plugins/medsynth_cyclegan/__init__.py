@@ -52,6 +52,8 @@ def medsynth_generator() -> GeneratorSpec:
                 "blocks": 4,
                 "upsampling": "nearest",
                 "discriminator_width": 16,
+                "skips": True,
+                "cycle_weight": 5.0,
                 "identity_weight": 1.0,
             },
             "standard": {"width": 32, "blocks": 6, "upsampling": "nearest", "discriminator_width": 32},

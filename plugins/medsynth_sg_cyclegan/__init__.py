@@ -72,7 +72,9 @@ _PRESETS: dict[str, dict[str, Any]] = {
         "pool_size": 0,
         "discriminator_width": 16,
         "classifier_width": 16,
-        "identity_weight": 10.0,
+        "skips": True,
+        "cycle_weight": 5.0,
+        "identity_weight": 5.0,
     },
     "standard": {"width": 32, "features": 16, "blocks": 6, "discriminator_width": 32, "classifier_width": 32},
     "paper": {
