@@ -33,7 +33,7 @@ ORDER = (
     "inference",
     "report",
     "results",
-    "run",
+    "flow",
     "studies",
     "cli",
     "testing",

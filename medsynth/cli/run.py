@@ -27,9 +27,9 @@ PLUGINS = {"generator": "sg-cyclegan", "classifier": "lsnet"}
 
 if TYPE_CHECKING:
     from medsynth.api import Result, Score
+    from medsynth.flow.stages.finetuning import ParentBundle
     from medsynth.plan.plan import Plan
     from medsynth.plugins import Registry
-    from medsynth.run.stages.finetuning import ParentBundle
 
 
 def complete_plugin(kind: str) -> Callable[[str], list[str]]:
@@ -102,10 +102,10 @@ def run_command(
     Several processes or GPUs: torchrun --nproc-per-node 2 -m medsynth run ...
     """
     from medsynth.base.progress import Silent, watch
+    from medsynth.flow.folder.choosing import choose_folder
+    from medsynth.flow.stages.finetuning import read_parent
     from medsynth.plan.plan import make_plan, presets
     from medsynth.plugins import Registry
-    from medsynth.run.folder.choosing import choose_folder
-    from medsynth.run.stages.finetuning import read_parent
 
     registry = Registry()
     parent = read_parent(start) if start is not None else None
@@ -148,9 +148,9 @@ def _plugin(kind: str, asked: str, parent: ParentBundle | None) -> str:
 
 def _carry_out(plan: Plan, registry: Registry, folder: Path, shown: Any, parent: ParentBundle | None) -> Result:
     from medsynth.base.stopping import stop_on_signals
-    from medsynth.run.engine import run
-    from medsynth.run.stages.finetuning import take_weights
-    from medsynth.run.start.preflight import check_plan
+    from medsynth.flow.engine import run
+    from medsynth.flow.stages.finetuning import take_weights
+    from medsynth.flow.start.preflight import check_plan
     from medsynth.training.processes import leads, wait_for_all
 
     shown.say(

@@ -12,8 +12,8 @@ from medsynth.base.seeds import derive_seed
 from medsynth.data.images import Images
 from medsynth.data.loaders import UnpairedLoader
 from medsynth.data.preparing import Data
-from medsynth.run.folder.runs import SeedRun
-from medsynth.run.stages.building import build, load_extractor, policy_of, train_model
+from medsynth.flow.folder.runs import SeedRun
+from medsynth.flow.stages.building import build, load_extractor, policy_of, train_model
 from medsynth.training.monitoring import Key, Monitor, problems_of
 from medsynth.training.processes import processes, rank, share_of
 

@@ -7,10 +7,10 @@ from pathlib import Path
 from medsynth.api import Spec
 from medsynth.base.errors import InputError
 from medsynth.data.preparing import inspect
+from medsynth.flow.folder.choosing import check_disk
+from medsynth.flow.start.footprint import needed_bytes
 from medsynth.plan.plan import Plan
 from medsynth.plugins import Registry
-from medsynth.run.folder.choosing import check_disk
-from medsynth.run.start.footprint import needed_bytes
 
 
 def check_plan(plan: Plan, registry: Registry, folder: Path) -> None:

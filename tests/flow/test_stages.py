@@ -16,10 +16,10 @@ from medsynth.base.progress import Silent
 from medsynth.base.stopping import Stop
 from medsynth.data import loaders
 from medsynth.data.images import Images, Record
+from medsynth.flow.stages import building, train_classifiers, train_generator
+from medsynth.flow.stages.classification import TrainingRow
 from medsynth.plan.plan import make_plan
 from medsynth.plugins import Registry
-from medsynth.run.stages import building, train_classifiers, train_generator
-from medsynth.run.stages.classification import TrainingRow
 from medsynth.training.job import Job
 from tests.training.test_loop import Model
 

@@ -8,19 +8,19 @@ from medsynth.api import Result
 from medsynth.base.progress import Silent, Watch
 from medsynth.base.stopping import Stop
 from medsynth.data.preparing import Data
+from medsynth.flow.folder.runs import Run, SeedRun
+from medsynth.flow.folder.sharing import Sharing
+from medsynth.flow.outcome.bundling import write_run_bundle
+from medsynth.flow.outcome.evaluation import evaluate
+from medsynth.flow.outcome.reporting import write_run_report
+from medsynth.flow.outcome.summary import summarize_seeds
+from medsynth.flow.stages.helpers import beside
+from medsynth.flow.stages.prepare import prepare_data
+from medsynth.flow.stages.train_classifiers import train_classifiers
+from medsynth.flow.stages.train_generator import train_generator
+from medsynth.flow.stages.translating import synthesize_training_set
 from medsynth.plan.plan import Plan
 from medsynth.plugins import Registry
-from medsynth.run.folder.runs import Run, SeedRun
-from medsynth.run.folder.sharing import Sharing
-from medsynth.run.outcome.bundling import write_run_bundle
-from medsynth.run.outcome.evaluation import evaluate
-from medsynth.run.outcome.reporting import write_run_report
-from medsynth.run.outcome.summary import summarize_seeds
-from medsynth.run.stages.helpers import beside
-from medsynth.run.stages.prepare import prepare_data
-from medsynth.run.stages.train_classifiers import train_classifiers
-from medsynth.run.stages.train_generator import train_generator
-from medsynth.run.stages.translating import synthesize_training_set
 from medsynth.training.processes import leads
 
 

@@ -10,9 +10,9 @@ from medsynth.api import GeneratorConfig
 from medsynth.data.cache import cache_bytes
 from medsynth.data.images import Record
 from medsynth.data.preparing import PHANTOM
+from medsynth.flow.stages.building import make_setup
 from medsynth.plan.plan import Plan
 from medsynth.plugins import Registry
-from medsynth.run.stages.building import make_setup
 
 FIXED = 1_000_000
 """Bytes of report, figures, tables, and of a bundle's code and samples: hardly different from run to run."""
@@ -123,7 +123,7 @@ def _gallery(plan: Plan) -> int:
 
 
 def _beside(plan: Plan) -> int:
-    """Return how many processes train, see `medsynth.run.stages.helpers.beside`."""
+    """Return how many processes train, see `medsynth.flow.stages.helpers.beside`."""
     import torch
 
     return 1 if plan.device != "cpu" or torch.get_num_threads() == 1 or not plan.training.baselines else 2

@@ -15,12 +15,12 @@ from medsynth.bundle.format.privacy import without_locations
 from medsynth.bundle.writing.contents import PluginVersion
 from medsynth.data.preparing import Data
 from medsynth.data.pseudonyms import IMAGE
+from medsynth.flow.folder.runs import Run, SeedRun
+from medsynth.flow.outcome.evaluation import Evaluation
+from medsynth.flow.outcome.importance import importance_rows
+from medsynth.flow.stages.building import policy_of
 from medsynth.report import GalleryRow, ImportanceRow, ReportContent, content_verdict, write_report
 from medsynth.results.warned import texts
-from medsynth.run.folder.runs import Run, SeedRun
-from medsynth.run.outcome.evaluation import Evaluation
-from medsynth.run.outcome.importance import importance_rows
-from medsynth.run.stages.building import policy_of
 from medsynth.statistics.gain import MAIN
 from medsynth.training.inspection import inspect
 

@@ -16,9 +16,9 @@ from medsynth.bundle.checking.verification import verify_bundle
 from medsynth.bundle.format.manifest import digest_of, read_manifest
 from medsynth.bundle.trust.snapshot import Snapshot
 from medsynth.cli import app
+from medsynth.flow.stages.finetuning import read_parent, start_from, take_weights
 from medsynth.inference.export.forms import export_bundle
 from medsynth.plan.parent import Parent
-from medsynth.run.stages.finetuning import read_parent, start_from, take_weights
 
 DATA = ["data.phantom_source=20", "data.phantom_negative=20", "data.phantom_positive=10", "data.phantom_test=10"]
 DATA += ["evaluators.diagnostic.resamples=100"]
@@ -124,7 +124,7 @@ def test_a_plan_makes_this_machine_open_no_file(make_bundle, monkeypatch):
     classifier = {"name": "mobilenet-v2", "width": 0.5, "weights": "/home/someone/weights.pt"}
     stated = {"data": images, "generator": {"name": "cyclegan"}, "classifier": classifier}
     content = read_manifest(bundle) | {"plan": stated}
-    monkeypatch.setattr("medsynth.run.stages.finetuning.read_manifest", lambda _: content)
+    monkeypatch.setattr("medsynth.flow.stages.finetuning.read_manifest", lambda _: content)
     assert read_parent(bundle).values == {"data": images, "generator": {}, "classifier": {"width": 0.5}}
 
 

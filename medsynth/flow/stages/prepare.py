@@ -8,7 +8,7 @@ from medsynth.base.progress import Task
 from medsynth.data.images import Record
 from medsynth.data.listing.paths import relative
 from medsynth.data.preparing import Data, prepare
-from medsynth.run.folder.runs import Run
+from medsynth.flow.folder.runs import Run
 from medsynth.training.processes import leader_first
 
 

@@ -13,7 +13,7 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
 from medsynth.data.images import Images, Record
-from medsynth.run.stages.classification import ROWS, judge, make_rows
+from medsynth.flow.stages.classification import ROWS, judge, make_rows
 from medsynth.statistics import choose_threshold, fit_temperature
 from medsynth.training.devices import Policy
 

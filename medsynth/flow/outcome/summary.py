@@ -18,6 +18,8 @@ from medsynth.api import Result, Score, Section
 from medsynth.base.files import new_folder
 from medsynth.data.preparing import Data
 from medsynth.data.pseudonyms import KEY
+from medsynth.flow.folder.runs import Run
+from medsynth.flow.outcome.reporting import conclude, counts, facts, observer_sections, shown_plan
 from medsynth.report import ReportContent, write_report
 from medsynth.report.tables import metric_label, ordered, subject_label
 from medsynth.results.gains import gains_of
@@ -25,8 +27,6 @@ from medsynth.results.pairs import PAIR_COLUMNS, Tested, compare_pairs, pair_row
 from medsynth.results.reading import read_run
 from medsynth.results.score_files import MEASUREMENTS, SCORES, read_scores, write_scores
 from medsynth.results.warned import of_seed, texts
-from medsynth.run.folder.runs import Run
-from medsynth.run.outcome.reporting import conclude, counts, facts, observer_sections, shown_plan
 from medsynth.statistics.gain import EVALUATOR, MAIN, Gain
 
 _SCORE_FILES = (SCORES, MEASUREMENTS)

@@ -16,7 +16,7 @@ from pathlib import Path
 import pytest
 
 from medsynth.base.progress import Task
-from medsynth.run.stages.helpers import _relay
+from medsynth.flow.stages.helpers import _relay
 from tests.leftovers import left_after, processes_of
 from tests.shadows import COMMAND, executed, fill
 
@@ -92,7 +92,7 @@ def weights(run: Path) -> dict[str, bytes]:
 
 def helpers(run: Path) -> list[int]:
     """Return the run's helpers that are alive, and the processes that load images for them."""
-    return processes_of(run, "medsynth.run.stages.helper")
+    return processes_of(run, "medsynth.flow.stages.helper")
 
 
 def stop_within_the_helpers_row(run: Path, number: signal.Signals) -> subprocess.Popen[str]:

@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 
 from medsynth.base.seeds import seed_everything
+from medsynth.flow.stages.building import make_setup, policy_of
+from medsynth.flow.start import footprint
 from medsynth.plan.plan import make_plan
 from medsynth.plugins import Registry
-from medsynth.run.stages.building import make_setup, policy_of
-from medsynth.run.start import footprint
 from medsynth.training import checkpoint
 from medsynth.training.job import Job
 from medsynth.training.loop import train

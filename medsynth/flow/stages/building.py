@@ -8,9 +8,9 @@ from typing import Any, cast
 
 from medsynth.api import Classifier, Extractor, Generator, GeneratorConfig, Phase, Setup
 from medsynth.base.seeds import seed_everything
+from medsynth.flow.folder.runs import Run, SeedRun
+from medsynth.flow.stages.finetuning import start_from
 from medsynth.plan.plan import Plan
-from medsynth.run.folder.runs import Run, SeedRun
-from medsynth.run.stages.finetuning import start_from
 from medsynth.training.devices import Policy, make_policy
 from medsynth.training.job import Job
 from medsynth.training.loop import train

@@ -18,12 +18,12 @@ from medsynth.data.images import Images
 from medsynth.data.phantom.masks import read_tissues
 from medsynth.data.preparing import PHANTOM, Data
 from medsynth.data.pseudonyms import KEY, Pseudonyms
+from medsynth.flow.folder.runs import Run, SeedRun
+from medsynth.flow.stages.building import load_extractor, policy_of
+from medsynth.flow.stages.classification import judge, write_predictions
+from medsynth.flow.stages.prepare import listed_name
+from medsynth.flow.stages.translating import translate
 from medsynth.results.score_files import MEASUREMENTS, SCORES, read_scores, write_scores
-from medsynth.run.folder.runs import Run, SeedRun
-from medsynth.run.stages.building import load_extractor, policy_of
-from medsynth.run.stages.classification import judge, write_predictions
-from medsynth.run.stages.prepare import listed_name
-from medsynth.run.stages.translating import translate
 from medsynth.statistics.features import RememberedFeatures
 from medsynth.statistics.gain import gains
 

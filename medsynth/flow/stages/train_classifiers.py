@@ -9,11 +9,11 @@ from medsynth.base.seals import is_finished
 from medsynth.base.seeds import derive_seed
 from medsynth.data.images import Images
 from medsynth.data.preparing import Data
+from medsynth.flow.folder.runs import SeedRun
+from medsynth.flow.stages.building import build, policy_of, train_model
+from medsynth.flow.stages.classification import MAIN_ROW, TrainingRow, make_rows, validate
+from medsynth.flow.stages.helpers import Team
 from medsynth.plan.plan import Plan
-from medsynth.run.folder.runs import SeedRun
-from medsynth.run.stages.building import build, policy_of, train_model
-from medsynth.run.stages.classification import MAIN_ROW, TrainingRow, make_rows, validate
-from medsynth.run.stages.helpers import Team
 from medsynth.training.inspection import figures, inspect
 from medsynth.training.processes import processes, rank, wait_for_all
 

@@ -9,10 +9,10 @@ from types import SimpleNamespace
 from medsynth.api import Score
 from medsynth.base.files import sha256
 from medsynth.base.seals import sealed
+from medsynth.flow.outcome.summary import compared_by_seed, warned_seeds, with_gains
 from medsynth.results.pairs import METRICS
 from medsynth.results.reading import read_run
 from medsynth.results.run_record import read_record
-from medsynth.run.outcome.summary import compared_by_seed, warned_seeds, with_gains
 from medsynth.statistics.gain import Gain
 from tests.studies.conftest import write_run as write_run
 

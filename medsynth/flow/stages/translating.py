@@ -5,10 +5,10 @@ from __future__ import annotations
 from medsynth.api import Generator
 from medsynth.data.images import Images
 from medsynth.data.preparing import Data
-from medsynth.run.folder.runs import SeedRun
-from medsynth.run.stages.building import policy_of
-from medsynth.run.stages.prepare import listed_name
-from medsynth.run.stages.synthesis import Translation, synthesize
+from medsynth.flow.folder.runs import SeedRun
+from medsynth.flow.stages.building import policy_of
+from medsynth.flow.stages.prepare import listed_name
+from medsynth.flow.stages.synthesis import Translation, synthesize
 from medsynth.training.processes import leader_first
 
 

@@ -12,8 +12,8 @@ from medsynth_mobilenet_v2.network import MobileNetV2
 from torch import nn
 
 from medsynth.api import ImageSet, Predictions
+from medsynth.flow.outcome.importance import importance_rows, telling_cases
 from medsynth.inference.predict.heatmaps import attention_maps, grad_cam, overlay
-from medsynth.run.outcome.importance import importance_rows, telling_cases
 
 
 def judged(probabilities: list[float], labels: list[int]) -> Predictions:

@@ -2,7 +2,7 @@
 
 Only the row of the main job needs synthetic images, and a step of a small network gains little from a second thread, so
 that a run and its helper with half the threads each are done sooner than one process with all of them. The helper is a
-process ``python -m medsynth.run.stages.helper RUN SEED ROW ...``; it trains these rows into the run's folder and tells
+process ``python -m medsynth.flow.stages.helper RUN SEED ROW ...``; it trains these rows into the run's folder and tells
 its progress on standard output. It does not outlive the run, see `medsynth.base.children`.
 What a helper leaves unfinished, for whatever reason, the run completes itself, and so meets the same error.
 """
@@ -22,7 +22,7 @@ from medsynth.base.children import ask_to_stop, environment, python
 from medsynth.base.progress import Task, Watch
 from medsynth.base.seals import is_finished
 from medsynth.base.stopping import Stop
-from medsynth.run.folder.runs import SeedRun
+from medsynth.flow.folder.runs import SeedRun
 from medsynth.training.config import BASELINES
 from medsynth.training.processes import processes
 
@@ -97,7 +97,7 @@ def beside(seed_run: SeedRun) -> Iterator[Team]:
 
 def _start(seed_run: SeedRun, rows: Sequence[str], threads: int) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        python("-m", "medsynth.run.stages.helper", str(seed_run.run.folder), str(seed_run.seed), *rows),
+        python("-m", "medsynth.flow.stages.helper", str(seed_run.run.folder), str(seed_run.seed), *rows),
         env=environment(OMP_NUM_THREADS=str(threads)),
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

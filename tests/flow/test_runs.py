@@ -12,10 +12,10 @@ import pytest
 from medsynth.base.errors import InputError
 from medsynth.base.progress import Silent
 from medsynth.base.stopping import Stop
+from medsynth.flow.folder.choosing import check_disk, choose_folder
+from medsynth.flow.folder.runs import Run
 from medsynth.plan.plan import Plan, make_plan
 from medsynth.plugins import Registry
-from medsynth.run.folder.choosing import check_disk, choose_folder
-from medsynth.run.folder.runs import Run
 
 
 def plan(*overrides: str) -> Plan:

@@ -12,10 +12,10 @@ import pytest
 from medsynth.base.errors import InputError, Interrupted
 from medsynth.base.seals import finish
 from medsynth.base.stopping import Stop
+from medsynth.flow.folder.sharing import Sharing, link_folder
 from medsynth.plan.plan import make_plan
 from medsynth.plugins import Registry
 from medsynth.results.stage_keys import stage_key
-from medsynth.run.folder.sharing import Sharing, link_folder
 
 RECORD = {
     "medsynth": "1",

@@ -22,10 +22,10 @@ from medsynth.data.formats.chains import instantiate
 from medsynth.data.phantom.cohort import write_phantom
 from medsynth.data.png import png
 from medsynth.data.preparing import Data
-from medsynth.run.folder.runs import Run, SeedRun
-from medsynth.run.outcome.evaluation import Evaluation
-from medsynth.run.outcome.reporting import counts, plugin_versions
-from medsynth.run.stages.classification import positive_share
+from medsynth.flow.folder.runs import Run, SeedRun
+from medsynth.flow.outcome.evaluation import Evaluation
+from medsynth.flow.outcome.reporting import counts, plugin_versions
+from medsynth.flow.stages.classification import positive_share
 from medsynth.statistics.gain import MAIN
 
 SAMPLES = 4

@@ -1,4 +1,4 @@
-"""A helper of a run: trains control rows beside the generator, see `medsynth.run.stages.helpers`."""
+"""A helper of a run: trains control rows beside the generator, see `medsynth.flow.stages.helpers`."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from medsynth.base.children import end_with_parent
 from medsynth.base.progress import Task
 from medsynth.base.stopping import Stop
 from medsynth.data.preparing import prepare
+from medsynth.flow.folder.runs import Run, SeedRun
+from medsynth.flow.stages.train_classifiers import classifier_rows, train_row
 from medsynth.plan.plan import read_plan
 from medsynth.plugins import Registry
 from medsynth.results.run_record import PLAN
-from medsynth.run.folder.runs import Run, SeedRun
-from medsynth.run.stages.train_classifiers import classifier_rows, train_row
 
 _INTERVAL = 0.25
 """Seconds between two messages about the same task."""

@@ -16,6 +16,10 @@ from medsynth.base.errors import InputError, Interrupted, RunError
 from medsynth.base.progress import Silent
 from medsynth.base.stopping import Stop
 from medsynth.bundle.checking.verification import verify_bundle
+from medsynth.flow.engine import run as carry_out
+from medsynth.flow.folder.choosing import choose_folder
+from medsynth.flow.stages.finetuning import start_from
+from medsynth.flow.start.footprint import needed_bytes
 from medsynth.inference.bundle_classifier import load_classifier
 from medsynth.inference.runtimes import load_runtime
 from medsynth.inference.translate.translator import load_translator
@@ -23,10 +27,6 @@ from medsynth.plan.plan import Plan, make_plan
 from medsynth.plugins import Registry
 from medsynth.results.reading import read_run
 from medsynth.results.run_record import read_record
-from medsynth.run.engine import run as carry_out
-from medsynth.run.folder.choosing import choose_folder
-from medsynth.run.stages.finetuning import start_from
-from medsynth.run.start.footprint import needed_bytes
 from tests.base.test_files import file_size_limit
 
 SETTINGS = ["data.size=32", "data.phantom_source=20", "data.phantom_negative=20", "data.phantom_positive=10"]
