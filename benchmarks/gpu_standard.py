@@ -56,7 +56,7 @@ def standard(settings: Settings) -> None:
 
 def make(settings: Settings) -> Plan:
     """Return the plan that the preset makes."""
-    from medsynth.cli.run import PLUGINS
+    from medsynth.door.asked import PLUGINS
     from medsynth.plan.plan import make_plan
     from medsynth.plugins import Registry
 

@@ -35,6 +35,7 @@ ORDER = (
     "results",
     "flow",
     "studies",
+    "door",
     "cli",
     "testing",
 )

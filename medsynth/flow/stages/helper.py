@@ -15,7 +15,7 @@ from medsynth.base.stopping import Stop
 from medsynth.data.preparing import prepare
 from medsynth.flow.folder.runs import Run, SeedRun
 from medsynth.flow.stages.train_classifiers import classifier_rows, train_row
-from medsynth.plan.plan import read_plan
+from medsynth.plan.repeating import read_plan
 from medsynth.plugins import Registry
 from medsynth.results.run_record import PLAN
 
