@@ -29,7 +29,7 @@ def send(stream: BinaryIO, words: Mapping[str, Any], array: np.ndarray = _NOTHIN
     array = np.ascontiguousarray(array, dtype=np.float32)
     told = json.dumps({**words, "shape": list(array.shape)}).encode()
     stream.write(_LENGTH.pack(len(told)) + told)
-    stream.write(memoryview(array).cast("B") if array.size else b"")
+    stream.write(array.tobytes())
     stream.flush()
 
 

@@ -15,7 +15,7 @@ class Translating(Protocol):
         """Return the translation, of the kind of what was given."""
 
 
-class RandSynthesizeD(RandomizableTransform, MapTransform):
+class RandSynthesizeD(RandomizableTransform, MapTransform):  # type: ignore[misc]
     """Translates the images of a dictionary into the target modality, all of them or none.
 
     Args:

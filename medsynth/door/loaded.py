@@ -214,17 +214,14 @@ def load(
 
 
 def _loaded(loading: Loading) -> LoadedBundle:
-    from medsynth.bundle.opening.opened import CLASSIFIER, open_bundle
-    from medsynth.bundle.trust.admission import is_foreign
-    from medsynth.bundle.trust.granting import trust_snapshot
+    from medsynth.bundle.opening.opened import CLASSIFIER
+    from medsynth.bundle.opening.trusted import open_trusted
     from medsynth.inference.networks import ConfinedNetworks, OwnNetworks
     from medsynth.training.devices import resolve_device
 
-    opened = open_bundle(loading.path, CLASSIFIER)
     device = resolve_device(loading.device)
-    if loading.trust:
-        trust_snapshot(opened.snapshot)
-    if not is_foreign(opened.copy):
+    opened = open_trusted(loading.path, CLASSIFIER, trust=loading.trust)
+    if not opened.snapshot.is_foreign:
         return LoadedBundle(loading, opened, OwnNetworks(opened, device))
     seconds, memory = loading.time_limit * 60, round(loading.memory_limit * _GIBIBYTE)
     return LoadedBundle(loading, opened, ConfinedNetworks(opened, device, seconds=seconds, memory=memory))
