@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from medsynth.base.errors import InputError
-from medsynth.cli.foreign import GIB, MINUTES, Limits, MemoryLimit, TimeLimit, Trust, guard
+from medsynth.cli.foreign import GIB, MINUTES, Confines, MemoryLimit, TimeLimit, Trust, guard
+from medsynth.cli.options import Batch, LabeledData, RuntimeName, ShowGroups, UsedBundle
 from medsynth.cli.run import show_scores
 from medsynth.cli.shared import Json, Set, check_choice, errors, friendly, output
-from medsynth.cli.using import Batch, LabeledData, RuntimeName, ShowGroups, UsedBundle
 from medsynth.inference.export_formats import RUNTIMES
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ def evaluate_command(
         raise InputError(f"--out {out} is a folder", hint="Name a file, for example scores.json.")
     from medsynth.door.judged import AskedJudgment, key_beside
 
-    limits = Limits(trust=trust, minutes=time_limit, gib=memory_limit)
+    limits = Confines(trust=trust, minutes=time_limit, gib=memory_limit)
     opened = guard(bundle, "classifier", limits, tables=[out, key_beside(out)])
     settings = [*(sets or ()), *(["data.show_names=true"] if show_names else [])]
     asked = AskedJudgment(

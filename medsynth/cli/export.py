@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from medsynth.base.errors import InputError
-from medsynth.cli.foreign import GIB, MINUTES, Limits, MemoryLimit, TimeLimit, Trust, guard
+from medsynth.cli.foreign import GIB, MINUTES, Confines, MemoryLimit, TimeLimit, Trust, guard
 from medsynth.cli.shared import Json, check_choice, friendly, output
 from medsynth.inference.export_formats import FORMATS
 
@@ -41,7 +41,7 @@ def export_command(
     if bundle.is_file():
         raise InputError(f"bundle {bundle} is a zip file, which no export can be put into", hint="Unpack it first.")
     written = [RECORD, *(f"models/{file}" for file in FORMATS[file_format])]
-    limits = Limits(trust=trust, minutes=time_limit, gib=memory_limit)
+    limits = Confines(trust=trust, minutes=time_limit, gib=memory_limit)
     opened = guard(bundle, "classifier", limits, changes=written)
     classifier = load_classifier(opened)
     parity = export_classifier(classifier, file_format, images or ())

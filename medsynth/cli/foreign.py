@@ -32,7 +32,7 @@ GIB = 8.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Limits:
+class Confines:
     """What a bundle that was not made here may do.
 
     Args:
@@ -58,7 +58,7 @@ class Limits:
 def guard(
     bundle: Path,
     role: str,
-    limits: Limits,
+    limits: Confines,
     *,
     folders: Sequence[Path] = (),
     tables: Sequence[Path] = (),

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from medsynth.cli.foreign import GIB, MINUTES, Limits, MemoryLimit, TimeLimit, Trust, guard
+from medsynth.cli.foreign import GIB, MINUTES, Confines, MemoryLimit, TimeLimit, Trust, guard
+from medsynth.cli.options import Batch, Copies, Heatmaps, Images, RuntimeName, Threads, UsedBundle
 from medsynth.cli.shared import Json, check_choice, errors, friendly, output
-from medsynth.cli.using import Batch, Copies, Heatmaps, Images, RuntimeName, Threads, UsedBundle
 from medsynth.inference.export_formats import RUNTIMES
 
 if TYPE_CHECKING:
@@ -40,7 +40,7 @@ def predict_command(
     program in its export, if the bundle was made here, is trusted, or passes `medsynth bundle audit`.
     """
     check_choice("--runtime", runtime, ("auto", *RUNTIMES))
-    limits = Limits(trust=trust, minutes=time_limit, gib=memory_limit)
+    limits = Confines(trust=trust, minutes=time_limit, gib=memory_limit)
     opened = guard(bundle, "classifier", limits, folders=[heatmaps] if heatmaps else (), tables=[out])
     from medsynth.inference.predict.asked_prediction import AskedPrediction
 

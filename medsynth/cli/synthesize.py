@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from medsynth.cli.foreign import GIB, MINUTES, Limits, MemoryLimit, TimeLimit, Trust, guard
+from medsynth.cli.foreign import GIB, MINUTES, Confines, MemoryLimit, TimeLimit, Trust, guard
+from medsynth.cli.options import KeepOld, ShowSources, Size, Slices, Source, Translations, UsedBundle
 from medsynth.cli.shared import Json, check_choice, errors, friendly, output
-from medsynth.cli.using import KeepOld, ShowSources, Size, Slices, Source, Translations, UsedBundle
 from medsynth.inference.translated_formats import FORMATS, SIZES
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def synthesize_command(
     """
     check_choice("--size", size, SIZES)
     check_choice("--format", file_format, ("", *FORMATS))
-    opened = guard(bundle, "translator", Limits(trust=trust, minutes=time_limit, gib=memory_limit), folders=[out])
+    opened = guard(bundle, "translator", Confines(trust=trust, minutes=time_limit, gib=memory_limit), folders=[out])
     from medsynth.inference.translate.asked_translation import AskedTranslation
 
     asked = AskedTranslation(

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     import numpy as np
 
     from medsynth.bundle.opening.opened import Opened
-    from medsynth.door.augmentation import RandSynthesizeD
+    from medsynth.door.monai_transform import RandSynthesizeD
+    from medsynth.inference.both_networks import Networks
     from medsynth.inference.bundle_classifier import BundleClassifier
-    from medsynth.inference.networks import Networks
 
 BATCH = 16
 _GIBIBYTE = 1 << 30
@@ -107,7 +107,7 @@ class LoadedBundle:
             InputError: an image that cannot be used. RunError: the network failed.
         """
         from medsynth.bundle.opening.opened import TRANSLATOR
-        from medsynth.door.pixels import take
+        from medsynth.door.given import take
         from medsynth.door.slices import translate_slices
         from medsynth.inference.inputs.fitting import make_fitting
 
@@ -157,7 +157,7 @@ class LoadedBundle:
             keys: of the images in the dictionary: arrays, tensors or MetaTensors as in `translate`.
             value_range: of these images.
         """
-        from medsynth.door.augmentation import RandSynthesizeD
+        from medsynth.door.monai_transform import RandSynthesizeD
 
         return RandSynthesizeD(keys, self, prob=prob, value_range=value_range)
 
@@ -216,7 +216,7 @@ def load(
 def _loaded(loading: Loading) -> LoadedBundle:
     from medsynth.bundle.opening.opened import CLASSIFIER
     from medsynth.bundle.opening.trusted import open_trusted
-    from medsynth.inference.networks import ConfinedNetworks, OwnNetworks
+    from medsynth.inference.both_networks import ConfinedNetworks, OwnNetworks
     from medsynth.training.devices import resolve_device
 
     device = resolve_device(loading.device)

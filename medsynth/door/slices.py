@@ -13,7 +13,7 @@ from torch import Tensor
 
 from medsynth.base.errors import InputError
 from medsynth.data.formats.probing import UnusableError
-from medsynth.door.pixels import Range, take
+from medsynth.door.given import Range, take
 from medsynth.inference.bundle_classifier import BundleClassifier
 from medsynth.inference.inputs.decoding import CONSTANT, InputDecoder
 from medsynth.inference.inputs.fitting import Fitting, NetworkSize

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from medsynth.base.errors import InputError
-from medsynth.cli.foreign import ENTRY, GIB, MINUTES, Limits, MemoryLimit, TimeLimit, Trust
+from medsynth.cli.foreign import ENTRY, GIB, MINUTES, Confines, MemoryLimit, TimeLimit, Trust
 from medsynth.cli.shared import BundlePath, Json, bundle_argument, errors, friendly, output
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ def _reproduced(bundle: Path, digest: str, *, minutes: float, gib: float) -> Rep
     from medsynth.confinement.running import run_confined
 
     if not is_confined():
-        limits = Limits(minutes=minutes, gib=gib)
+        limits = Confines(minutes=minutes, gib=gib)
         raise typer.Exit(run_confined(ENTRY, sys.argv[1:], seconds=limits.seconds, memory=limits.memory))
     from medsynth.bundle.opening.opened import CLASSIFIER, open_bundle
     from medsynth.inference.reproduction import reproduce

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _ENTRY = (
     "from medsynth.confinement.serving import enter_serving; pipes = enter_serving();"
-    " from medsynth.inference.networks import serve; serve(*pipes)"
+    " from medsynth.inference.both_networks import serve; serve(*pipes)"
 )
 """What a confined process is started with: it confines itself before it imports anything else."""
 
