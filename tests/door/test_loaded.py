@@ -19,6 +19,7 @@ import medsynth
 from medsynth.base.errors import InputError, RunError
 from medsynth.bundle.format.manifest import list_files
 from medsynth.bundle.opening.opened import TRANSLATOR, open_bundle
+from medsynth.data.formats.itk import quiet
 from medsynth.door.monai_transform import RandSynthesizeD
 from medsynth.inference.both_networks import ConfinedNetworks, OwnNetworks
 from medsynth.inference.export.forms import export_bundle
@@ -50,6 +51,11 @@ def plain(made) -> torch.nn.Module:
 
 def grey(*shape: int, seed: int = 0) -> np.ndarray:
     return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+def read_by_monai(reader: str, path: Path) -> MetaTensor:
+    with quiet():  # MONAI's readers warn of what is not installed
+        return LoadImage(reader, image_only=True, ensure_channel_first=True)(path)
 
 
 def expected(plain: torch.nn.Module, image: np.ndarray) -> np.ndarray:
@@ -89,7 +95,7 @@ def test_a_volume_keeps_its_affine_whether_path_or_metatensor(bundle, tmp_path):
     nib.save(nib.Nifti1Image(grey(20, 30, 4).astype(np.uint8), affine), tmp_path / "volume.nii.gz")
     whole = bundle.translate(tmp_path / "volume.nii.gz")
     assert (type(whole), tuple(whole.shape)) == (MetaTensor, (1, 20, 30, 4))
-    loaded = LoadImage("NibabelReader", image_only=True, ensure_channel_first=True)(tmp_path / "volume.nii.gz")
+    loaded = read_by_monai("NibabelReader", tmp_path / "volume.nii.gz")
     given = bundle.translate(loaded, value_range=(0.0, 255.0))
     assert (tuple(given.shape), given.dtype) == ((1, 20, 30, 4), loaded.dtype)
     np.testing.assert_allclose(given.affine, loaded.affine)
@@ -100,7 +106,7 @@ def test_a_volume_keeps_its_affine_whether_path_or_metatensor(bundle, tmp_path):
 def test_a_files_translation_is_that_of_monais_array_of_it(bundle, tmp_path):
     Image.fromarray(grey(20, 44)).save(tmp_path / "a.png")
     of_path = bundle.translate(str(tmp_path / "a.png"))
-    loaded = LoadImage("PILReader", image_only=True, ensure_channel_first=True)(tmp_path / "a.png")
+    loaded = read_by_monai("PILReader", tmp_path / "a.png")
     assert tuple(of_path.shape) == tuple(loaded.shape) == (1, 44, 20)
     np.testing.assert_allclose(of_path * 127.5 + 127.5, bundle.translate(loaded, value_range=(0, 255)), atol=1e-2)
     rows_first = bundle.translate(grey(20, 44))
