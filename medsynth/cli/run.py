@@ -69,7 +69,7 @@ def run_command(
         generator=generator,
         classifier=classifier,
         data=data,
-        evaluators=parse_names("" if evaluators == _EVALUATORS else evaluators),
+        evaluators=None if evaluators == _EVALUATORS else parse_names(evaluators),
         preset=preset,
         start=start,
         seeds=parse_seeds(seeds),

@@ -21,6 +21,9 @@ from medsynth.confinement.messages import receive, send
 from medsynth.confinement.surroundings import prepared
 
 Answer = Callable[[np.ndarray], np.ndarray]
+_BROKEN = (OSError, EOFError, ValueError, KeyError, RecursionError)
+"""What sending to and receiving from a process raises that ends, or says what it should not."""
+_LONGEST = 2000
 _ERRORS = {kind.__name__: kind for kind in (InputError, RunError)}
 
 
@@ -56,10 +59,12 @@ class Served:
                 assert child.stdout is not None
                 send(child.stdin, {"ask": what}, array)  # type: ignore[arg-type]
                 words, result = receive(child.stdout, int(np.prod(shape)))  # type: ignore[arg-type]
-            except (OSError, EOFError, ValueError, KeyError) as error:
+            except BaseException as error:  # also Ctrl-C: what it still answers would be taken for the next answer
                 child.kill()
                 self._owner = 0
-                raise self._ended(late, error) from None
+                if isinstance(error, _BROKEN):
+                    raise self._ended(late, error) from None
+                raise
             finally:
                 late.cancel()
         if "error" in words:
@@ -106,7 +111,13 @@ def _end(child: subprocess.Popen[bytes], surroundings: ExitStack, owner: int) ->
 
 def _told(words: dict[str, object]) -> MedsynthError:
     kind = _ERRORS.get(str(words.get("kind")), RunError)
-    return kind(str(words.get("error")), hint=str(words.get("hint", "")))
+    return kind(_cleaned(words.get("error")), hint=_cleaned(words.get("hint", "")))
+
+
+def _cleaned(text: object) -> str:
+    """Return what a terminal may show: the process may be made to say anything."""
+    letters = str(text)[:_LONGEST]
+    return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in letters)
 
 
 def enter_serving() -> tuple[BinaryIO, BinaryIO]:

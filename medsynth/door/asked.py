@@ -38,7 +38,7 @@ class Asked:
     plan: Path | None = None
     generator: str = ""
     classifier: str = ""
-    evaluators: Sequence[str] = ()
+    evaluators: Sequence[str] | None = None
     preset: str = ""
     start: Path | None = None
     data: str = ""
@@ -97,7 +97,7 @@ def _new_plan(asked: Asked, registry: Registry, parent: ParentBundle | None) -> 
         registry,
         generator=_plugin("generator", asked.generator, parent),
         classifier=_plugin("classifier", asked.classifier, parent),
-        evaluators=asked.evaluators or DEFAULT_EVALUATORS,
+        evaluators=DEFAULT_EVALUATORS if asked.evaluators is None else asked.evaluators,
         preset=asked.preset or ("quick" if device == "cpu" else "standard"),
         seeds=asked.seeds or (42,),
         device=device,
@@ -117,7 +117,7 @@ def _plugin(kind: str, asked: str, parent: ParentBundle | None) -> str:
 
 def _old_plan(asked: Asked, registry: Registry, parent: ParentBundle | None) -> Plan:
     path: Any = asked.plan
-    if decided := [name for name in _OF_THE_PLAN if getattr(asked, name)]:
+    if decided := [name for name in _OF_THE_PLAN if getattr(asked, name) not in ("", None)]:
         raise InputError(
             f"--{decided[0]} cannot be given with the plan {path}, which decides it",
             hint="Change values with --set, or leave out the plan.",
