@@ -5,13 +5,9 @@
 is imported before it is used.
 """
 
-from __future__ import annotations
-
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
-
 from medsynth.base.version import __version__
 
+TYPE_CHECKING = False  # type checkers take it as true; importing typing costs more than all else here
 if TYPE_CHECKING:
     from medsynth import data, plugins
     from medsynth.door.comparing import compare
@@ -30,8 +26,10 @@ _HOMES = {
 _MODULES = ("data", "plugins")
 
 
-def __getattr__(name: str) -> Any:
+def __getattr__(name: str) -> object:
     """Import what is used for the first time (PEP 562)."""
+    from importlib import import_module
+
     if name in _MODULES:
         return import_module(f"medsynth.{name}")
     if name not in _HOMES:
