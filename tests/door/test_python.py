@@ -70,7 +70,7 @@ ASKED = ["--generator", "sg-cyclegan", "--classifier", "lsnet", "--preset", "qui
 ASKED += ["--evaluators", "diagnostic", *SETS]
 
 
-@pytest.mark.parametrize("asked", [ASKED, ["--config", "runs/a"], ["runs/b/plan.toml"]], ids=["options", "run", "plan"])
+@pytest.mark.parametrize("asked", [ASKED, ["--config", "runs/b/plan.toml"]], ids=["options", "plan"])
 def test_the_command_finds_its_own_plan_folder_and_scores_in_a_run_of_python(page, asked):
     """Without the same plan it would refuse the folder."""
     done = CliRunner().invoke(app, ["run", *asked, "--out", "runs/a", "--resume", "--json"])
