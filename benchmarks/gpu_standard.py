@@ -56,7 +56,7 @@ def standard(settings: Settings) -> None:
 
 def make(settings: Settings) -> Plan:
     """Return the plan that the preset makes."""
-    from medsynth.cli.run import PLUGINS
+    from medsynth.door.asked import PLUGINS
     from medsynth.plan.plan import make_plan
     from medsynth.plugins import Registry
 
@@ -68,8 +68,8 @@ def measure(plan: Plan, settings: Settings) -> dict[str, float]:
     """Return the seconds of a step in each phase of the plan's generator and classifier, on random images."""
     import torch
 
+    from medsynth.flow.stages.building import make_setup
     from medsynth.plugins import Registry
-    from medsynth.run.stages.building import make_setup
     from medsynth.training.devices import make_policy
 
     registry, policy = Registry(), make_policy(plan.device, plan.training, plan.data.size)

@@ -143,6 +143,16 @@ class Registry:
         return records[0]
 
 
+def available(kind: str = "") -> list[FoundPlugin]:
+    """Return the plugins of this environment, or those of a kind, as ``medsynth plugins`` lists them.
+
+    Examples:
+        >>> [plugin.name for plugin in available("extractor")]
+        ['efficientnet-lite0']
+    """
+    return [record for record in check(find()) if kind in ("", record.kind)]
+
+
 def find() -> list[FoundPlugin]:
     """Read all entry points of all groups, sorted; the same plugin listed twice counts once."""
     groups = {group: kind for kind, (group, _, _) in KINDS.items()} | {OBSERVERS: "observer"}

@@ -33,8 +33,9 @@ ORDER = (
     "inference",
     "report",
     "results",
-    "run",
+    "flow",
     "studies",
+    "door",
     "cli",
     "testing",
 )

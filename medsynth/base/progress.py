@@ -95,7 +95,7 @@ class _Bar:
         self._bars, self._task = bars, task
 
     def advance(self, done: int, values: Mapping[str, float] | None = None) -> None:
-        fields = {"values": _short(values)} if values else {}
+        fields = {"values": short(values)} if values else {}
         self._bars.update(self._task, completed=done, **fields)  # type: ignore[arg-type]
 
 
@@ -129,7 +129,7 @@ class _Line:
         left = elapsed / max(done - self._first, 1) * (self._total - done)
         self._lines.say(
             f"{self._name}: {done}/{self._total} ({done / self._total:.0%}), "
-            f"{_clock(elapsed)} elapsed, {_clock(left)} left{'  ' + _short(values) if values else ''}"
+            f"{_clock(elapsed)} elapsed, {_clock(left)} left{'  ' + short(values) if values else ''}"
         )
 
 
@@ -144,5 +144,6 @@ def _clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def _short(values: Mapping[str, float]) -> str:
+def short(values: Mapping[str, float]) -> str:
+    """Return the first three values with their names, for a line of progress."""
     return "  ".join(f"{name} {value:.3f}" for name, value in list(values.items())[:3])

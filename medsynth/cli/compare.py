@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from medsynth.base.errors import InputError
+from medsynth.cli.options import parse_names
 from medsynth.cli.shared import Json, errors, friendly, output, print_table
 from medsynth.cli.study import show_comparison, show_table
+
+if TYPE_CHECKING:
+    from medsynth.door.comparing import ComparedRuns
+    from medsynth.door.frame import Frame
+
+_STATED = "as the bundles state; without each patient's prediction there are no paired tests"
 
 
 @friendly
@@ -31,44 +37,28 @@ def compare_command(
     as_json: Json = False,
 ) -> None:
     """Compare runs on the same test images, with paired tests; bundles by the figures that they state."""
-    from medsynth.studies.stated import names_bundle
+    from medsynth.door.comparing import ComparedBundles, compare
 
-    chosen = [column.strip() for column in columns.split(",") if column.strip()]
-    if any(map(names_bundle, runs)):
-        _compare_bundles(runs, subject, chosen, out, as_json=as_json)
+    compared = compare(*runs, subject=subject, columns=parse_names(columns), out=out)
+    if as_json:
+        typer.echo(json.dumps(compared.as_dict(), indent=2))
+    elif isinstance(compared, ComparedBundles):
+        _print(compared.frame())
+        output.print(_STATED, soft_wrap=True)
     else:
-        _compare_runs(runs, subject, chosen, out, as_json=as_json)
+        _show(compared)
+    if not isinstance(compared, ComparedBundles) and compared.report is not None:
+        errors.print(f"report  {compared.report}", highlight=False, soft_wrap=True)
 
 
-def _compare_runs(runs: list[Path], subject: str, columns: list[str], out: Path | None, *, as_json: bool) -> None:
+def _show(compared: ComparedRuns) -> None:
+    show_comparison(compared.comparison)
     from medsynth.results.pairs import PAIR_COLUMNS, pair_rows
-    from medsynth.studies.between import compare_runs, write_runs_comparison
-    from medsynth.studies.comparison_files import as_json as content
 
-    comparison = compare_runs(runs, subject=subject, columns=columns)
-    if as_json:
-        typer.echo(json.dumps(content(comparison, {}, Path.cwd()), indent=2))
-    else:
-        show_comparison(comparison)
-        show_table(list(PAIR_COLUMNS), pair_rows(comparison.pairs))
-        for row in comparison.rows:
-            for obstacle in row.obstacles:
-                output.print(
-                    f"{row.row.label} is not comparable: {obstacle}", highlight=False, soft_wrap=True, markup=False
-                )
-    if out is not None:
-        errors.print(f"report  {write_runs_comparison(comparison, out)}", highlight=False, soft_wrap=True)
+    show_table(list(PAIR_COLUMNS), pair_rows(compared.comparison.pairs))
+    for sentence in compared.obstacles():
+        output.print(sentence, highlight=False, soft_wrap=True, markup=False)
 
 
-def _compare_bundles(places: list[Path], subject: str, columns: list[str], out: Path | None, *, as_json: bool) -> None:
-    from medsynth.studies.stated import as_json as content
-    from medsynth.studies.stated import as_table, compare_stated
-
-    if out is not None:
-        raise InputError("--out takes runs only", hint="Print the figures of bundles with --json.")
-    rows = compare_stated(places, subject=subject, columns=columns)
-    if as_json:
-        typer.echo(json.dumps(content(rows), indent=2))
-        return
-    print_table(*as_table(rows))
-    output.print("as the bundles state; without each patient's prediction there are no paired tests", soft_wrap=True)
+def _print(frame: Frame) -> None:
+    print_table(frame.columns, (map(str, row.values()) for row in frame))

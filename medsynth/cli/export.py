@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from medsynth.base.errors import InputError
-from medsynth.cli.foreign import GIB, MINUTES, MemoryLimit, TimeLimit, Trust, guard
+from medsynth.cli.foreign import GIB, MINUTES, Confines, MemoryLimit, TimeLimit, Trust, guard
 from medsynth.cli.shared import Json, check_choice, friendly, output
 from medsynth.inference.export_formats import FORMATS
 
@@ -34,7 +34,6 @@ def export_command(
     holds, if the bundle was made here, is trusted, or passes `medsynth bundle audit`.
     """
     check_choice("--format", file_format, FORMATS)
-    from medsynth.bundle.opening.opened import CLASSIFIER
     from medsynth.inference.bundle_classifier import load_classifier
     from medsynth.inference.export.exporting import TOLERANCE, export_classifier
     from medsynth.inference.exports import RECORD
@@ -42,7 +41,8 @@ def export_command(
     if bundle.is_file():
         raise InputError(f"bundle {bundle} is a zip file, which no export can be put into", hint="Unpack it first.")
     written = [RECORD, *(f"models/{file}" for file in FORMATS[file_format])]
-    opened = guard(bundle, CLASSIFIER, trust=trust, minutes=time_limit, gib=memory_limit, changes=written)
+    limits = Confines(trust=trust, minutes=time_limit, gib=memory_limit)
+    opened = guard(bundle, "classifier", limits, changes=written)
     classifier = load_classifier(opened)
     parity = export_classifier(classifier, file_format, images or ())
     files = [str(classifier.bundle.root / "models" / file) for file in FORMATS[file_format]]

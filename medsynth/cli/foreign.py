@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
-    from medsynth.bundle.opening.opened import Opened, Role
+    from medsynth.bundle.opening.opened import Opened
 
 _GIBIBYTE = 1 << 30
 ENTRY = "from medsynth.confinement.confined import enter; enter(); from medsynth.cli import main; main()"
@@ -30,13 +31,35 @@ MINUTES = 60.0
 GIB = 8.0
 
 
+@dataclass(frozen=True, kw_only=True)
+class Confines:
+    """What a bundle that was not made here may do.
+
+    Args:
+        trust: trust it from now on.
+        minutes, gib: limits of the child in which it runs.
+    """
+
+    trust: bool = False
+    minutes: float
+    gib: float
+
+    @property
+    def seconds(self) -> float:
+        """After these the child is stopped."""
+        return self.minutes * 60
+
+    @property
+    def memory(self) -> int:
+        """Bytes that the child gets."""
+        return round(self.gib * _GIBIBYTE)
+
+
 def guard(
     bundle: Path,
-    role: Role,
+    role: str,
+    limits: Confines,
     *,
-    trust: bool,
-    minutes: float,
-    gib: float,
     folders: Sequence[Path] = (),
     tables: Sequence[Path] = (),
     changes: Collection[str] = (),
@@ -48,9 +71,8 @@ def guard(
 
     Args:
         bundle: its folder or zip file, or the folder of a run.
-        role: the network that is wanted.
-        trust: trust it from now on.
-        minutes, gib: limits of the child.
+        role: the network that is wanted: ``classifier`` or ``translator``.
+        limits: of the child.
         folders, tables: where the command writes, see `medsynth.confinement.running.run_confined`.
         changes: files of the bundle that the command adds or replaces; if it changes no others, trust remains.
 
@@ -58,35 +80,22 @@ def guard(
         InputError: no bundle, or one that cannot be trusted.
         RunError: the child took too long.
     """
-    from medsynth.bundle.format.manifest import MANIFEST
-    from medsynth.bundle.opening.opened import open_bundle
-    from medsynth.bundle.trust.admission import is_foreign
-    from medsynth.bundle.trust.granting import trust_snapshot
-    from medsynth.bundle.trust.memory import pass_on_through
+    from medsynth.bundle.opening.opened import ROLES
+    from medsynth.bundle.opening.trusted import open_trusted
     from medsynth.confinement.confined import is_confined
 
-    opened = open_bundle(bundle, role)
-    if is_confined():
+    confined = is_confined()
+    opened = open_trusted(bundle, ROLES[role], trust=limits.trust and not confined)
+    if confined or not opened.snapshot.is_foreign:
         return opened
-    if trust:
-        trust_snapshot(opened.snapshot)
-    if not is_foreign(opened.copy):
-        return opened
-    root, before = opened.root, (opened.copy / MANIFEST).read_bytes()
+    from medsynth.bundle.trust.passing import pass_on_through
+    from medsynth.confinement.running import run_confined
+
+    root, before = opened.root, opened.manifest
     del opened  # and with it the copy: the child makes its own
     with pass_on_through(before, root, changes):
         written = [*folders, *([root] if changes else [])]
-        code = run_again(minutes=minutes, gib=gib, folders=written, tables=tables)
+        code = run_confined(
+            ENTRY, sys.argv[1:], seconds=limits.seconds, memory=limits.memory, folders=written, tables=tables
+        )
     raise typer.Exit(code)
-
-
-def run_again(*, minutes: float, gib: float, folders: Sequence[Path] = (), tables: Sequence[Path] = ()) -> int:
-    """Run this medsynth command in a child process with limits; return its exit code.
-
-    Raises:
-        RunError: the child took too long.
-    """
-    from medsynth.confinement.running import run_confined
-
-    memory = round(gib * _GIBIBYTE)
-    return run_confined(ENTRY, sys.argv[1:], seconds=minutes * 60, memory=memory, folders=folders, tables=tables)

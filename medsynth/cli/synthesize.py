@@ -8,36 +8,29 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from medsynth.cli.foreign import GIB, MINUTES, MemoryLimit, TimeLimit, Trust, guard
-from medsynth.cli.shared import BUNDLE_OR_RUN, Json, check_choice, errors, friendly, output
+from medsynth.cli.foreign import GIB, MINUTES, Confines, MemoryLimit, TimeLimit, Trust, guard
+from medsynth.cli.options import KeepOld, ShowSources, Size, Slices, Source, Translations, UsedBundle
+from medsynth.cli.shared import Json, check_choice, errors, friendly, output
 from medsynth.inference.translated_formats import FORMATS, SIZES
 
 if TYPE_CHECKING:
+    from medsynth.inference.translate.asked_translation import AskedTranslation
     from medsynth.inference.translate.translation import TranslationSummary
 
 
 @friendly
 def synthesize_command(
-    bundle: Annotated[Path, typer.Argument(help=BUNDLE_OR_RUN, show_default=False)],
-    source: Annotated[
-        Path,
-        typer.Argument(
-            metavar="INPUT", help="Image, volume, DICOM file, folder of these, or manifest.", show_default=False
-        ),
-    ],
-    out: Annotated[Path, typer.Option(help="Folder for the translations.", show_default=False)],
+    bundle: UsedBundle,
+    source: Source,
+    out: Translations,
     file_format: Annotated[
         str, typer.Option("--format", help="png, nifti or dicom; default: that of each input.")
     ] = "",
-    size: Annotated[
-        str, typer.Option(help="network: resized for the network and back; native: at each image's own size.")
-    ] = "network",
-    batch: Annotated[int, typer.Option(help="Images or slices translated in one step.", min=1)] = 16,
+    size: Size = "network",
+    batch: Slices = 16,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
-    resume: Annotated[bool, typer.Option("--resume", help="Keep what OUT already holds, translate the rest.")] = False,
-    show_names: Annotated[
-        bool, typer.Option("--show-names", help="Call DICOM files like their sources instead of by pseudonyms.")
-    ] = False,
+    resume: KeepOld = False,
+    show_names: ShowSources = False,
     trust: Trust = False,
     time_limit: TimeLimit = MINUTES,
     memory_limit: MemoryLimit = GIB,
@@ -50,32 +43,30 @@ def synthesize_command(
     """
     check_choice("--size", size, SIZES)
     check_choice("--format", file_format, ("", *FORMATS))
-    from medsynth.bundle.opening.opened import TRANSLATOR
+    opened = guard(bundle, "translator", Confines(trust=trust, minutes=time_limit, gib=memory_limit), folders=[out])
+    from medsynth.inference.translate.asked_translation import AskedTranslation
 
-    opened = guard(bundle, TRANSLATOR, trust=trust, minutes=time_limit, gib=memory_limit, folders=[out])
+    asked = AskedTranslation(
+        bundle=opened,
+        source=source,
+        out=out,
+        format=file_format,
+        size=size,
+        batch=batch,
+        device=device,
+        resume=resume,
+        show_names=show_names,
+    )
+    _carry_out(asked, as_json)
 
+
+def _carry_out(asked: AskedTranslation, as_json: bool) -> None:
     from medsynth.base.progress import watch
     from medsynth.base.stopping import stop_on_signals
-    from medsynth.inference.translate.translation import TranslationJob, synthesize_files
-    from medsynth.inference.translate.translator import load_translator
-    from medsynth.training.devices import resolve_device
 
-    translator = load_translator(opened, resolve_device(device))
     with stop_on_signals() as stop:
-        job = TranslationJob(
-            translator=translator,
-            source=source,
-            out=out,
-            format=file_format,
-            size=size,
-            batch=batch,
-            resume=resume,
-            show_names=show_names,
-            watch=watch(errors),
-            stop=stop,
-        )
-        summary = synthesize_files(job)
-    _show(summary, out, as_json)
+        summary = asked.carry_out(watch(errors), stop)
+    _show(summary, asked.out, as_json)
     if summary.failures:
         raise typer.Exit(1)
 

@@ -32,7 +32,7 @@ def confine(settings: Mapping[str, Any]) -> None:
     global _confined
     restrict([Path(path) for path in settings["writable"]])  # first of all: what follows starts a thread
     _limit(settings["memory"])
-    end_with_parent()
+    end_with_parent(piped=not settings.get("serves", False))  # one that serves reads requests there until their end
     files.write_instead({Path(path): Path(place) for path, place in settings["staged"].items()})
     _confined = True
 

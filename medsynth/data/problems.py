@@ -9,7 +9,7 @@ from medsynth.base.errors import InputError
 
 SHOWN = 10
 Warned = tuple[str, str]
-"""Kind and text of a warning; see `medsynth.run.folder.runs.Run.warn`."""
+"""Kind and text of a warning; see `medsynth.flow.folder.runs.Run.warn`."""
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
-from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from medsynth.api import ClassifierConfig, EvaluatorConfig, GeneratorConfig
 from medsynth.base.configuration import as_dict, nearest, resolve
@@ -18,6 +17,7 @@ from medsynth.plan.parent import Parent
 from medsynth.plugins import Registry
 from medsynth.training.config import TrainingConfig
 
+T = TypeVar("T")
 SECTIONS = ("data", "training", "generator", "classifier", "evaluators")
 DEFAULT_EVALUATORS = ("image-quality", "structure", "diagnostic", "screening", "efficiency")
 
@@ -128,8 +128,62 @@ def make_plan(
     Raises:
         InputError: for any unknown name or unusable value; PluginError for a plugin that cannot be loaded.
     """
-    values, inherited = load_preset(preset), parent.values if parent else {}
-    given = parse_overrides(overrides)
+    inherited = parent.values if parent else {}
+    layers = Layers(registry, preset, load_preset(preset), inherited, parse_overrides(overrides))
+    refuse_unasked(layers.given, evaluators)
+    refuse_seeds(seeds)
+    return Plan(
+        preset=preset,
+        seeds=tuple(seeds),
+        device=device,
+        data=layers.core(DataConfig, "data", {"path": data}),
+        training=layers.core(TrainingConfig, "training"),
+        generator=generator,
+        generator_config=layers.plugin("generator", generator),
+        classifier=classifier,
+        classifier_config=layers.plugin("classifier", classifier),
+        evaluators={name: layers.plugin("evaluator", name) for name in dict.fromkeys(evaluators)},
+        parent=parent.digest if parent else "",
+    )
+
+
+@dataclass(frozen=True)
+class Layers:
+    """Values of a plan by section, from the weakest to the strongest.
+
+    Args:
+        registry: of the plugins, whose presets count more than the core's.
+        preset: its name, empty where there is none.
+        values: of the core's preset, or of another plan.
+        inherited: from the bundle that a run starts from.
+        given: with ``--set``.
+    """
+
+    registry: Registry
+    preset: str
+    values: Mapping[str, Mapping[str, Any]]
+    inherited: Mapping[str, Mapping[str, Any]]
+    given: Mapping[str, Mapping[str, Any]]
+
+    def core(self, config: type[T], section: str, asked: Mapping[str, Any] | None = None) -> T:
+        """Resolve a section of the core; `asked` counts more than all but what was given with ``--set``."""
+        layers = [self.values.get(section, {}), self.inherited.get(section, {}), asked or {}]
+        return resolve(config, [*layers, self.given.get(section, {})], where=section)
+
+    def plugin(self, kind: str, name: str) -> Any:
+        """Resolve the section of a plugin."""
+        section = f"evaluators.{name}" if kind == "evaluator" else kind
+        spec = self.registry.load(kind, name)
+        layers = [self.values.get(section, {}), spec.presets.get(self.preset, {}), self.inherited.get(section, {})]
+        return resolve(spec.config, [*layers, self.given.get(section, {})], where=section)
+
+
+def refuse_unasked(given: Mapping[str, Any], evaluators: Iterable[str]) -> None:
+    """Refuse values for evaluators that a plan has not.
+
+    Raises:
+        InputError: naming the nearest that it has.
+    """
     unknown = [s for s in given if s.startswith("evaluators") and s.removeprefix("evaluators.") not in evaluators]
     if unknown:
         raise InputError(
@@ -137,64 +191,12 @@ def make_plan(
             hint=nearest(unknown[0], [f"evaluators.{name}" for name in evaluators]),
         )
 
-    def config(kind: str, name: str, section: str) -> Any:
-        spec = registry.load(kind, name)
-        layers = [
-            values.get(section, {}),
-            spec.presets.get(preset, {}),
-            inherited.get(section, {}),
-            given.get(section, {}),
-        ]
-        return resolve(spec.config, layers, where=section)
 
-    if not seeds or len(set(seeds)) != len(seeds) or min(seeds) < 0:
-        raise InputError(f"--seeds {','.join(map(str, seeds))!r} must be different whole numbers >= 0")
-    return Plan(
-        preset=preset,
-        seeds=tuple(seeds),
-        device=device,
-        data=resolve(
-            DataConfig,
-            [values.get("data", {}), inherited.get("data", {}), {"path": data}, given.get("data", {})],
-            where="data",
-        ),
-        training=resolve(TrainingConfig, [values.get("training", {}), given.get("training", {})], where="training"),
-        generator=generator,
-        generator_config=config("generator", generator, "generator"),
-        classifier=classifier,
-        classifier_config=config("classifier", classifier, "classifier"),
-        evaluators={name: config("evaluator", name, f"evaluators.{name}") for name in dict.fromkeys(evaluators)},
-        parent=parent.digest if parent else "",
-    )
-
-
-def read_plan(path: Path, registry: Registry) -> Plan:
-    """Read the plan.toml of a run.
+def refuse_seeds(seeds: Sequence[int]) -> None:
+    """Refuse no seeds, negative ones, and one that occurs twice.
 
     Raises:
-        InputError: it names a plugin or a field that is not known here; PluginError: a plugin cannot be loaded.
+        InputError: naming them.
     """
-    content = tomllib.loads(path.read_text(encoding="utf-8"))
-
-    def named(kind: str) -> tuple[str, Any]:
-        values = dict(content[kind])
-        name = values.pop("name")
-        return name, resolve(registry.load(kind, name).config, [values], where=kind)
-
-    (generator, generator_config), (classifier, classifier_config) = named("generator"), named("classifier")
-    return Plan(
-        preset=content["preset"],
-        seeds=tuple(content["seeds"]),
-        device=content["device"],
-        data=resolve(DataConfig, [content["data"]], where="data"),
-        training=resolve(TrainingConfig, [content["training"]], where="training"),
-        generator=generator,
-        generator_config=generator_config,
-        classifier=classifier,
-        classifier_config=classifier_config,
-        evaluators={
-            name: resolve(registry.load("evaluator", name).config, [values], where=f"evaluators.{name}")
-            for name, values in content["evaluators"].items()
-        },
-        parent=content.get("parent", ""),
-    )
+    if not seeds or len(set(seeds)) != len(seeds) or min(seeds) < 0:
+        raise InputError(f"--seeds {','.join(map(str, seeds))!r} must be different whole numbers >= 0")

@@ -10,9 +10,9 @@ from medsynth.base.errors import InputError, RunError
 from medsynth.base.progress import Watch
 from medsynth.base.stopping import Stop
 from medsynth.base.version import __version__
+from medsynth.flow.start.preflight import check_plan, check_plugins
 from medsynth.plugins import Registry
 from medsynth.results.reading import RunResult, read_run
-from medsynth.run.start.preflight import check_plan, check_plugins
 from medsynth.studies.cluster import Cluster, run_on_ray
 from medsynth.studies.comparison import Comparison, compare
 from medsynth.studies.comparison_files import write_comparison
@@ -26,7 +26,7 @@ def check_study(study: Study, registry: Registry, folder: Path) -> None:
     """Refuse before the first byte is written what any run would refuse; the images are looked at once.
 
     Raises:
-        InputError: as `medsynth.run.start.preflight.check_plan` does.
+        InputError: as `medsynth.flow.start.preflight.check_plan` does.
     """
     plans = [study.plan(run, registry) for run in study.runs()]
     for plan in plans[1:]:

@@ -16,9 +16,9 @@ from medsynth.base.errors import InputError, MedsynthError
 from medsynth.base.files import explained
 from medsynth.base.progress import Lines
 from medsynth.base.stopping import GRACE, stop_on_signals
+from medsynth.flow.engine import run
+from medsynth.flow.folder.sharing import Sharing
 from medsynth.plugins import Registry
-from medsynth.run.engine import run
-from medsynth.run.folder.sharing import Sharing
 from medsynth.studies.folder import RUNS, STUDY
 from medsynth.studies.study import read_resolved
 
@@ -27,7 +27,7 @@ def work(root: Path, name: str) -> None:
     """Carry out or continue the run of that name of the study in `root`.
 
     Raises:
-        MedsynthError: as `medsynth.run.engine.run` does.
+        MedsynthError: as `medsynth.flow.engine.run` does.
     """
     study, registry = read_resolved(root / STUDY), Registry()
     plan = study.plan(next(found for found in study.runs() if found.name == name), registry)

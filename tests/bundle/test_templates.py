@@ -14,10 +14,10 @@ from medsynth.bundle.audit import Verdict, audit_bundle
 from medsynth.bundle.checking.verification import verify_bundle
 from medsynth.bundle.opening.opened import CLASSIFIER, TRANSLATOR, open_bundle
 from medsynth.cli import app
+from medsynth.flow.stages.finetuning import read_parent
 from medsynth.inference.export.forms import export_bundle
 from medsynth.plan.plan import make_plan
 from medsynth.plugins import Registry
-from medsynth.run.stages.finetuning import read_parent
 
 from .schema import SCHEMA
 

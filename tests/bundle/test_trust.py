@@ -16,8 +16,10 @@ from medsynth.base.errors import InputError, RunError
 from medsynth.bundle.format.manifest import MANIFEST, digest_of, list_files, read_manifest, sealed, write_listing
 from medsynth.bundle.opening.opened import CLASSIFIER, TRANSLATOR, open_bundle
 from medsynth.bundle.trust import memory as trust
-from medsynth.bundle.trust.admission import admit, is_foreign
+from medsynth.bundle.trust.admission import admit
 from medsynth.bundle.trust.granting import trust_bundle
+from medsynth.bundle.trust.passing import pass_on, pass_on_through
+from medsynth.bundle.trust.snapshot import Snapshot
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}
 
@@ -125,19 +127,19 @@ def test_what_the_audit_refuses_cannot_be_trusted(foreign, home):
 
 
 def test_own_bundles_are_not_foreign_and_those_of_others_stay_so_when_trusted(foreign):
-    assert is_foreign(foreign)
+    assert Snapshot(foreign).is_foreign
     trust_bundle(foreign)
-    assert is_foreign(foreign)
+    assert Snapshot(foreign).is_foreign
     trust.remember(foreign, "toy", trust.RUN)
-    assert not is_foreign(foreign)
+    assert not Snapshot(foreign).is_foreign
 
 
 def test_what_medsynth_itself_changes_stays_trusted_and_is_forgotten_with_all_it_was(foreign):
     trust.remember(foreign, "toy", trust.RUN)
     before = digest_of(foreign)
     spoiled(foreign, "models/exports.json", "{}")
-    trust.pass_on(before, digest_of(foreign))
-    assert not is_foreign(foreign)
+    pass_on(before, digest_of(foreign))
+    assert not Snapshot(foreign).is_foreign
     trust.forget(digest_of(foreign))
     assert trust.all_trusted() == []
 
@@ -145,8 +147,8 @@ def test_what_medsynth_itself_changes_stays_trusted_and_is_forgotten_with_all_it
 def test_what_was_not_trusted_before_a_change_is_not_trusted_after_it(foreign):
     before = digest_of(foreign)
     spoiled(foreign, "models/exports.json", "{}")
-    trust.pass_on(before, digest_of(foreign))
-    assert is_foreign(foreign)
+    pass_on(before, digest_of(foreign))
+    assert Snapshot(foreign).is_foreign
 
 
 EXPORTS = "models/exports.json"
@@ -167,7 +169,7 @@ EXPORTS = "models/exports.json"
 )
 def test_a_process_that_is_not_trusted_itself_may_add_an_export_to_a_trusted_bundle_and_no_more(foreign, change, stays):
     trusted = trust_bundle(foreign).digest
-    with trust.pass_on_through((foreign / MANIFEST).read_bytes(), foreign, [EXPORTS]):
+    with pass_on_through((foreign / MANIFEST).read_bytes(), foreign, [EXPORTS]):
         change(foreign)
     kept = {entry.digest for entry in trust.all_trusted()}
     assert kept == ({trusted, digest_of(foreign)} if stays else {trusted})

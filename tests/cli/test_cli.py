@@ -120,7 +120,7 @@ def test_a_name_that_is_not_utf_8_is_refused_before_anything_is_written(command:
 def test_an_output_folder_that_cannot_be_made_is_refused(out: str, message: str, tmp_path, monkeypatch) -> None:
     monkeypatch.chdir(tmp_path)
     if out == "new":  # whoever runs the tests may be allowed everything
-        monkeypatch.setattr("medsynth.run.folder.choosing.os.access", lambda *_: False)
+        monkeypatch.setattr("medsynth.flow.folder.choosing.os.access", lambda *_: False)
     done = CliRunner().invoke(app, ["run", "--device", "cpu", "--out", out])
     assert done.exit_code == 2, done.output
     assert message in done.stderr

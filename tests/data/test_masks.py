@@ -13,7 +13,7 @@ from medsynth.data.phantom.cohort import draw_patient
 from medsynth.data.phantom.masks import read_tissues
 from medsynth.data.phantom.rendering import tissue_mask
 from medsynth.data.preparing import Data, prepare
-from medsynth.run.outcome.evaluation import true_tissues
+from medsynth.flow.outcome.evaluation import true_tissues
 
 
 @pytest.fixture(scope="module")

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from medsynth.base.errors import InputError
-from medsynth.plan.plan import Plan, load_preset, make_plan, parse_overrides, presets, read_plan
+from medsynth.plan.plan import Plan, load_preset, make_plan, parse_overrides, presets
+from medsynth.plan.repeating import read_plan
 from medsynth.plugins import Registry
 
 

@@ -13,7 +13,7 @@ import torch
 
 from medsynth.training.checkpoint import CHECKPOINT, HISTORY
 from medsynth.training.processes import leads, own_share, processes, share_of, whole_batch
-from tests.run.test_run import SMALL_GENERATOR, TINY, command
+from tests.flow.test_run import SMALL_GENERATOR, TINY, command
 
 PROGRAM = Path(__file__).parents[1] / "programs" / "train_together.py"
 LIMIT = 240

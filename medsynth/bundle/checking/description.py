@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import sys
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -88,6 +89,16 @@ def describe_bundle(bundle: Path) -> Description:
             figures=_figures(metadata.get("eval_metrics")),
             plan=dict(_flat(origin.get("plan"))),
         )
+
+
+def stated_name(folder: Path) -> str:
+    """Return the name of the bundle in a folder, as its metadata say."""
+    try:
+        metadata = json.loads((folder / _METADATA).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        metadata = None
+    name = metadata.get("name") if isinstance(metadata, dict) else ""
+    return _word(name) or "bundle"
 
 
 def _word(value: Any) -> str:

@@ -16,6 +16,7 @@ from medsynth.bundle.format.versions import differing_versions
 from medsynth.bundle.format.zips import is_as_written
 
 _RESULTS = ("eval/", (".csv", ".png"))
+_LONGEST = 400
 SIGNATURE = "model.sig"
 """File of an OpenSSF signature, which signs the manifest and so cannot be listed in it."""
 
@@ -24,12 +25,15 @@ SIGNATURE = "model.sig"
 class Deviation:
     """A file that is not as the manifest says: ``changed``, ``missing``, ``added`` or ``unsafe``, and why.
 
-    A signature that does not fit is ``not confirmed``.
+    A signature that does not fit is ``not confirmed``. The file's name is cleaned of what a terminal would act on.
     """
 
     file: str
     problem: str
     detail: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "file", shown(self.file, _LONGEST))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,7 +95,7 @@ def verify_bundle(bundle: Path, *, sha256: str = "") -> Verification:
             if sha256 and sha256.lower() != digest:
                 deviations.append(Deviation(MANIFEST, "changed", f"its sha256 is {digest}"))
         if bundle.is_file() and not deviations and not is_as_written(bundle):
-            deviations.append(Deviation(shown(bundle.name), "changed", "the files in it are as listed"))
+            deviations.append(Deviation(bundle.name, "changed", "the files in it are as listed"))
         return Verification(
             digest="" if listed is None else digest,
             files=len(listed or ()),
@@ -113,17 +117,17 @@ def _compare(files: Files, listed: Mapping[str, str]) -> list[Deviation]:
     deviations = []
     for name, expected in sorted(listed.items()):
         if name not in files.members:
-            deviations.append(Deviation(shown(name, 400), "missing"))
+            deviations.append(Deviation(name, "missing"))
             continue
         found, problem = digest_of_member(files.members[name])
         if found != expected:
-            deviations.append(Deviation(shown(name, 400), "changed", problem))
+            deviations.append(Deviation(name, "changed", problem))
     return deviations
 
 
 def _added(name: str) -> Deviation:
     compiled = "/__pycache__/" in f"/{name}"
-    return Deviation(shown(name, 400), "added", "Python left it; delete its folder" if compiled else "")
+    return Deviation(name, "added", "Python left it; delete its folder" if compiled else "")
 
 
 def _is_result(name: str) -> bool:

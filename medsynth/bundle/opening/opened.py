@@ -52,6 +52,7 @@ class Role:
 
 CLASSIFIER = Role("configs/inference.json", "models/model.pt")
 TRANSLATOR = Role("configs/translate.json", "models/translator.pt")
+ROLES = {"classifier": CLASSIFIER, "translator": TRANSLATOR}
 
 
 @dataclass(frozen=True)
@@ -97,6 +98,11 @@ class Opened:
     def metadata(self) -> dict[str, Any]:
         """Content of configs/metadata.json."""
         return dict(self.json(METADATA))
+
+    @property
+    def manifest(self) -> bytes:
+        """Content of medsynth.json as it was written."""
+        return (self.copy / MANIFEST).read_bytes()
 
     @property
     def digest(self) -> str:

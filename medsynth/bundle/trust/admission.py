@@ -7,7 +7,7 @@ from pathlib import Path
 from medsynth.base.errors import InputError
 from medsynth.bundle.audit import Audit, Verdict, audit_bundle
 from medsynth.bundle.format.manifest import MANIFEST, digest_of
-from medsynth.bundle.trust.memory import RUN, find_trust
+from medsynth.bundle.trust.memory import find_trust
 
 
 def admit(root: Path) -> None:
@@ -21,12 +21,6 @@ def admit(root: Path) -> None:
     audit = audit_bundle(root)
     if audit.verdict is not Verdict.ALLOWED:
         raise InputError(f"bundle {root} is not trusted here: {worst_of(audit)}", hint=hint_for(root, audit))
-
-
-def is_foreign(root: Path) -> bool:
-    """Tell whether the bundle was not made by a run of this user, or was changed since."""
-    entry = find_trust(digest_of(root))
-    return entry is None or entry.origin != RUN
 
 
 def worst_of(audit: Audit) -> str:

@@ -6,11 +6,10 @@ from pathlib import Path
 
 from medsynth.base.errors import InputError
 from medsynth.bundle.audit import Verdict, audit_bundle
-from medsynth.bundle.checking.description import describe_bundle
+from medsynth.bundle.checking.description import stated_name
 from medsynth.bundle.checking.verification import verify_bundle
-from medsynth.bundle.format.manifest import MANIFEST, digest_of
 from medsynth.bundle.trust.admission import hint_for, worst_of
-from medsynth.bundle.trust.memory import USER, Trusted, find_trust, remember
+from medsynth.bundle.trust.memory import USER, Trusted, remember
 from medsynth.bundle.trust.snapshot import Snapshot
 
 
@@ -29,13 +28,10 @@ def trust_bundle(root: Path) -> Trusted:
 def trust_snapshot(snapshot: Snapshot) -> Trusted:
     """Trust a bundle from now on, in the state of its copy; errors as in `trust_bundle`."""
     with snapshot.errors():
-        return _trust(snapshot.folder)
+        return snapshot.trusted or _trust(snapshot.folder)
 
 
 def _trust(root: Path) -> Trusted:
-    known = find_trust(digest_of(root)) if (root / MANIFEST).is_file() else None
-    if known is not None:
-        return known
     deviations = verify_bundle(root).deviations
     if deviations:
         first = deviations[0]
@@ -45,4 +41,4 @@ def _trust(root: Path) -> Trusted:
     audit = audit_bundle(root)
     if audit.verdict is Verdict.REFUSED:
         raise InputError(f"bundle {root} cannot be trusted: {worst_of(audit)}", hint=hint_for(root, audit))
-    return remember(root, describe_bundle(root).name, USER)
+    return remember(root, stated_name(root), USER)

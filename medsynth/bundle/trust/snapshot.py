@@ -20,7 +20,9 @@ from medsynth.base.errors import InputError, MedsynthError
 from medsynth.base.files import NO_ROOM, not_written
 from medsynth.bundle.audit.file_types.members import UNREADABLE
 from medsynth.bundle.checking.bundle_files import Files, files_of
+from medsynth.bundle.format.manifest import MANIFEST, digest_of
 from medsynth.bundle.trust.admission import admit
+from medsynth.bundle.trust.memory import RUN, Trusted, find_trust
 
 _PART = 1 << 20
 
@@ -62,6 +64,16 @@ class Snapshot:
             InputError: it is not trusted, and the audit does not allow it without trust.
         """
         _ = self._admitted
+
+    @property
+    def trusted(self) -> Trusted | None:
+        """What is remembered about the bundle; None if it is not trusted."""
+        return find_trust(digest_of(self.folder)) if (self.folder / MANIFEST).is_file() else None
+
+    @property
+    def is_foreign(self) -> bool:
+        """Whether the bundle was not made by a run of this user, or was changed since."""
+        return self.trusted is None or self.trusted.origin != RUN
 
     @contextmanager
     def errors(self) -> Iterator[None]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from medsynth.base.errors import InputError
-from medsynth.cli.foreign import GIB, MINUTES, MemoryLimit, TimeLimit, Trust
+from medsynth.cli.foreign import ENTRY, GIB, MINUTES, Confines, MemoryLimit, TimeLimit, Trust
 from medsynth.cli.shared import BundlePath, Json, bundle_argument, errors, friendly, output
 
 if TYPE_CHECKING:
@@ -114,11 +115,12 @@ def _reproduced(bundle: Path, digest: str, *, minutes: float, gib: float) -> Rep
 
     Else run the same command in a limited one, and end with it.
     """
-    from medsynth.cli.foreign import run_again
     from medsynth.confinement.confined import is_confined
+    from medsynth.confinement.running import run_confined
 
     if not is_confined():
-        raise typer.Exit(run_again(minutes=minutes, gib=gib))
+        limits = Confines(minutes=minutes, gib=gib)
+        raise typer.Exit(run_confined(ENTRY, sys.argv[1:], seconds=limits.seconds, memory=limits.memory))
     from medsynth.bundle.opening.opened import CLASSIFIER, open_bundle
     from medsynth.inference.reproduction import reproduce
 

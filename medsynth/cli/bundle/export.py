@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from medsynth.cli.foreign import GIB, MINUTES, MemoryLimit, TimeLimit, Trust, guard
+from medsynth.cli.foreign import GIB, MINUTES, Confines, MemoryLimit, TimeLimit, Trust, guard
 from medsynth.cli.shared import Json, check_choice, friendly, output
 
 _FORMS = ("portable", "source")
@@ -37,7 +37,7 @@ def export_command(
     from medsynth.inference.export.forms import export_bundle
 
     opened = (
-        guard(bundle, CLASSIFIER, trust=trust, minutes=time_limit, gib=memory_limit, folders=[out])
+        guard(bundle, "classifier", Confines(trust=trust, minutes=time_limit, gib=memory_limit), folders=[out])
         if form == "portable"
         else open_bundle(bundle, CLASSIFIER)
     )

@@ -9,8 +9,9 @@ from typing import Annotated
 import typer
 
 from medsynth.base.errors import InputError
-from medsynth.cli.run import PLUGINS, PresetName, complete_plugin
+from medsynth.cli.options import PresetName, complete_plugin
 from medsynth.cli.shared import Json, Set, friendly, output
+from medsynth.door.asked import PLUGINS
 
 
 @friendly

@@ -1,0 +1,1 @@
+"""What `medsynth` offers to Python and what its command calls: runs, studies, comparisons, bundles."""

@@ -1,0 +1,158 @@
+"""Whatever a user has, as slices that a network takes, and what comes back as the user had it.
+
+Inside, an image is (C, columns, rows, slices) float32 in [-1, 1], as `medsynth.inference.inputs.picture_reader` reads
+files. Outside, arrays run rows first, (H, W), (C, H, W) or (B, C, H, W), and a MONAI MetaTensor runs as MONAI's readers
+make it, (C, columns, rows) or (C, columns, rows, slices), and keeps its affine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from monai.data.meta_tensor import MetaTensor
+from PIL import Image
+from torch import Tensor
+
+from medsynth.base.errors import InputError
+from medsynth.data.config import DataConfig
+from medsynth.data.formats.probing import UnusableError
+from medsynth.inference.inputs.picture_reader import Reader
+
+Range = tuple[float, float]
+_EIGHT_BIT = (0.0, 255.0)
+_TOLERANCE = 1e-3
+"""Share of the range by which values may pass its ends, as resampling makes them."""
+
+
+@dataclass(frozen=True)
+class Given:
+    """What a user gave.
+
+    Args:
+        name: for errors and tables.
+        values: (C, columns, rows, slices) float32 in [-1, 1].
+        back: turns such values into what the user had.
+    """
+
+    name: str
+    values: Tensor
+    back: Callable[[Tensor], Any]
+
+
+def take(image: Any, config: DataConfig, value_range: Range, name: str) -> Given:
+    """Return a path, an image of Pillow, a MetaTensor, a tensor or an array as slices.
+
+    Args:
+        image: what the user gave; see the top of this module. 8-bit values run from 0 to 255.
+        config: channels and intensities of the bundle's images.
+        value_range: darkest and brightest value of arrays that are not of 8 bits.
+        name: what an array is called in errors.
+
+    Raises:
+        InputError: a file that cannot be read, another number of channels, values outside the range.
+    """
+    if isinstance(image, str | Path):
+        return _file(Path(image), config)
+    if isinstance(image, Image.Image):
+        return _picture(image, config, name)
+    if isinstance(image, MetaTensor):
+        return _meta(image, config, value_range, name)
+    if isinstance(image, Tensor):
+        given = _array(image.detach().cpu().numpy(), config, value_range, name)
+        back = partial(_as_tensor, back=given.back, like=image)
+        return Given(name, given.values, back)
+    if isinstance(image, np.ndarray):
+        return _array(image, config, value_range, name)
+    raise InputError(f"{name} is {type(image).__name__}", hint="Give a path, an array, a tensor or a Pillow image.")
+
+
+def _file(path: Path, config: DataConfig) -> Given:
+    if not path.is_file():
+        raise InputError(f"{path} is no file", hint="Give files one by one, or use: medsynth synthesize, predict")
+    try:
+        read = Reader(config).read(path, path.name)
+    except UnusableError as error:
+        raise InputError(f"{path} {error}") from None
+
+    def back(values: Tensor) -> MetaTensor:
+        return MetaTensor(values if values.shape[3] > 1 else values[..., 0], affine=torch.as_tensor(read.affine))
+
+    return Given(str(path), read.values, back)
+
+
+def _picture(image: Image.Image, config: DataConfig, name: str) -> Given:
+    pixels = np.asarray(image.convert("L" if config.channels == 1 else "RGB"))
+    given = _array(pixels if pixels.ndim == 2 else np.moveaxis(pixels, 2, 0), config, _EIGHT_BIT, name)
+
+    def back(values: Tensor) -> Image.Image:
+        grey = given.back(values)
+        return Image.fromarray(grey if grey.ndim == 2 else np.ascontiguousarray(np.moveaxis(grey, 0, 2)))
+
+    return Given(name, given.values, back)
+
+
+def _meta(image: MetaTensor, config: DataConfig, value_range: Range, name: str) -> Given:
+    if image.ndim not in (3, 4):
+        raise InputError(f"{name} has shape {tuple(image.shape)}", hint="Add channels with EnsureChannelFirst.")
+    plain = image.as_tensor().detach().cpu()
+    values = plain if plain.ndim == 4 else plain[..., None]
+    ends = _ends(plain.dtype == torch.uint8, value_range)
+
+    def back(result: Tensor) -> MetaTensor:
+        shaped = _unscaled(result if plain.ndim == 4 else result[..., 0], ends, whole=plain.dtype == torch.uint8)
+        return MetaTensor(shaped.to(image.device, image.dtype), meta=image.meta, applied_operations=[])
+
+    return Given(name, _scaled(_checked(values, config, name), ends, name), back)
+
+
+def _array(image: np.ndarray, config: DataConfig, value_range: Range, name: str) -> Given:
+    if image.ndim not in (2, 3, 4):
+        raise InputError(f"{name} has shape {image.shape}", hint="Give (H, W), (C, H, W) or (B, C, H, W).")
+    whole = image.dtype == np.uint8
+    ends = _ends(whole, value_range)
+    batch = torch.from_numpy(np.array(image, order="C")).reshape((1,) * (4 - image.ndim) + image.shape)
+
+    def back(values: Tensor) -> np.ndarray:
+        result = _unscaled(values.permute(3, 0, 2, 1), ends, whole=whole).reshape(image.shape)
+        found: np.ndarray = result.numpy().astype(image.dtype)
+        return found
+
+    return Given(name, _scaled(_checked(batch.permute(1, 3, 2, 0), config, name), ends, name), back)
+
+
+def _as_tensor(values: Tensor, *, back: Callable[[Tensor], np.ndarray], like: Tensor) -> Tensor:
+    return torch.from_numpy(back(values)).to(like.device, like.dtype)
+
+
+def _ends(whole: bool, value_range: Range) -> Range:
+    return _EIGHT_BIT if whole else value_range
+
+
+def _checked(values: Tensor, config: DataConfig, name: str) -> Tensor:
+    if values.shape[0] != config.channels or 0 in values.shape:
+        shown = f"{name} has {values.shape[0]} channels of {tuple(values.shape[1:])} (columns, rows, slices)"
+        raise InputError(f"{shown}, the bundle takes {config.channels}", hint="Channels come first.")
+    return values
+
+
+def _scaled(values: Tensor, ends: Range, name: str) -> Tensor:
+    low, high = ends
+    if not high > low:
+        raise InputError(f"value_range {ends} has no extent", hint="Give the darkest and the brightest value.")
+    found = values.to(torch.float32)
+    darkest, brightest, slack = float(found.min()), float(found.max()), _TOLERANCE * (high - low)
+    if not (low - slack <= darkest and brightest <= high + slack):  # also where one is not a number
+        hint = "Give value_range, the darkest and the brightest value, or scale the image."
+        raise InputError(f"{name} has values from {darkest:g} to {brightest:g}, not {low:g} to {high:g}", hint=hint)
+    return ((found - low) / (high - low) * 2.0 - 1.0).clamp(-1.0, 1.0)
+
+
+def _unscaled(values: Tensor, ends: Range, *, whole: bool) -> Tensor:
+    result = (values + 1.0) / 2.0 * (ends[1] - ends[0]) + ends[0]
+    return result.round().to(torch.uint8) if whole else result

@@ -1,0 +1,90 @@
+"""Slices through a bundle's networks, in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import groupby, islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from medsynth.base.errors import InputError
+from medsynth.data.formats.probing import UnusableError
+from medsynth.door.given import Range, take
+from medsynth.inference.bundle_classifier import BundleClassifier
+from medsynth.inference.inputs.decoding import CONSTANT, InputDecoder
+from medsynth.inference.inputs.fitting import Fitting, NetworkSize
+
+T = TypeVar("T")
+
+
+def in_batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
+    """Yield lists of at most `size` items.
+
+    Raises:
+        InputError: `size` is not positive.
+    """
+    if size < 1:
+        raise InputError(f"batch {size} is not positive")
+    left = iter(items)
+    while batch := list(islice(left, size)):
+        yield batch
+
+
+def translate_slices(
+    images: Sequence[Tensor], fitting: Fitting, translate: Callable[[np.ndarray], np.ndarray], batch: int
+) -> list[Tensor]:
+    """Translate images slice by slice.
+
+    Args:
+        images: each (C, columns, rows, slices) in [-1, 1].
+        fitting: to the network and back.
+        translate: the network, for (B, C, H, W) arrays.
+        batch: slices in one step.
+
+    Returns:
+        For each image one of its shape.
+    """
+    results = [torch.empty_like(image) for image in images]
+    places = [(number, k) for number, image in enumerate(images) for k in range(image.shape[3])]
+    for part in in_batches(places, batch):
+        fitted = [(number, k, fitting.forward(images[number][..., k])) for number, k in part]
+        for _, same in groupby(fitted, key=lambda entry: entry[2].shape):
+            numbers, indices, inputs = zip(*same, strict=True)
+            translated = torch.from_numpy(translate(torch.stack(inputs).numpy()))
+            for number, k, image in zip(numbers, indices, translated, strict=True):
+                columns, rows = images[number].shape[1:3]
+                results[number][..., k] = fitting.back(image, columns, rows).transpose(1, 2)
+    return results
+
+
+def file_slices(path: Path, classifier: BundleClassifier) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield name and (C, size, size) image of each slice of a file that a classifier judges.
+
+    Raises:
+        InputError: a file that cannot be read, or a constant slice.
+    """
+    try:
+        for index, image in InputDecoder(classifier.config, classifier.slices).read(path):
+            name = str(path) if index is None else f"{path}#{index}"
+            if isinstance(image, str):
+                raise InputError(f"{name} {image}", hint="Leave it out.")
+            yield name, image
+    except UnusableError as error:
+        raise InputError(f"{path} {error}", hint="Mend the file, or leave it out.") from None
+
+
+def array_slices(
+    image: Any, classifier: BundleClassifier, value_range: Range, number: int
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Yield name and (C, size, size) image of each slice of an array; errors as of `file_slices`."""
+    given = take(image, classifier.config, value_range, f"image {number}")
+    fitting, several = NetworkSize(classifier.config), given.values.shape[3] > 1
+    for k in range(given.values.shape[3]):
+        plane, name = given.values[..., k], f"{number}#{k}" if several else str(number)
+        if plane.min() == plane.max():
+            raise InputError(f"image {name} {CONSTANT}", hint="Leave it out.")
+        yield name, fitting.forward(plane).numpy()

@@ -1,0 +1,84 @@
+"""Plugins built and trained as a run's plan says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+from medsynth.api import Classifier, Extractor, Generator, GeneratorConfig, Phase, Setup
+from medsynth.base.seeds import seed_everything
+from medsynth.flow.folder.runs import Run, SeedRun
+from medsynth.flow.stages.finetuning import start_from
+from medsynth.plan.plan import Plan
+from medsynth.training.devices import Policy, make_policy
+from medsynth.training.job import Job
+from medsynth.training.loop import train
+from medsynth.training.processes import processes
+
+
+def build(run: Run, kind: str, seed: int, *, name: str = "") -> Any:
+    """Create the plan's generator or classifier with freshly seeded weights, or with those of its parent."""
+    plan = run.plan
+    plugin, config = (
+        (plan.generator, plan.generator_config) if kind == "generator" else (plan.classifier, plan.classifier_config)
+    )
+    seed_everything(seed, kind, name, "weights")
+    spec = run.registry.load(kind, plugin)
+    model = run.registry.create(spec, config, make_setup(plan))
+    if plan.parent:
+        start_from(run.folder, kind, model)
+    return model
+
+
+def make_setup(plan: Plan) -> Setup:
+    """Return what plugins are told about images and device."""
+    return Setup(channels=plan.data.channels, size=(plan.data.size, plan.data.size), device=plan.device)
+
+
+def policy_of(plan: Plan) -> Policy:
+    """Return device, precision and layout of a plan."""
+    return make_policy(plan.device, plan.training, plan.data.size)
+
+
+def load_extractor(run: Run, name: str) -> Extractor:
+    """Load a feature extractor plugin with its default config."""
+    spec = run.registry.load("extractor", name)
+    return cast(Extractor, run.registry.create(spec, spec.config()))
+
+
+def train_model(
+    seed_run: SeedRun,
+    name: str,
+    folder: Path,
+    model: Generator | Classifier,
+    loader: Callable[[Phase], Any],
+    *,
+    validate: Callable[[int], Any],
+    observe: Callable[[], Mapping[str, float]] | None = None,
+    validate_epochs: int = 1,
+    generator_config: GeneratorConfig | None = None,
+) -> dict[str, Any]:
+    """Train a model as the plan says, see `medsynth.training.job.Job`; return its history."""
+    run, options = seed_run.run, generator_config
+    return train(
+        Job(
+            name=name,
+            folder=folder,
+            phases=model.phases(),
+            networks=model.networks(),
+            loader=loader,
+            seed=seed_run.seed,
+            policy=policy_of(run.plan),
+            training=run.plan.training,
+            validate=validate,
+            observe=observe,
+            validate_epochs=validate_epochs,
+            accumulate=options.accumulate if options else 1,
+            ema_decay=options.ema_decay if options else 0.0,
+            checkpointing=options.checkpointing if options else False,
+            together=options is not None and processes() > 1,
+            watch=run.watch,
+            stop=run.stop,
+        )
+    )

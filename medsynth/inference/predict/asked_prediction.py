@@ -1,0 +1,114 @@
+"""What somebody asks of a bundle's classifier: a table of probabilities, for which runtime and device are chosen."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from medsynth.base.errors import InputError
+from medsynth.base.progress import Watch
+from medsynth.base.stopping import Stop
+from medsynth.bundle.opening.opened import Opened
+from medsynth.inference.bundle_classifier import BundleClassifier, load_classifier
+from medsynth.inference.predict.prediction import Intervals, Painter, PredictionJob, PredictionSummary, predict_files
+from medsynth.inference.runtimes import Runtime, choose_runtime, load_runtime
+
+
+@dataclass(frozen=True, kw_only=True)
+class AskedPrediction:
+    """Images to be predicted, and how.
+
+    Args:
+        bundle: with the classifier.
+        images: files, folders, manifests.
+        out: table to write.
+        runtime: one of `medsynth.inference.export_formats.RUNTIMES`, or ``auto``.
+        device: ``cpu``, ``cuda``, ``mps`` or ``auto``.
+        batch: images in one step.
+        threads: batches worked on at once; 0 = as many as there are cores.
+        tta: changed copies of each image for an interval; 0 = no interval.
+        heatmaps: folder for overlays, if wanted.
+    """
+
+    bundle: Opened
+    images: Sequence[Path]
+    out: Path
+    runtime: str = "auto"
+    device: str = "cpu"
+    batch: int = 4
+    threads: int = 0
+    tta: int = 0
+    heatmaps: Path | None = None
+
+    @cached_property
+    def classifier(self) -> BundleClassifier:
+        """What the bundle says about its classifier."""
+        return load_classifier(self.bundle)
+
+    @cached_property
+    def chosen_runtime(self) -> str:
+        """The runtime that computes."""
+        return choose_runtime(self.bundle, self.runtime, self.chosen_device)
+
+    @cached_property
+    def chosen_device(self) -> str:
+        """Where it computes."""
+        if self.device == "cpu":
+            return "cpu"  # looking for others takes importing torch
+        from medsynth.training.devices import resolve_device
+
+        return resolve_device(self.device)
+
+    @cached_property
+    def chosen_threads(self) -> int:
+        """Batches worked on at once."""
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+        return self.threads or cores
+
+    @cached_property
+    def logits(self) -> Runtime:
+        """The classifier, loaded."""
+        return load_runtime(
+            self.classifier, self.chosen_runtime, threads=self.chosen_threads, device=self.chosen_device
+        )
+
+    @cached_property
+    def intervals(self) -> Intervals | None:
+        """Test-time augmentation, if asked for."""
+        if not self.tta:
+            return None
+        from medsynth.inference.predict.spread import make_intervals
+
+        return make_intervals(self.classifier, self.logits, self.tta)
+
+    @cached_property
+    def painter(self) -> Painter | None:
+        """Writes heatmaps, if asked for."""
+        if self.heatmaps is None:
+            return None
+        from medsynth.inference.predict.heatmaps import make_painter
+
+        if self.bundle.origin.get("form") == "portable":
+            hint = "Use the bundle in source form that it was made of."
+            raise InputError(f"--heatmaps need network code, and {self.bundle.root} is portable", hint=hint)
+        return make_painter(self.bundle.network(), self.heatmaps)
+
+    def carry_out(self, watch: Watch, stop: Stop) -> PredictionSummary:
+        """Write the table and the heatmaps; errors as of `medsynth.inference.predict.prediction.predict_files`."""
+        job = PredictionJob(
+            classifier=self.classifier,
+            runtime=self.logits,
+            images=self.images,
+            out=self.out,
+            batch=self.batch,
+            threads=self.chosen_threads,
+            intervals=self.intervals,
+            painter=self.painter,
+            heatmaps=self.heatmaps,
+            watch=watch,
+            stop=stop,
+        )
+        return predict_files(job)

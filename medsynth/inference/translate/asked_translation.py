@@ -1,0 +1,55 @@
+"""What somebody asks of a bundle's generator: translations of files, for which a device is chosen."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from medsynth.base.progress import Watch
+from medsynth.base.stopping import Stop
+from medsynth.bundle.opening.opened import Opened
+from medsynth.inference.translate.translation import TranslationJob, TranslationSummary, synthesize_files
+from medsynth.inference.translate.translator import Translator, load_translator
+from medsynth.training.devices import resolve_device
+
+
+@dataclass(frozen=True, kw_only=True)
+class AskedTranslation:
+    """Files to be translated, and how; those not named here are as in `TranslationJob`.
+
+    Args:
+        bundle: with the generator.
+        device: ``cpu``, ``cuda``, ``mps`` or ``auto``.
+    """
+
+    bundle: Opened
+    source: Path
+    out: Path
+    format: str = ""
+    size: str = "network"
+    batch: int = 16
+    device: str = "auto"
+    resume: bool = False
+    show_names: bool = False
+
+    @cached_property
+    def translator(self) -> Translator:
+        """The generator, loaded."""
+        return load_translator(self.bundle, resolve_device(self.device))
+
+    def carry_out(self, watch: Watch, stop: Stop) -> TranslationSummary:
+        """Write the translations; errors as of `medsynth.inference.translate.translation.synthesize_files`."""
+        job = TranslationJob(
+            translator=self.translator,
+            source=self.source,
+            out=self.out,
+            format=self.format,
+            size=self.size,
+            batch=self.batch,
+            resume=self.resume,
+            show_names=self.show_names,
+            watch=watch,
+            stop=stop,
+        )
+        return synthesize_files(job)
