@@ -70,7 +70,7 @@ def make_bundle(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]
     """
     import torch
 
-    from medsynth.api import Setup
+    from medsynth.api import Setup, exported
     from medsynth.bundle.trust.memory import RUN, remember
     from medsynth.bundle.writing.assembling import write_bundle
     from medsynth.bundle.writing.contents import BundleContents, PluginVersion
@@ -88,7 +88,7 @@ def make_bundle(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]
         torch.manual_seed(1)
         options = spec.config(**spec.presets.get("quick", {}))
         generator = registry.create(spec, options, Setup(channels=config.channels, size=(config.size, config.size)))
-        translator = next(iter(generator.networks().values())).eval()
+        translator = exported(generator).eval()
         classifier = classifier or _classifier(config.channels)
         drawn = _draw(tmp_path_factory.mktemp("drawn"), samples, config.size)
         contents = BundleContents(

@@ -18,15 +18,12 @@ Kind = Literal["generator", "classifier", "evaluator", "extractor"]
 class Assumptions:
     """What a generator or classifier takes for granted about its images."""
 
-    spatial_dims: int = 2
     channels: tuple[int, ...] = ()
     """Accepted channel counts; empty = any."""
     multiple_of: int = 1
     """Height and width must be multiples of this."""
     min_size: int = 8
     """Smallest height and width in pixels."""
-    two_way: bool = False
-    """A generator that also learns target -> source."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

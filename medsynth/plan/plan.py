@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import tomllib
 from collections.abc import Mapping, Sequence
@@ -139,8 +140,10 @@ def make_plan(
 
     def config(kind: str, name: str, section: str) -> Any:
         spec = registry.load(kind, name)
+        offered = {field.name for field in dataclasses.fields(spec.config)}
         layers = [
-            values.get(section, {}),
+            # A preset is made for all plugins; one that lacks a field has no use for its value.
+            {field: value for field, value in values.get(section, {}).items() if field in offered},
             spec.presets.get(preset, {}),
             inherited.get(section, {}),
             given.get(section, {}),

@@ -51,7 +51,7 @@ def train_generator(seed_run: SeedRun, data: Data) -> Generator:
             loader,
             validate=_look(seed_run, data, generator),
             validate_epochs=plan.training.validate_epochs,
-            generator_config=config,
+            options=config,
         )
         for kind, text in problems_of(history):
             run.warn(kind, text)
