@@ -35,8 +35,9 @@ ORDER = (
     "results",
     "run",
     "studies",
-    "cli",
     "testing",
+    "scaffold",
+    "cli",
 )
 """From the bottom up: a room imports itself and those before it."""
 DOORS = ("medsynth", "medsynth.__main__")

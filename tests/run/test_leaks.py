@@ -119,7 +119,7 @@ def test_a_generator_that_copies_and_a_near_duplicate_are_named_by_the_run(
 
 
 def test_a_sound_generator_on_sound_data_is_not_accused(run: Run, spoiled: Callable[..., Path], tmp_path: Path) -> None:
-    done = run("example-tone", spoiled())
+    done = run("cut", spoiled())
     assert done.exit_code == 0, done.output
     assert "privacy:" not in done.stderr
     assert "look alike" not in done.stderr
@@ -132,7 +132,7 @@ def test_a_patient_in_two_splits_is_refused_by_name_before_anything_is_trained(
 ) -> None:
     data = spoiled(one_patient_twice)
     patient = of_target(list(csv.DictReader(data.read_text().splitlines())), "train")["patient"]
-    done = run("example-tone", data)
+    done = run("cut", data)
     assert done.exit_code == 2
     assert f"1 patient is in more than one split: {patient} (train, test)" in done.stderr
     assert not (tmp_path / "run").exists()
