@@ -15,6 +15,10 @@ from typer.testing import CliRunner, Result
 from medsynth.cli import app
 from medsynth.data.phantom.cohort import write_phantom
 
+ENTRY_POINTS = """[medsynth.generators]
+example-copy = medsynth_example_copy
+example-tone = medsynth_example_tone
+"""
 TINY = [
     "data.size=32",
     "generator.epochs=2",
@@ -66,13 +70,13 @@ def one_patient_twice(rows: Rows) -> None:
 
 
 @pytest.fixture
-def run(tmp_path: Path, example_plugin: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run a generator on a manifest in this process, judged by `privacy`."""
     information = tmp_path / "site" / "medsynth_example_copy-1.0.dist-info"
     information.mkdir(parents=True)
     (information / "METADATA").write_text("Metadata-Version: 2.1\nName: medsynth-example-copy\nVersion: 1.0\n")
-    (information / "entry_points.txt").write_text("[medsynth.generators]\nexample-copy = medsynth_example_copy\n")
-    for folder in (example_plugin, tmp_path / "site", Path(__file__).parents[1] / "copying_plugin"):
+    (information / "entry_points.txt").write_text(ENTRY_POINTS)
+    for folder in (tmp_path / "site", Path(__file__).parents[1] / "copying_plugin"):
         monkeypatch.syspath_prepend(str(folder))
 
     def start(generator: str, data: Path, *more: str) -> Result:
@@ -119,7 +123,7 @@ def test_a_generator_that_copies_and_a_near_duplicate_are_named_by_the_run(
 
 
 def test_a_sound_generator_on_sound_data_is_not_accused(run: Run, spoiled: Callable[..., Path], tmp_path: Path) -> None:
-    done = run("cut", spoiled())
+    done = run("example-tone", spoiled())
     assert done.exit_code == 0, done.output
     assert "privacy:" not in done.stderr
     assert "look alike" not in done.stderr
@@ -132,7 +136,7 @@ def test_a_patient_in_two_splits_is_refused_by_name_before_anything_is_trained(
 ) -> None:
     data = spoiled(one_patient_twice)
     patient = of_target(list(csv.DictReader(data.read_text().splitlines())), "train")["patient"]
-    done = run("cut", data)
+    done = run("example-tone", data)
     assert done.exit_code == 2
     assert f"1 patient is in more than one split: {patient} (train, test)" in done.stderr
     assert not (tmp_path / "run").exists()
