@@ -56,7 +56,8 @@ class PluginContract:
         package = Registry().record(self.kind, self.name).package
         if not package:  # registered in this process only
             return
-        code = f"import sys, {package}; print(*sorted({{'torch', 'monai'}} & set(sys.modules)))"
+        declare = f"{package}.medsynth_{self.kind}()"
+        code = f"import sys, {package}; {declare}; print(*sorted({{'torch', 'monai'}} & set(sys.modules)))"
         done = subprocess.run(python("-c", code), env=environment(), capture_output=True, text=True, check=True)
         assert not done.stdout.strip(), f"{package} imports {done.stdout.strip()}"
 
@@ -180,7 +181,7 @@ class ClassifierContract(TrainedContract):
         """Pre-training sees real and synthetic images, fine-tuning real ones. Class 1 is the positive class."""
         model = self.build()
         seen = [phase.data for phase in model.phases()]
-        assert seen == ["mixed", "real"], f"phases are on {seen}"
+        assert seen[-1:] == ["real"] and set(seen[:-1]) == {"mixed"}, f"phases are on {seen}"  # noqa: PT018
         network = exported(model).eval()
         with torch.inference_mode():
             logits = network(torch.zeros(3, self.channels, self.size, self.size))

@@ -91,7 +91,7 @@ class TestMobileViT(ClassifierContract):
 class TestLSNet(ClassifierContract):
     name = "lsnet"
     size = 64
-    small: ClassVar = {"student_width": 0.2, "teacher_width": 0.1, "heads": 2}
+    small: ClassVar = {"student_width": 0.2, "teacher_width": 0.1, "heads": 2, "teacher_epochs": 1}
 
 
 class TestDiagnostic(EvaluatorContract):

@@ -28,6 +28,7 @@ TINY = [
     "classifier.finetune_epochs=1",
     "classifier.epoch_steps=2",
     "evaluators.privacy.resamples=200",
+    "training.baselines=",
 ]
 
 Run = Callable[..., Result]
