@@ -156,7 +156,7 @@ class PlainSgCycleGan(Plain):
         rate = config.learning_rate
         self.optimizers = {
             "generators": adam(self.extractor, self.branch_ab, self.branch_ba, rate=rate),
-            "classifier": adam(self.classifier, rate=rate),
+            "helpers": adam(self.classifier, rate=rate),
             "discriminators": adam(*self.judges, rate=rate),
         }
 
@@ -182,9 +182,9 @@ class PlainSgCycleGan(Plain):
         loss.backward()
         self.optimizers["generators"].step()
         self.update_judges(a, b, fake_a, fake_b)
-        self.optimizers["classifier"].zero_grad()
+        self.optimizers["helpers"].zero_grad()
         (config.domain_weight * self.domain(both.detach())).backward()
-        self.optimizers["classifier"].step()
+        self.optimizers["helpers"].step()
 
     def domain(self, features: Tensor) -> Tensor:
         """Return the classifier's cross-entropy on the features of source images, then of target images."""
@@ -257,7 +257,7 @@ class PlainDclGan(Plain):
         rate = config.learning_rate
         self.optimizers = {
             "generators": adam(self.ab, self.ba, rate=rate),
-            "projections": adam(self.head_a, self.head_b, rate=config.projection_rate, betas=(0.9, 0.999)),
+            "helpers": adam(self.head_a, self.head_b, rate=config.projection_rate, betas=(0.9, 0.999)),
             "discriminators": adam(*self.judges, rate=rate),
         }
 
@@ -293,8 +293,8 @@ class PlainDclGan(Plain):
             config.adversarial_weight * adversarial + config.nce_weight * contrast + config.identity_weight * identity
         )
         self.optimizers["generators"].zero_grad()
-        self.optimizers["projections"].zero_grad()
+        self.optimizers["helpers"].zero_grad()
         loss.backward()
         self.optimizers["generators"].step()
-        self.optimizers["projections"].step()
+        self.optimizers["helpers"].step()
         require_gradients(self.judges, True)

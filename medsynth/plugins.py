@@ -14,7 +14,7 @@ import subprocess
 import sys
 from collections.abc import Iterator, Sequence
 from importlib import metadata
-from typing import Any, cast
+from typing import Any, ClassVar, cast
 
 import pluggy
 
@@ -77,10 +77,34 @@ class Registry:
         'cyclegan'
     """
 
+    registered: ClassVar[dict[tuple[str, str], api.Spec]] = {}
+    """What `register` was given, by kind and name."""
+
     def __init__(self) -> None:
-        self.found: tuple[FoundPlugin, ...] = tuple(check(find()))
-        self._specs: dict[tuple[str, str], api.Spec] = {}
+        self.found = (*check(find()), *(_registered(kind, spec) for (kind, _), spec in self.registered.items()))
+        self._specs: dict[tuple[str, str], api.Spec] = dict(self.registered)
         self._managers: dict[str, pluggy.PluginManager] = {}
+
+    @classmethod
+    def register(cls, spec: api.Spec) -> None:
+        """Add a plugin that no distribution brings, for example one of a notebook; its factory may be the class.
+
+        Every registry that is made afterwards in this process knows it; processes that a study starts do not. One of
+        the same name that was registered before is replaced.
+
+        Raises:
+            PluginError: the spec is not as it should be, or an installed plugin has that name.
+        """
+        kind = next((kind for kind, (_, known, _) in KINDS.items() if isinstance(spec, known)), "")
+        if not kind:
+            raise PluginError(f"{spec!r} is no spec", hint="Give a GeneratorSpec, ClassifierSpec and so on.")
+        record = _registered(kind, spec)
+        faults = _spec_faults(record, [spec])
+        if any((found.kind, found.name) == (kind, spec.name) for found in find()):
+            faults.append("an installed plugin has that name")
+        if faults:
+            raise record.failed("broken", "; ".join(faults), "Change it, and register it again.").error()
+        cls.registered[kind, spec.name] = spec
 
     def load(self, kind: str, name: str) -> api.Spec:
         """Import one plugin and return its spec.
@@ -99,6 +123,8 @@ class Registry:
 
     def create(self, spec: api.Spec, *arguments: Any) -> Any:
         """Resolve a spec's factory and call it."""
+        if not isinstance(spec.factory, str):
+            return spec.factory(*arguments)
         module, _, attribute = spec.factory.partition(":")
         try:
             factory = getattr(importlib.import_module(module), attribute)
@@ -151,6 +177,10 @@ def available(kind: str = "") -> list[FoundPlugin]:
         ['efficientnet-lite0']
     """
     return [record for record in check(find()) if kind in ("", record.kind)]
+
+
+def _registered(kind: str, spec: api.Spec) -> FoundPlugin:
+    return FoundPlugin(kind, spec.name, "", "this process", "unreleased")
 
 
 def find() -> list[FoundPlugin]:

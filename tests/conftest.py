@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
+
+from medsynth.scaffold.writing import write_distribution
+from tests.newcomer import install, write_cut
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
@@ -45,21 +49,17 @@ def medsynth(tmp_path: Path) -> Command:
 
 @pytest.fixture(scope="session")
 def example_plugin(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Install tests/example_plugin, a third-party distribution, into a folder of its own; return the folder."""
-    target = tmp_path_factory.mktemp("site")
-    command = [
-        sys.executable,
-        "-m",
-        "pip",
-        "install",
-        "-q",
-        "--no-deps",
-        "--no-build-isolation",
-        "--target",
-        str(target),
-    ]
-    subprocess.run([*command, str(Path(__file__).parent / "example_plugin")], check=True, capture_output=True)
-    return target
+    """Install a newcomer's generator and evaluator and an observer into a folder of their own; return the folder."""
+    site, work = tmp_path_factory.mktemp("site"), tmp_path_factory.mktemp("work")
+    write_distribution("evaluator", "example-brightness", work / "evaluator")
+    for distribution in (write_cut(work / "generator"), work / "evaluator"):
+        install(distribution, site)
+    shutil.copytree(Path(__file__).parent / "journal_plugin", site, dirs_exist_ok=True)
+    information = site / "medsynth_example_journal-1.0.dist-info"
+    information.mkdir()
+    (information / "METADATA").write_text("Metadata-Version: 2.1\nName: medsynth-example-journal\nVersion: 1.0\n")
+    (information / "entry_points.txt").write_text("[medsynth.observers]\nexample-journal = medsynth_example_journal\n")
+    return site
 
 
 @pytest.fixture(scope="session")
@@ -70,7 +70,7 @@ def make_bundle(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]
     """
     import torch
 
-    from medsynth.api import Setup
+    from medsynth.api import Setup, exported
     from medsynth.bundle.trust.memory import RUN, remember
     from medsynth.bundle.writing.assembling import write_bundle
     from medsynth.bundle.writing.contents import BundleContents, PluginVersion
@@ -88,7 +88,7 @@ def make_bundle(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]
         torch.manual_seed(1)
         options = spec.config(**spec.presets.get("quick", {}))
         generator = registry.create(spec, options, Setup(channels=config.channels, size=(config.size, config.size)))
-        translator = next(iter(generator.networks().values())).eval()
+        translator = exported(generator).eval()
         classifier = classifier or _classifier(config.channels)
         drawn = _draw(tmp_path_factory.mktemp("drawn"), samples, config.size)
         contents = BundleContents(

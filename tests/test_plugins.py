@@ -7,9 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
 
 from medsynth import __version__
 from medsynth.base.errors import PluginError
+from medsynth.cli import app
 from medsynth.plugins import FoundPlugin, Registry, check, find, probe
 
 GOOD = """
@@ -134,24 +136,23 @@ def test_an_entry_point_listed_twice_counts_once(site: Path) -> None:
     assert [record.status for record in check(find()) if record.name == "fine"] == ["ready"]
 
 
-def test_probing_marks_broken_plugins_without_importing_them_here(medsynth, tmp_path: Path) -> None:
-    site = tmp_path / "site"
+def test_the_list_and_help_survive_broken_plugins_and_name_them(site: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name, (code, _) in BROKEN.items():
         add_distribution(site, name, code)
     add_distribution(site, "fine", good("fine"))
-    done = medsynth("plugins", "--json", path=site)
-    status = {plugin["name"]: plugin["status"] for plugin in json.loads(done.stdout)["plugins"]}
+    monkeypatch.setenv("PYTHONPATH", str(site))
+    modules = {name.replace("-", "_") for name in (*BROKEN, "fine")}
+    for module in modules & set(sys.modules):
+        monkeypatch.delitem(sys.modules, module)
+    listed = CliRunner().invoke(app, ["plugins"], env={"COLUMNS": "200"})
+    assert listed.exit_code == 0
+    status = {line.split()[1]: line.split()[-1] for line in listed.stdout.splitlines()}
     assert {name: status[name] for name in BROKEN} == dict.fromkeys(BROKEN, "broken")
     assert status["fine"] == status["lsnet"] == "ready"
-
-
-def test_the_list_and_help_survive_broken_plugins_and_name_them(medsynth, tmp_path: Path) -> None:
-    site = add_distribution(tmp_path / "site", "bad-import", BROKEN["bad-import"][0])
-    assert medsynth("--help", path=site).returncode == 0
-    listed = medsynth("plugins", path=site)
-    assert listed.returncode == 0
     assert "evaluator 'bad-import' from bad-import 1.2.0 is broken: ModuleNotFoundError" in listed.stderr
     assert "Reinstall or update bad-import" in listed.stderr
+    assert not modules & set(sys.modules), "tried in this process"
+    assert CliRunner().invoke(app, ["--help"]).exit_code == 0
 
 
 def test_a_plugin_that_ends_the_process_at_import_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -160,13 +161,17 @@ def test_a_plugin_that_ends_the_process_at_import_is_reported(monkeypatch: pytes
     assert probe([record])[0].cause.startswith("importing it ended the process")
 
 
-def test_the_example_distribution_is_found_loaded_and_shown(medsynth, example_plugin: Path) -> None:
-    listed = json.loads(medsynth("plugins", "--json", path=example_plugin).stdout)["plugins"]
-    mine = {(p["kind"], p["name"], p["status"]) for p in listed if p["distribution"] == "medsynth-example"}
+def test_distributions_of_others_are_found_loaded_and_shown(
+    example_plugin: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.syspath_prepend(str(example_plugin))
+    monkeypatch.setenv("PYTHONPATH", str(example_plugin))
+    listed = json.loads(CliRunner().invoke(app, ["plugins", "--json"]).stdout)["plugins"]
+    mine = {(p["kind"], p["name"], p["status"]) for p in listed if p["distribution"] != "medsynth-monai"}
     assert mine == {
-        ("generator", "example-tone", "ready"),
+        ("generator", "cut", "ready"),
         ("evaluator", "example-brightness", "ready"),
         ("observer", "example-journal", "ready"),
     }
-    shown = medsynth("plugins", "show", "example-tone", path=example_plugin)
-    assert "hidden units of the tone curve" in shown.stdout
+    shown = CliRunner().invoke(app, ["plugins", "show", "cut"], env={"COLUMNS": "200"})
+    assert "weight of the contrast between patches" in shown.stdout

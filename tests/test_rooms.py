@@ -36,8 +36,9 @@ ORDER = (
     "flow",
     "studies",
     "door",
-    "cli",
     "testing",
+    "scaffold",
+    "cli",
 )
 """From the bottom up: a room imports itself and those before it."""
 DOORS = ("medsynth", "medsynth.__main__")

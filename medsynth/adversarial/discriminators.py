@@ -15,7 +15,6 @@ from medsynth.adversarial.augmentation import differentiable_augmentation
 from medsynth.adversarial.image_pool import ImagePool
 from medsynth.adversarial.objectives import (
     GUESSING,
-    Objective,
     discriminator_objective,
     generator_objective,
     gradient_penalty,
@@ -24,75 +23,77 @@ from medsynth.adversarial.objectives import (
 from medsynth.adversarial.updating import adversarial_adam
 
 if TYPE_CHECKING:
-    from medsynth.api import GeneratorConfig
+    from medsynth.api import AdversarialConfig
 
 
 class Discriminators:
-    """The discriminators of both domains with their replay pools and one Adam over both.
+    """The discriminators of both domains, or of the target alone, with their replay pools and one Adam.
 
     Torch's global generator seeds the pools.
 
     Args:
-        a: judges source images; on its device already. Returns logits, or a list of logits with one entry per scale.
-        b: judges target images.
-        objective: see `generator_objective`; summed over scales.
-        config: learning rate, and which of the stabilizing terms are on: R1, spectral norm, augmentation.
-        pool_size: stored images per domain; 0 = no pool.
+        networks: the one that judges source images, and the one that judges target images; or the latter alone. On
+            their device already. They return logits, or a list of logits with one entry per scale.
+        config: objective (see `generator_objective`; summed over scales), learning rate, pools, and which of the
+            stabilizing terms are on: R1, spectral norm, augmentation, noise, flooding.
         halved: take half the sum of the losses on real and generated images, as CycleGAN does, not the sum.
-        weight_decay: of Adam.
     """
 
-    def __init__(
-        self,
-        a: nn.Module,
-        b: nn.Module,
-        *,
-        objective: Objective,
-        config: GeneratorConfig,
-        pool_size: int = 0,
-        halved: bool = True,
-        weight_decay: float = 0.0,
-    ) -> None:
-        self.a, self.b, self.objective, self.config = a, b, objective, config
+    def __init__(self, *networks: nn.Module, config: AdversarialConfig, halved: bool = True) -> None:
+        self.by_domain = dict(zip("ab"[-len(networks) :], networks, strict=True))
+        self.a, self.b = self.by_domain.get("a"), self.by_domain["b"]
+        self.config, self.objective = config, config.adversarial
         self.factor = 1.0 if halved else 2.0
         if config.spectral_norm:
-            for layer in (layer for network in (a, b) for layer in network.modules() if isinstance(layer, nn.Conv2d)):
+            for layer in (one for network in networks for one in network.modules() if isinstance(one, nn.Conv2d)):
                 spectral_norm(layer)
         # On the CPU, so that networks can be counted on the meta device, which holds no numbers.
-        seeds = (int(torch.randint(2**62, (), device="cpu")) for _ in range(2))
-        self.pool_a, self.pool_b = (ImagePool(pool_size, seed=seed) for seed in seeds)
-        parameters = [*a.parameters(), *b.parameters()]
-        self.optimizer = adversarial_adam(parameters, config.learning_rate, weight_decay=weight_decay)
+        seeds = {domain: int(torch.randint(2**62, (), device="cpu")) for domain in "ab"}
+        self.pools = {domain: ImagePool(config.pool_size, seed=seeds[domain]) for domain in self.by_domain}
+        parameters = [parameter for network in networks for parameter in network.parameters()]
+        self.optimizer = adversarial_adam(parameters, config.learning_rate, weight_decay=config.weight_decay)
 
     def networks(self) -> dict[str, nn.Module]:
-        """Return both networks by name."""
-        return {"discriminator_a": self.a, "discriminator_b": self.b}
+        """Return the networks by name."""
+        return {f"discriminator_{domain}": network for domain, network in self.by_domain.items()}
 
     def state(self) -> dict[str, Any]:
         """Return everything a checkpoint has to hold, by name; the optimizer is not among it."""
-        return {**self.networks(), "pool_a": self.pool_a, "pool_b": self.pool_b}
+        return {**self.networks(), **{f"pool_{domain}": pool for domain, pool in self.pools.items()}}
 
-    def judge(self, *, fake_a: Tensor, fake_b: Tensor) -> dict[str, Tensor]:
+    def judge(self, *, fake_a: Tensor | None, fake_b: Tensor | None) -> dict[str, Tensor]:
         """Return the generators' adversarial terms; call it inside `frozen`."""
-        judged = {"adversarial_ab": self.b(self._shown(fake_b)), "adversarial_ba": self.a(self._shown(fake_a))}
+        fakes = {"b": ("adversarial_ab", fake_b), "a": ("adversarial_ba", fake_a)}
+        judged = {
+            name: self.by_domain[domain](self._shown(fake))
+            for domain, (name, fake) in fakes.items()
+            if domain in self.by_domain and fake is not None
+        }
         return {
             name: torch.stack([generator_objective(scale, self.objective) for scale in scales(logits)]).sum()
             for name, logits in judged.items()
         }
 
-    def update(self, *, real_a: Tensor, real_b: Tensor, fake_a: Tensor, fake_b: Tensor) -> dict[str, Tensor]:
-        """Train both networks for one step on real images and on generated ones from the pools; return their losses."""
+    def update(
+        self, *, real_a: Tensor, real_b: Tensor, fake_a: Tensor | None, fake_b: Tensor | None
+    ) -> dict[str, Tensor]:
+        """Train the networks for one step on real images and on generated ones from the pools; return their losses."""
+        real, fakes = {"a": real_a, "b": real_b}, {"a": fake_a, "b": fake_b}
+        shown = {domain: fake for domain, fake in fakes.items() if domain in self.by_domain and fake is not None}
         by_scale = {
-            "discriminator_a": self._losses(self.a, real_a, self.pool_a.query(fake_a)),
-            "discriminator_b": self._losses(self.b, real_b, self.pool_b.query(fake_b)),
+            f"discriminator_{domain}": self._losses(
+                self.by_domain[domain], real[domain], self.pools[domain].query(fake)
+            )
+            for domain, fake in shown.items()
         }
         losses = {name: scale.sum() for name, scale in by_scale.items()}
         total = self._flooded(torch.cat(list(by_scale.values()))).sum()
         if self.config.r1_weight:
-            losses |= {"r1_a": gradient_penalty(self.a, real_a), "r1_b": gradient_penalty(self.b, real_b)}
-            total = total + self.config.r1_weight / 2 * (losses["r1_a"] + losses["r1_b"])
+            penalties = {f"r1_{domain}": gradient_penalty(self.by_domain[domain], real[domain]) for domain in shown}
+            losses |= penalties
+            total = total + self.config.r1_weight / 2 * torch.stack(list(penalties.values())).sum()
         self.optimizer.zero_grad(set_to_none=True)
-        total.backward()  # type: ignore[no-untyped-call]
+        torch.autograd.backward(total)
         self.optimizer.step()
         # Empty again, so that memory is free and nothing leaks into a later step.
         self.optimizer.zero_grad(set_to_none=True)

@@ -1,4 +1,4 @@
-"""Terms that every generator of two directions can add to its own: mutual information and texture."""
+"""Terms that every generator can add to its own: mutual information and texture."""
 
 from __future__ import annotations
 
@@ -10,16 +10,11 @@ from medsynth.adversarial.information import negative_information
 from medsynth.adversarial.texture import sliced_texture_distance
 
 if TYPE_CHECKING:
-    from medsynth.api import GeneratorConfig
-
-
-def regularizer_weights(config: GeneratorConfig) -> dict[str, float]:
-    """Return the weights of the terms that `regularizers` returns, by the start of their names."""
-    return {"information": config.information_weight, "texture": config.texture_weight}
+    from medsynth.api import AdversarialConfig
 
 
 def regularizers(
-    config: GeneratorConfig, *, source: Tensor, target: Tensor, fake_a: Tensor, fake_b: Tensor
+    config: AdversarialConfig, *, source: Tensor, target: Tensor, fake_a: Tensor | None, fake_b: Tensor | None
 ) -> dict[str, Tensor]:
     """Return the unweighted terms whose weight is not 0, one per direction.
 
@@ -29,13 +24,13 @@ def regularizers(
     Args:
         config: the generator's.
         source, target: real images, (B, C, H, W).
-        fake_a, fake_b: their translations: `fake_b` is made from `source`, `fake_a` from `target`.
+        fake_a, fake_b: their translations: `fake_b` is made from `source`, `fake_a` from `target`; None = none.
     """
+    ways = {"ab": (source, fake_b, target), "ba": (target, fake_a, source)}
+    made = {way: (image, fake, real) for way, (image, fake, real) in ways.items() if fake is not None}
     terms: dict[str, Tensor] = {}
     if config.information_weight:
-        terms["information_ab"] = negative_information(source, fake_b)
-        terms["information_ba"] = negative_information(target, fake_a)
+        terms |= {f"information_{way}": negative_information(image, fake) for way, (image, fake, _) in made.items()}
     if config.texture_weight:
-        terms["texture_ab"] = sliced_texture_distance(fake_b, target)
-        terms["texture_ba"] = sliced_texture_distance(fake_a, source)
+        terms |= {f"texture_{way}": sliced_texture_distance(fake, real) for way, (_, fake, real) in made.items()}
     return terms

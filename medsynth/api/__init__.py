@@ -7,9 +7,17 @@ Letters used in shapes: B batch, C channels, H height, W width, N number of imag
 in [-1, 1]; the first spatial axis runs down (rows), the second to the right (columns).
 """
 
-from medsynth.api.configs import ClassifierConfig, EvaluatorConfig, ExtractorConfig, GeneratorConfig, option
-from medsynth.api.evidence import Evaluator, Evidence, Extractor, ImageSet, Predictions, Score
-from medsynth.api.models import Classifier, Generator, Inspectable, Inspection, Setup
+from medsynth.api.configs import (
+    AdversarialConfig,
+    ClassifierConfig,
+    EvaluatorConfig,
+    ExtractorConfig,
+    GeneratorConfig,
+    TranslatorConfig,
+    option,
+)
+from medsynth.api.evidence import Evaluator, Evidence, Extractor, ImageSet, Predictions, Score, Subject
+from medsynth.api.models import Classifier, Generator, Inspectable, Inspection, Setup, exported
 from medsynth.api.observing import Result, RunInfo, Section, StageInfo
 from medsynth.api.phases import Phase, Stateful, Step
 from medsynth.api.schedules import (
@@ -35,6 +43,7 @@ from medsynth.api.specs import (
 
 __all__ = [
     "API",
+    "AdversarialConfig",
     "Assumptions",
     "Classifier",
     "ClassifierConfig",
@@ -64,9 +73,12 @@ __all__ = [
     "StageInfo",
     "Stateful",
     "Step",
+    "Subject",
+    "TranslatorConfig",
     "constant",
     "constant_then_cosine",
     "constant_then_linear",
+    "exported",
     "halving",
     "hookimpl",
     "learning_rate_schedule",

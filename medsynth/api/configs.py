@@ -54,15 +54,30 @@ class GeneratorConfig:
     ema_decay: float = option(
         0.0, "decay per step of the averaged weights that translate; 0 = the trained weights", low=0.0, high=0.99999
     )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class AdversarialConfig(GeneratorConfig):
+    """Options of generators that train against discriminators; `medsynth.adversarial.unpaired` honors them all."""
+
+    adversarial: Literal["lsgan", "vanilla", "hinge"] = option(
+        "lsgan",
+        "adversarial objective: least squares, cross-entropy (non-saturating) or hinge",
+        choices=("lsgan", "vanilla", "hinge"),
+    )
+    pool_size: int = option(0, "earlier images kept per domain for the discriminators; 0 = none", low=0)
+    weight_decay: float = option(0.0, "Adam's L2 penalty of all weights", low=0.0)
     information_weight: float = option(
         0.0, "weight of minus the mutual information of an image and its translation", low=0.0
+    )
+    texture_weight: float = option(
+        0.0, "weight of the sliced distance between patches of translations and of real images", low=0.0
     )
     differentiable_augment: bool = option(
         False, "random brightness, contrast, shift and cutout in front of the discriminators, for small sets"
     )
     r1_weight: float = option(0.0, "weight of the discriminators' R1 gradient penalty on real images", low=0.0)
     spectral_norm: bool = option(False, "spectral normalization of the discriminators' convolutions")
-    coordinates: bool = option(False, "tell the generator's decoding part where in the image it is (CoordConv)")
     discriminator_noise: float = option(
         0.0, "deviation of the noise on all images that discriminators see, so that none wins by details", low=0.0
     )
@@ -72,9 +87,15 @@ class GeneratorConfig:
         low=0.0,
         high=0.9,
     )
-    texture_weight: float = option(
-        0.0, "weight of the sliced distance between patches of translations and of real images", low=0.0
-    )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class TranslatorConfig(AdversarialConfig):
+    """Options of adversarial generators whose networks are made of the parts of `medsynth.networks`."""
+
+    width: int = option(64, "channels of the generators' first layer; doubled by every level", low=1)
+    discriminator_width: int = option(64, "channels of the discriminators' first layer", low=1)
+    coordinates: bool = option(False, "tell the generator's decoding part where in the image it is (CoordConv)")
     ends: int = option(7, "side of the generator's convolutions at full size; 7 as published", choices=(3, 5, 7))
 
 

@@ -4,11 +4,27 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor, nn
+
+
+class Subject:
+    """Whose scores: the classifiers of a run by the images they were trained with, and sets of images."""
+
+    SYNTHETIC: Final = "synthetic"
+    """Trained with synthetic images; also these themselves."""
+    REAL_ONLY: Final = "real-only"
+    UNTRANSLATED: Final = "untranslated"
+    """Trained with source images as they are."""
+    ORACLE: Final = "oracle"
+    """Trained with true counterparts of source images."""
+    SOURCE: Final = "source"
+    """Images before translation."""
+    REAL: Final = "real"
+    """Real target images."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -61,7 +77,7 @@ class Evidence:
     training: ImageSet
     """Real target images the generator was trained on (training split)."""
     predictions: Mapping[str, Predictions]
-    """By subject: ``synthetic`` (trained with synthesis), ``real-only``, ``untranslated``, ``oracle``."""
+    """By `Subject`."""
     networks: Mapping[str, nn.Module]
     """Exported networks: ``generator`` and ``classifier``, in evaluation mode."""
     extractor: Callable[[str], Extractor]

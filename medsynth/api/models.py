@@ -44,6 +44,19 @@ class Generator(Protocol):
         """
 
 
+def exported(model: Generator | Classifier) -> nn.Module:
+    """Return the network of a model that translates or classifies, and that bundles carry: the first of its networks.
+
+    Examples:
+        >>> class Model:
+        ...     def networks(self):
+        ...         return {"student": 1, "teacher": 2}
+        >>> exported(Model())
+        1
+    """
+    return next(iter(model.networks().values()))
+
+
 class Classifier(Protocol):
     """Learns to tell the classes of target images apart. One that can judge itself may be `Inspectable`, too."""
 

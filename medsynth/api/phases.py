@@ -6,8 +6,6 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
-from medsynth.api.schedules import constant
-
 if TYPE_CHECKING:
     import torch
     from ignite.engine import Engine
@@ -46,7 +44,7 @@ class Phase:
         state: everything to save and restore by name: all networks (put into training mode by the core),
             image pools, running averages. Optimizers are added by the core.
         optimizers: by name; the core multiplies their learning rates by `schedule`.
-        schedule: learning-rate factor for progress in [0, 1].
+        schedule: learning-rate factor for progress in [0, 1]; None = that of the options, see `learning_rate_schedule`.
     """
 
     name: str
@@ -57,4 +55,4 @@ class Phase:
     optimizers: Mapping[str, torch.optim.Optimizer]
     batch_size: int
     epoch_steps: int = 0
-    schedule: Callable[[float], float] = constant
+    schedule: Callable[[float], float] | None = None

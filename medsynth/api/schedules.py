@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from medsynth.api.configs import GeneratorConfig
+from medsynth.api.configs import ClassifierConfig, GeneratorConfig
 
 if TYPE_CHECKING:
     from ignite.engine import Engine
@@ -49,8 +49,10 @@ def halving(steps: int) -> Callable[[float], float]:
     return lambda progress: float(0.5 ** math.floor(progress * steps + 1e-9))
 
 
-def learning_rate_schedule(config: GeneratorConfig) -> Callable[[float], float]:
-    """Return the learning-rate factor that a generator's config asks for, as `Phase.schedule` takes it."""
+def learning_rate_schedule(config: GeneratorConfig | ClassifierConfig) -> Callable[[float], float]:
+    """Return the learning-rate factor that the options ask for, as the core applies it to a phase without its own."""
+    if isinstance(config, ClassifierConfig):
+        return warmup_then_cosine(config.warmup_share)
     schedules = {
         "linear": constant_then_linear(config.constant_share),
         "cosine": constant_then_cosine(config.constant_share),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import pluggy
@@ -18,15 +18,12 @@ Kind = Literal["generator", "classifier", "evaluator", "extractor"]
 class Assumptions:
     """What a generator or classifier takes for granted about its images."""
 
-    spatial_dims: int = 2
     channels: tuple[int, ...] = ()
     """Accepted channel counts; empty = any."""
     multiple_of: int = 1
     """Height and width must be multiples of this."""
     min_size: int = 8
     """Smallest height and width in pixels."""
-    two_way: bool = False
-    """A generator that also learns target -> source."""
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -37,7 +34,8 @@ class Spec:
         name: equals the entry-point name; lower case with hyphens.
         summary: one sentence.
         config: a frozen dataclass type whose fields are declared with `option`.
-        factory: ``"package.module:Class"``; resolved on first use, so declaring never imports torch.
+        factory: ``"package.module:Class"``, resolved on first use, so that declaring never imports torch; or the class
+            itself, of a plugin that is registered in a notebook.
         reference: the paper that describes the method.
         licence: SPDX identifier of the plugin's code.
         presets: field values per preset name (``quick``, ``standard``, ``paper``), for own fields.
@@ -49,7 +47,7 @@ class Spec:
     name: str
     summary: str
     config: type
-    factory: str
+    factory: str | Callable[..., Any]
     reference: str = ""
     licence: str = "Apache-2.0"
     presets: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)

@@ -2,7 +2,8 @@
 
 MedsynthError
 ├── InputError        wrong use or unusable input: the command ends with exit code 2, nothing is written
-│   └── PluginError   a plugin that cannot be found, loaded or trusted
+│   ├── PluginError   a plugin that cannot be found, loaded or trusted
+│   └── Busy          another process works in the folder
 ├── RunError          a run that failed on its way: exit code 1
 └── Interrupted       a run that was asked to stop and can be resumed: exit code 130
 """
@@ -37,6 +38,10 @@ class InputError(MedsynthError):
 
 class PluginError(InputError):
     """A plugin is unknown, broken, blocked or does not fit this version."""
+
+
+class Busy(InputError):  # noqa: N818 - being busy is no error of the folder
+    """Another medsynth process works in the folder; it will be free later."""
 
 
 class RunError(MedsynthError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -13,7 +14,7 @@ from medsynth.cli.shared import Json, Set, errors, friendly, output
 if TYPE_CHECKING:
     from medsynth.plugins import FoundPlugin, Registry
 
-app = typer.Typer(help="List plugins, or show one.", invoke_without_command=True, rich_markup_mode=None)
+app = typer.Typer(help="List plugins; show, check or start one.", invoke_without_command=True, rich_markup_mode=None)
 
 
 @app.callback()
@@ -93,6 +94,54 @@ def show_command(
         for preset, values in spec.presets.items():
             shown = ", ".join(f"{key}={value}" for key, value in values.items()) or "defaults"
             output.print(f"preset {preset}: {shown}", markup=False, highlight=False, soft_wrap=True)
+
+
+@app.command("new")
+@friendly
+def new_command(
+    kind: Annotated[str, typer.Argument(help="generator, classifier, evaluator or extractor.")],
+    name: Annotated[str, typer.Argument(help="Name of the plugin: lower-case words with hyphens.")],
+    out: Annotated[Path | None, typer.Option(help="New folder; medsynth-NAME by default.")] = None,
+) -> None:
+    """Write an installable distribution with a plugin that works, to be changed into your own."""
+    from medsynth.scaffold.writing import write_distribution
+
+    folder = out or Path(f"medsynth-{name}")
+    for file in write_distribution(kind, name, folder):
+        typer.echo(folder / file)
+    errors.print(
+        f"next: pip install -e {folder} && medsynth plugins check {name}", markup=False, highlight=False, soft_wrap=True
+    )
+
+
+@app.command("check")
+@friendly
+def check_command(
+    name: Annotated[str, typer.Argument(help="Plugin name.")],
+    sets: Set = None,
+    as_json: Json = False,
+) -> None:
+    """Check a plugin against its contract, with the options of its quick preset; exit code 1 if it is broken."""
+    from medsynth.plan.plan import parse_overrides
+    from medsynth.plugins import KINDS, Registry
+    from medsynth.testing.contract_run import clauses
+
+    registry, given = Registry(), parse_overrides(sets or [])
+    found = []
+    for record in (record for record in registry.by_name(name) if record.kind in KINDS):
+        spec = registry.load(record.kind, name)
+        if not as_json:
+            output.print(f"{record.kind} {name} ({record.distribution} {record.version})", highlight=False)
+        section = f"evaluators.{name}" if record.kind == "evaluator" else record.kind
+        for clause in clauses(spec, record.kind, given.get(section, {})):
+            found.append({"kind": record.kind, **vars(clause)})
+            if not as_json:
+                text = f"broken  {clause.sentence}: {clause.fault}" if clause.fault else f"kept    {clause.sentence}"
+                output.print(text, markup=False, highlight=False, soft_wrap=True)
+    if as_json:
+        typer.echo(json.dumps({"schema": 1, "plugin": name, "clauses": found}, indent=2))
+    if any(clause["fault"] for clause in found):
+        raise typer.Exit(1)
 
 
 def _match(

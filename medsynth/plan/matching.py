@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 
-from medsynth.api import Setup, Spec
+from medsynth.api import GeneratorSpec, Setup, Spec, exported
 from medsynth.base.configuration import nearest, resolve
 from medsynth.base.costs import count_macs, count_parameters, count_thop, shapes_only
 from medsynth.base.errors import InputError
@@ -142,7 +142,8 @@ class Search:
 
     def __init__(self, registry: Registry, spec: Spec, setup: Setup, fixed: Mapping[str, Any]) -> None:
         self.registry, self.spec, self.setup, self.fixed = registry, spec, setup, fixed
-        resolve(spec.config, [fixed], where="classifier")
+        self.kind = "generator" if isinstance(spec, GeneratorSpec) else "classifier"
+        resolve(spec.config, [fixed], where=self.kind)
         self.fields = {name: tuple(values) for name, values in spec.scalable.items() if name not in fixed}
         if not self.fields:
             raise InputError(
@@ -220,11 +221,10 @@ class Search:
 
     def _costs(self, values: Mapping[str, Any], wish: Mapping[str, float], limit: float) -> dict[str, int]:
         """Count the costs, cheaper ones first, until the point is known to be farther than `limit`."""
-        config: Any = resolve(self.spec.config, [self.fixed, values], where="classifier")
+        config: Any = resolve(self.spec.config, [self.fixed, values], where=self.kind)
         with torch.device("meta"):
-            networks = self.registry.create(self.spec, config, self.setup).networks()
+            network = exported(self.registry.create(self.spec, config, self.setup)).eval()
             image = torch.empty(1, self.setup.channels, *self.setup.size)
-        network = next(iter(networks.values())).eval()
         costs: dict[str, int] = {}
         distance = 0.0
         for name in sorted(wish, key=list(COSTS).index):

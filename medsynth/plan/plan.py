@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
@@ -174,7 +175,10 @@ class Layers:
         """Resolve the section of a plugin."""
         section = f"evaluators.{name}" if kind == "evaluator" else kind
         spec = self.registry.load(kind, name)
-        layers = [self.values.get(section, {}), spec.presets.get(self.preset, {}), self.inherited.get(section, {})]
+        offered = {field.name for field in dataclasses.fields(spec.config)}
+        # A preset is made for all plugins; one that lacks a field has no use for its value.
+        common = {name: value for name, value in self.values.get(section, {}).items() if name in offered}
+        layers = [common, spec.presets.get(self.preset, {}), self.inherited.get(section, {})]
         return resolve(spec.config, [*layers, self.given.get(section, {})], where=section)
 
 

@@ -7,20 +7,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from medsynth.api import Predictions, Score
-from medsynth.report.verdict import BEST_CASE, finite_interval
+from medsynth.api import Predictions, Score, Subject
+from medsynth.report.verdict import finite_interval
 from medsynth.statistics import confusion
-from medsynth.statistics.gain import BASELINE, MAIN, UNTRANSLATED
 
 SUBJECTS = {
-    MAIN: "with synthetic images",
-    BASELINE: "real images only",
-    UNTRANSLATED: "with source images untranslated",
-    BEST_CASE: "oracle",
-    "source": "source, untranslated",
-    "real": "real against real (floor)",
+    Subject.SYNTHETIC: "with synthetic images",
+    Subject.REAL_ONLY: "real images only",
+    Subject.UNTRANSLATED: "with source images untranslated",
+    Subject.ORACLE: "oracle",
+    Subject.SOURCE: "source, untranslated",
+    Subject.REAL: "real against real (floor)",
 }
-IMAGE_SUBJECTS = {MAIN: "synthetic"}
+IMAGE_SUBJECTS = {Subject.SYNTHETIC: "synthetic"}
 OF_IMAGES = {"fid", "kid", "memorized"}
 """Scores by which an evaluator is known to judge images, not classifiers."""
 METRICS = {
@@ -138,7 +137,7 @@ def _score_table(evaluator: str, scores: Sequence[Score]) -> ScoreTable:
     arrows = {True: " ↑", False: " ↓", None: ""}
     columns = tuple(metric_label(name) + arrows[directions[name]] for name in names)
     notes = tuple(dict.fromkeys(f"{labels.get(s.subject, s.subject)}: {s.detail}" for s in scores if s.detail))
-    return ScoreTable(evaluator, columns, tuple(rows), notes, labels[MAIN])
+    return ScoreTable(evaluator, columns, tuple(rows), notes, labels[Subject.SYNTHETIC])
 
 
 def cell(score: Score) -> Cell:

@@ -7,10 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from medsynth.api import Score
-from medsynth.statistics.gain import BASELINE, MAIN, UNTRANSLATED, Gain
+from medsynth.api import Score, Subject
+from medsynth.statistics.gain import Gain
 
-BEST_CASE = "oracle"
 Tone = Literal["better", "worse", "uncertain", "unknown"]
 NOT_DECIDED = "Whether synthesis helps is not decided"
 _MEANINGS: dict[tuple[int, int | None], tuple[Tone, str]] = {
@@ -52,7 +51,7 @@ def verdict(scores: Sequence[Score], gains: Sequence[Gain] = ()) -> RunVerdict:
         scores: AUC of the rows.
         gains: with their tests; without one over real images only, intervals that do not overlap tell from chance.
     """
-    main, baseline = find(scores, "roc_auc", MAIN), find(scores, "roc_auc", BASELINE)
+    main, baseline = find(scores, "roc_auc", Subject.SYNTHETIC), find(scores, "roc_auc", Subject.REAL_ONLY)
     remarks = _remarks(scores)
     if main is None and baseline is None:
         return RunVerdict("unknown", "No AUC was measured, so nothing can be said about the value of synthesis.")
@@ -65,28 +64,30 @@ def verdict(scores: Sequence[Score], gains: Sequence[Gain] = ()) -> RunVerdict:
         sentence = f"{start}; without a row trained on real images only, the value of synthesis is unknown."
         return RunVerdict("unknown", sentence, remarks)
     over = {gain.against: gain for gain in gains}
-    if BASELINE not in over:
+    if Subject.REAL_ONLY not in over:
         tone, conclusion = _compare(main, baseline)
         return RunVerdict(tone, f"{start} against {shown(baseline)} real only: {conclusion}.", remarks)
     tone, meaning = meaning_of(gains)
-    sentence = f"{meaning}: {start} against {shown(baseline)} real only, a difference of {over[BASELINE].shown}"
-    control = find(scores, "roc_auc", UNTRANSLATED)
-    if control and UNTRANSLATED in over:
-        sentence += f", and {shown(control)} with the source images untranslated, of {over[UNTRANSLATED].shown}"
-    return RunVerdict(tone, f"{sentence}; {over[BASELINE].basis}.", (*remarks, *_cautions(gains)))
+    sentence = (
+        f"{meaning}: {start} against {shown(baseline)} real only, a difference of {over[Subject.REAL_ONLY].shown}"
+    )
+    control = find(scores, "roc_auc", Subject.UNTRANSLATED)
+    if control and Subject.UNTRANSLATED in over:
+        sentence += f", and {shown(control)} with the source images untranslated, of {over[Subject.UNTRANSLATED].shown}"
+    return RunVerdict(tone, f"{sentence}; {over[Subject.REAL_ONLY].basis}.", (*remarks, *_cautions(gains)))
 
 
 def meaning_of(gains: Sequence[Gain]) -> tuple[Tone, str]:
     """Return in words what gains say, which must include the one over real images only."""
     told = {gain.against: gain.told for gain in gains}
-    if told[BASELINE] < 0:
+    if told[Subject.REAL_ONLY] < 0:
         return "worse", "Synthesis did harm"
-    return _MEANINGS.get((told[BASELINE], told.get(UNTRANSLATED)), ("uncertain", NOT_DECIDED))
+    return _MEANINGS.get((told[Subject.REAL_ONLY], told.get(Subject.UNTRANSLATED)), ("uncertain", NOT_DECIDED))
 
 
 def _cautions(gains: Sequence[Gain]) -> list[str]:
     found = []
-    if UNTRANSLATED not in {gain.against for gain in gains}:
+    if Subject.UNTRANSLATED not in {gain.against for gain in gains}:
         found.append(
             "There is no row with the source images untranslated: a gain may be that of more labels, not of synthesis."
         )
@@ -127,7 +128,7 @@ def _compare(main: Score, baseline: Score) -> tuple[Tone, str]:
 
 def _remarks(scores: Sequence[Score]) -> tuple[str, ...]:
     remarks = []
-    main, best = find(scores, "roc_auc", MAIN), find(scores, "roc_auc", BEST_CASE)
+    main, best = find(scores, "roc_auc", Subject.SYNTHETIC), find(scores, "roc_auc", Subject.ORACLE)
     interval = finite_interval(main) if main else None
     if interval and interval[0] <= 0.5 <= interval[1]:
         remarks.append("The interval includes 0.5: this classifier cannot be told from guessing.")

@@ -12,7 +12,7 @@ from typing import Any
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from medsynth.api import Predictions
+from medsynth.api import Predictions, Subject
 from medsynth.base.files import new_folder, write_text
 from medsynth.report import tables
 from medsynth.report.classifier_figures import bootstrap_figure, calibration_figure, precision_figure, roc_figure
@@ -23,7 +23,7 @@ from medsynth.report.pictures import gallery, importance
 from medsynth.report.screening import prevalence_figure, screening_table
 from medsynth.report.svg import standalone
 from medsynth.report.verdict import RunVerdict, find, verdict
-from medsynth.statistics.gain import EVALUATOR, MAIN, gains
+from medsynth.statistics.gain import EVALUATOR, gains
 
 PAPER = "Efficient endometrial carcinoma screening via cross-modal synthesis and gradient distillation, 2026."
 _SPECIAL = ("image-quality", "diagnostic", "screening", "efficiency", EVALUATOR)
@@ -83,7 +83,7 @@ def _values(content: ReportContent) -> dict[str, Any]:
     everything = [*content.scores, *content.measurements]
     found = tables.score_tables(everything)
     judged = _classifier_figures(content)
-    screening = screening_table(content.scores, MAIN)
+    screening = screening_table(content.scores, Subject.SYNTHETIC)
     prevalence = _prevalence_figure(content) if screening else {}
     curves, validation = _curves("training", content.curves), _curves("validation", content.validation)
     splits = list(dict.fromkeys(split for row in content.counts.values() for split in row))
@@ -105,7 +105,7 @@ def _values(content: ReportContent) -> dict[str, Any]:
         "others": [table for name, table in found.items() if name not in _SPECIAL],
         "confusions": tables.confusions(content.predictions),
         "screening": screening,
-        "rates": [tables.cell(score) for name in RATES if (score := find(content.scores, name, MAIN))],
+        "rates": [tables.cell(score) for name in RATES if (score := find(content.scores, name, Subject.SYNTHETIC))],
         "prevalence_figures": [Markup(figure) for figure in prevalence.values()],
         "classifier_figures": [(Markup(figure), caption) for figure, caption in judged.values()],
         "curves": [(title, Markup(figure)) for title, figure in curves.values()],
@@ -127,7 +127,7 @@ def _values(content: ReportContent) -> dict[str, Any]:
 def _headline(content: ReportContent) -> list[tuple[str, tables.Cell]]:
     """Return the few numbers that a reader looks for first."""
     names = ("roc_auc", "sensitivity", "specificity", "kid", "fid")
-    found = ((name, find(content.scores, name, MAIN)) for name in names)
+    found = ((name, find(content.scores, name, Subject.SYNTHETIC)) for name in names)
     return [(tables.METRICS[name], tables.cell(score)) for name, score in found if score is not None]
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from medsynth.api import Predictions
+from medsynth.api import Predictions, Subject
 from medsynth.report.verdict import meaning_of
 from medsynth.results.reading import RunResult
 from medsynth.results.stage_keys import stage_key
-from medsynth.statistics.gain import CONTROLS, MAIN, Gain, gains
+from medsynth.statistics.gain import CONTROLS, Gain, gains
 
 CONTROL_LABELS = dict(zip(CONTROLS, ("real images only", "source images untranslated"), strict=True))
 
@@ -43,7 +43,7 @@ def gains_of(results: Sequence[RunResult], others: Sequence[RunResult] = ()) -> 
     """
     trainings: list[dict[str, Predictions]] = []
     for result in results:
-        rows = {row: _predictions(row, result, others) for row in (MAIN, *CONTROLS)}
+        rows = {row: _predictions(row, result, others) for row in (Subject.SYNTHETIC, *CONTROLS)}
         trainings.append({row: judged for row, judged in rows.items() if judged is not None})
     if len({result.test_data for result in results}) > 1:
         return ()
@@ -52,7 +52,7 @@ def gains_of(results: Sequence[RunResult], others: Sequence[RunResult] = ()) -> 
 
 def _predictions(row: str, result: RunResult, others: Sequence[RunResult]) -> Predictions | None:
     own = result.predictions(row)
-    if own is not None or row == MAIN:
+    if own is not None or row == Subject.SYNTHETIC:
         return own
     key = _key(row, result)
     same = (other for other in others if _key(row, other) == key and other.test_data == result.test_data)

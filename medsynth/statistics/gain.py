@@ -7,13 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from medsynth.api import Predictions, Score
+from medsynth.api import Predictions, Score, Subject
 from medsynth.statistics import crossed_difference
 
-MAIN = "synthetic"
-BASELINE = "real-only"
-UNTRANSLATED = "untranslated"
-CONTROLS = (BASELINE, UNTRANSLATED)
+CONTROLS = (Subject.REAL_ONLY, Subject.UNTRANSLATED)
 """Rows that synthesis has to beat: without further images, and with the labeled source images as they are."""
 EVALUATOR, NAME = "synthesis", "gain"
 """Where scores.json holds gains; their subject is the row that is compared with."""
@@ -87,9 +84,9 @@ def gains(trainings: Sequence[Mapping[str, Predictions]]) -> list[Gain]:
     Returns:
         Nothing where the test images are not the same or a class has fewer than two patients.
     """
-    if not trainings or any(MAIN not in training for training in trainings):
+    if not trainings or any(Subject.SYNTHETIC not in training for training in trainings):
         return []
-    judged = trainings[0][MAIN]
+    judged = trainings[0][Subject.SYNTHETIC]
     carriers = [len(np.unique(judged.patients[judged.labels == label])) for label in (0, 1)]
     if min(carriers) < 2:
         return []
@@ -101,7 +98,7 @@ def gains(trainings: Sequence[Mapping[str, Predictions]]) -> list[Gain]:
 
 
 def _gain(trainings: Sequence[Mapping[str, Predictions]], against: str, judged: Predictions) -> Gain:
-    main, other = (np.stack([t[row].probabilities for t in trainings]) for row in (MAIN, against))
+    main, other = (np.stack([t[row].probabilities for t in trainings]) for row in (Subject.SYNTHETIC, against))
     found = crossed_difference(main, other, judged.labels, judged.patients)
     return Gain(
         against=against,
@@ -117,5 +114,5 @@ def _gain(trainings: Sequence[Mapping[str, Predictions]], against: str, judged: 
 def _alike(training: Mapping[str, Predictions], against: str, judged: Predictions) -> bool:
     return all(
         np.array_equal(training[row].labels, judged.labels) and np.array_equal(training[row].patients, judged.patients)
-        for row in (MAIN, against)
+        for row in (Subject.SYNTHETIC, against)
     )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from medsynth.api import Subject
 from medsynth.base.errors import InputError
 from medsynth.base.version import __version__
 from medsynth.results.reading import RunResult, read_run
@@ -24,7 +25,9 @@ COLUMNS = (
 )
 
 
-def compare_runs(folders: Sequence[Path], *, subject: str = "synthetic", columns: Sequence[str] = ()) -> Comparison:
+def compare_runs(
+    folders: Sequence[Path], *, subject: str = Subject.SYNTHETIC, columns: Sequence[str] = ()
+) -> Comparison:
     """Compare runs; the first is the reference.
 
     Runs of the same seeds are tested seed by seed, others in the order of their seeds.

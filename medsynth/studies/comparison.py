@@ -8,12 +8,11 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from medsynth.api import Score
+from medsynth.api import Score, Subject
 from medsynth.results.gains import RowGains, gains_of
 from medsynth.results.pairs import Pair, Tested, compare_pairs
 from medsynth.results.reading import RunResult, differing
 from medsynth.statistics import bootstrap_diagnostic
-from medsynth.statistics.gain import BASELINE, MAIN
 from medsynth.statistics.scores.diagnostic import Floats
 from medsynth.statistics.scores.likelihoods import LIKELIHOODS, likelihood_ratios, score_name, screening_at
 from medsynth.studies.study import StudyRow, StudyTable
@@ -131,10 +130,12 @@ def compare(table: StudyTable, rows: Sequence[StudyRow], results: Mapping[str, M
 
 def _gains(rows: Sequence[ComparedRow]) -> tuple[RowGains, ...]:
     everything = [result for row in rows for result in row.results.values()]
-    judged = [row for row in rows if row.row.subject == MAIN and row.results]
+    judged = [row for row in rows if row.row.subject == Subject.SYNTHETIC and row.results]
     found = [(row.row.label, gains_of(list(row.results.values()), everything)) for row in judged]
     return tuple(
-        RowGains(label=label, gains=gains) for label, gains in found if BASELINE in {gain.against for gain in gains}
+        RowGains(label=label, gains=gains)
+        for label, gains in found
+        if Subject.REAL_ONLY in {gain.against for gain in gains}
     )
 
 

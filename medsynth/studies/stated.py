@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from medsynth.api import Subject
 from medsynth.base.errors import InputError
 from medsynth.bundle.checking.description import Description, describe_bundle
 from medsynth.bundle.checking.differences import shown_figures
@@ -37,7 +38,9 @@ def names_bundle(path: Path) -> bool:
     return path.is_file() or ((path / "configs/metadata.json").is_file() and not (path / PLAN).is_file())
 
 
-def compare_stated(places: Sequence[Path], *, subject: str = "synthetic", columns: Sequence[str] = ()) -> list[Stated]:
+def compare_stated(
+    places: Sequence[Path], *, subject: str = Subject.SYNTHETIC, columns: Sequence[str] = ()
+) -> list[Stated]:
     """Put the figures of bundles beside each other.
 
     Args:

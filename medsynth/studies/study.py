@@ -11,7 +11,7 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-from medsynth.api import option
+from medsynth.api import Subject, option
 from medsynth.base.configuration import as_dict, nearest, resolve
 from medsynth.base.errors import InputError
 from medsynth.plan.plan import DEFAULT_EVALUATORS, Plan, make_plan
@@ -45,7 +45,8 @@ class StudyRow:
     classifier: str = option("", "of which runs")
     ablation: str = option("", "of which runs")
     subject: str = option(
-        "synthetic", "whose scores: synthetic, real-only, untranslated, oracle, or another subject of an evaluator"
+        Subject.SYNTHETIC,
+        "whose scores: synthetic, real-only, untranslated, oracle, or another subject of an evaluator",
     )
     seed: int = option(-1, "of which run; -1 = of all, with mean and standard deviation", low=-1)
     prevalence: float = option(0.0, "at which screening scores are shown; 0 = those that depend on none", low=0, high=1)

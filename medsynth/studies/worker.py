@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 
 from medsynth.base.children import end_with_parent
-from medsynth.base.errors import InputError, MedsynthError
+from medsynth.base.errors import Busy, MedsynthError
 from medsynth.base.files import explained
 from medsynth.base.progress import Lines
 from medsynth.base.stopping import GRACE, stop_on_signals
@@ -39,8 +39,8 @@ def work(root: Path, name: str) -> None:
             try:
                 run(plan, registry, folder, watch=lines, stop=stop, sharing=Sharing(root, study.reuse))
                 return
-            except InputError as error:
-                if "in use by another" not in error.message or time.monotonic() > until:
+            except Busy:
+                if time.monotonic() > until:
                     raise
                 time.sleep(0.5)  # the process of a killed study is about to end
 

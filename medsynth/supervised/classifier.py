@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import torch
 from torch import Tensor, nn
 
-from medsynth.api import Phase, Setup, Step, warmup_then_cosine
+from medsynth.api import Phase, Setup, Step
 from medsynth.supervised.config import SupervisedConfig
 from medsynth.supervised.recipe import Recipe
 
@@ -63,7 +63,6 @@ class SupervisedClassifier:
             step=self._step(optimizer),
             state={"network": self.network, **self.recipe.state},
             optimizers={"network": optimizer},
-            schedule=warmup_then_cosine(self.config.warmup_share),
         )
 
     def _step(self, optimizer: torch.optim.Optimizer) -> Step:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from medsynth.api import option
+from medsynth.api import Subject, option
 
-BASELINES = ("real-only", "untranslated", "oracle")
+BASELINES = (Subject.REAL_ONLY, Subject.UNTRANSLATED, Subject.ORACLE)
 """Classifiers trained for comparison: on real images only, and with other images in place of synthetic ones: the source
 images as they are, and their true counterparts."""
 

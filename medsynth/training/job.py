@@ -10,7 +10,7 @@ from typing import Protocol
 
 from torch import Tensor, nn
 
-from medsynth.api import Phase
+from medsynth.api import Phase, constant
 from medsynth.base.progress import Silent, Watch
 from medsynth.base.stopping import Stop
 from medsynth.training.config import TrainingConfig
@@ -47,6 +47,7 @@ class Job:
             better) that chooses the weights to keep, and values for the history. Without it the last weights are kept.
         observe: called after epochs of every phase; returns further values for the history, which choose nothing.
         validate_epochs: epochs between two calls of either; the last epoch always gets one.
+        schedule: learning-rate factor for progress in [0, 1] of the phases that have none of their own.
         accumulate: parts of a batch whose gradients are averaged for one step.
         ema_decay: of the averaged weights that are validated and kept; 0 = the trained weights.
         checkpointing: recompute what blocks marked ``recomputable`` hold, in the backward pass.
@@ -65,6 +66,7 @@ class Job:
     validate: Callable[[int], tuple[Key, dict[str, float]]] | None = None
     observe: Callable[[], Mapping[str, float]] | None = None
     validate_epochs: int = 1
+    schedule: Callable[[float], float] = constant
     accumulate: int = 1
     ema_decay: float = 0.0
     checkpointing: bool = False

@@ -158,12 +158,13 @@ class _Loop:
 
     def _step(self, phase: Phase) -> Callable[[Engine, Batch], Mapping[str, Any]]:
         job, index = self.job, self.phase_index
+        schedule = phase.schedule or job.schedule
         process = (rank(),) if job.together and rank() else ()
 
         def step(engine: Engine, batch: Batch) -> Mapping[str, Any]:
             seed_everything(job.seed, job.name, index, engine.state.iteration, *process)
             total = engine.state.max_epochs * engine.state.epoch_length
-            factor = phase.schedule((engine.state.iteration - 1) / total)
+            factor = schedule((engine.state.iteration - 1) / total)
             for optimizer in phase.optimizers.values():
                 for group in optimizer.param_groups:
                     group["lr"] = group["initial_lr"] * factor

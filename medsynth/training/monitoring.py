@@ -5,7 +5,7 @@ Letters in shapes: N number of images, C channels, H height, W width. Images are
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -73,34 +73,36 @@ class Look:
         negative = bool(self.inverted) and self.intensity_correlation < INVERTED
         return negative or self.variety < COLLAPSED or self.recognized < DETACHED
 
-    def problems(self) -> list[str]:
-        """Return a sentence for each known failure that the figures show, with what to try."""
+    def problems(self, offered: Collection[str]) -> list[str]:
+        """Return a sentence for each known failure that the figures show, with what to try of what is offered."""
         found = []
         if self.inverted and self.intensity_correlation < INVERTED:
             found.append(
                 f"contrast inversion: translations look like negatives (correlation with the source "
-                f"{self.intensity_correlation:.2f}, and the target's negative fits them better). Try a larger identity "
-                "weight, a smaller learning rate or another seed."
+                f"{self.intensity_correlation:.2f}, and the target's negative fits them better). "
+                + _try(offered, "a larger identity weight", "a smaller learning rate", "another seed")
             )
         if self.variety < COLLAPSED:
             found.append(
                 f"collapse: translations vary only {self.variety:.2f} times as much among themselves as real images "
-                "do. Try a larger cycle weight, a smaller learning rate, or generator.differentiable_augment=true."
+                "do. "
+                + _try(offered, "a larger cycle weight", "a smaller learning rate", "differentiable_augment=true")
             )
         if self.recognized < DETACHED and self.variety >= COLLAPSED:
             found.append(
                 f"detached: only {self.recognized:.0%} of the comparisons recognize a translation as that of its own "
-                "source. Try a larger cycle weight, generator.information_weight=1 or a smaller learning rate."
+                "source. " + _try(offered, "a larger cycle weight", "information_weight=1", "a smaller learning rate")
             )
         if self.checkerboard > CHECKERED:
             found.append(
                 f"checkerboard: {self.checkerboard:.1f} times as much energy in two-pixel patterns as real images "
-                "have. Try generator.upsampling=nearest or bilinear, or more epochs."
+                "have. " + _try(offered, "upsampling=nearest", "more epochs")
             )
         if not found and self.kid > self.kid_source + 2 * self.tolerance:
             found.append(
                 f"farther: translations are farther from real target images (KID {self.kid:.3f}) than the sources are "
-                f"({self.kid_source:.3f}). Try more epochs, a smaller learning rate or a larger identity weight."
+                f"({self.kid_source:.3f}). "
+                + _try(offered, "more epochs", "a smaller learning rate", "a larger identity weight")
             )
         return found
 
@@ -116,6 +118,7 @@ class Monitor:
         folder: receives ``gallery/epoch-N.png``: sources above their translations.
         policy: device to compute on.
         say: receives each kind of problem once, when it is first seen.
+        offered: names of the generator's options: no other is advised.
     """
 
     def __init__(
@@ -128,9 +131,10 @@ class Monitor:
         folder: Path,
         policy: Policy,
         say: Callable[[str], None],
+        offered: Collection[str] = (),
     ) -> None:
         self.generator, self.extractor, self.folder = generator, extractor, folder
-        self.policy, self.say = policy, say
+        self.policy, self.say, self.offered = policy, say, offered
         self.source, self.target = (_some(images) for images in (source, target))
         self.real_features = self._features(self.target)
         before = kernel_distance(self._features(self.source), self.real_features, subsets=HALVES)
@@ -148,7 +152,7 @@ class Monitor:
             network.train()
         found = self.look(translated)
         self._show(epoch, translated)
-        for problem in found.problems():
+        for problem in found.problems(self.offered):
             kind = problem.partition(":")[0]
             if kind not in self.seen:
                 self.seen.add(kind)
@@ -201,11 +205,12 @@ def kind_of(problem: str) -> str:
     return problem.partition(":")[0].replace(" ", "-")
 
 
-def problems_of(history: Mapping[str, Any]) -> list[tuple[str, str]]:
+def problems_of(history: Mapping[str, Any], offered: Collection[str] = ()) -> list[tuple[str, str]]:
     """Return kind and text of each failure that a finished training shows in the epoch it kept, or in its losses.
 
     Args:
         history: of a generator, as `medsynth.training.loop.train` returns it.
+        offered: names of the generator's options: no other is advised.
     """
     last = history["phases"][-1]
     found: list[tuple[str, str]] = []
@@ -213,14 +218,14 @@ def problems_of(history: Mapping[str, Any]) -> list[tuple[str, str]]:
         row = last["validated"].index(history["best"]["epoch"])
         look = Look(**{name: values[row] for name, values in last["validation"].items()})
         epoch = history["best"]["epoch"]
-        found += [(kind_of(problem), f"generator, epoch {epoch}: {problem}") for problem in look.problems()]
+        found += [(kind_of(problem), f"generator, epoch {epoch}: {problem}") for problem in look.problems(offered)]
     for phase in history["phases"]:
-        texts = [text for name, values in phase["losses"].items() for text in _loss_problems(name, values)]
+        texts = [text for name, values in phase["losses"].items() for text in _loss_problems(name, values, offered)]
         found += [(kind_of(text), text) for text in texts]
     return found
 
 
-def _loss_problems(name: str, values: Sequence[float]) -> list[str]:
+def _loss_problems(name: str, values: Sequence[float], offered: Collection[str]) -> list[str]:
     """Judge one value's means by epoch: a loss that grew out of all proportion, a variance that vanished."""
     if len(values) < 2:
         return []
@@ -229,20 +234,28 @@ def _loss_problems(name: str, values: Sequence[float]) -> list[str]:
         flat = now < FLAT * values[0]
         return [
             f"collapse: generator: {name} fell from {values[0]:.2g} to {now:.2g}; features no longer depend on the "
-            "image. Try generator.normalized=true, a smaller learning rate or a smaller feature weight."
+            "image. " + _try(offered, "normalized=true", "a smaller learning rate", "a smaller feature weight")
         ] if flat else []  # fmt: skip
     if name.startswith("discriminator") and now < WON * max(values):
         return [
             f"one-sided: generator: {name} fell to {now:.2g}; the discriminator tells all translations from real "
-            "images, so that generators learn nothing from it. Try generator.discriminator_noise=0.1, "
-            "generator.r1_weight=1 or generator.coordinates=true."
+            "images, so that generators learn nothing from it. "
+            + _try(offered, "discriminator_noise=0.1", "r1_weight=1", "coordinates=true")
         ]
     if now > EXPLODED * max(before, 0.05):
         return [
             f"exploding loss: generator: {name} ended at {now:.3g}, {now / max(before, 0.05):.0f} times its median. "
-            "Try a smaller learning rate, generator.r1_weight=1 or generator.spectral_norm=true."
+            + _try(offered, "a smaller learning rate", "r1_weight=1", "spectral_norm=true")
         ]
     return []
+
+
+def _try(offered: Collection[str], *advice: str) -> str:
+    """Return a sentence of what to try: plain words, and ``option=value`` where the generator has that option."""
+    options = {text: f"generator.{text}" for text in advice if text.partition("=")[0] in offered}
+    known = [options.get(text, text) for text in advice if "=" not in text or text in options]
+    *others, last = known or ["a smaller learning rate"]
+    return f"Try {', '.join(others)} or {last}." if others else f"Try {last}."
 
 
 def fits_negative(translations: np.ndarray, real: np.ndarray) -> bool:

@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from medsynth.api import Assumptions, GeneratorConfig, GeneratorSpec, hookimpl, option
+from medsynth.api import Assumptions, GeneratorSpec, TranslatorConfig, hookimpl, option
 
 
 @dataclass(frozen=True, kw_only=True)
-class CycleGanConfig(GeneratorConfig):
+class CycleGanConfig(TranslatorConfig):
     """Options of the generator cyclegan. A loss weight of 0 switches the term and its computation off."""
 
-    width: int = option(64, "channels of the generators' first layer; doubled twice on the way down", low=1)
     blocks: int = option(9, "residual blocks of each generator", low=0)
     upsampling: Literal["transposed", "nearest", "bilinear"] = option(
         "transposed",
@@ -23,14 +22,8 @@ class CycleGanConfig(GeneratorConfig):
     skips: bool = option(
         False, "add features of each size around the smaller ones, so that thin lines stay sharp (LinkNet)"
     )
-    discriminator_width: int = option(64, "channels of the discriminators' first layer", low=1)
     discriminator_levels: int = option(
         3, "strided layers of the discriminators; 3 judges patches of 70 pixels, 0 single pixels", low=0, high=5
-    )
-    adversarial: Literal["lsgan", "vanilla", "hinge"] = option(
-        "lsgan",
-        "adversarial objective: least squares, cross-entropy or hinge",
-        choices=("lsgan", "vanilla", "hinge"),
     )
     cycle_weight: float = option(10.0, "weight of the cycle terms, L1", low=0.0)
     identity_weight: float = option(0.5, "weight of the identity terms, L1, as a share of cycle_weight", low=0.0)
@@ -59,5 +52,5 @@ def medsynth_generator() -> GeneratorSpec:
             "standard": {"width": 32, "blocks": 6, "upsampling": "nearest", "discriminator_width": 32},
             "paper": {"width": 64, "blocks": 9},
         },
-        assumptions=Assumptions(min_size=24, two_way=True),
+        assumptions=Assumptions(min_size=24),
     )

@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from medsynth.api import Assumptions, GeneratorConfig, GeneratorSpec, hookimpl, option
+from medsynth.api import Assumptions, GeneratorSpec, TranslatorConfig, hookimpl, option
 
 
 @dataclass(frozen=True, kw_only=True)
-class DclGanConfig(GeneratorConfig):
+class DclGanConfig(TranslatorConfig):
     """Options of the generator dclgan. A loss weight of 0 switches the term and its computation off."""
 
-    width: int = option(64, "channels of the generators' first layer; doubled twice on the way down", low=1)
     blocks: int = option(9, "residual blocks of each generator", low=0)
     upsampling: Literal["antialiased", "transposed", "nearest", "bilinear"] = option(
         "antialiased",
@@ -32,16 +31,10 @@ class DclGanConfig(GeneratorConfig):
     projection_momentum: float = option(
         0.9, "first beta of the projection heads' Adam; SimDCL takes 0.5", low=0.0, high=0.999
     )
-    discriminator_width: int = option(64, "channels of the discriminators' first layer", low=1)
     discriminator_levels: int = option(
         3, "halving layers of the discriminators; 3 judges patches of 70 pixels or more", low=1, high=5
     )
     discriminator_antialiased: bool = option(True, "smooth where the discriminators halve the size")
-    adversarial: Literal["lsgan", "vanilla", "hinge"] = option(
-        "lsgan",
-        "adversarial objective: least squares, cross-entropy or hinge",
-        choices=("lsgan", "vanilla", "hinge"),
-    )
     adversarial_weight: float = option(1.0, "weight of the adversarial terms; 0 trains no discriminators", low=0.0)
     nce_weight: float = option(2.0, "weight of the patch-contrastive terms", low=0.0)
     identity_weight: float = option(1.0, "weight of the identity terms, L1", low=0.0)
@@ -75,5 +68,5 @@ def medsynth_generator() -> GeneratorSpec:
                 "projection_momentum": 0.5,
             },
         },
-        assumptions=Assumptions(min_size=24, two_way=True),
+        assumptions=Assumptions(min_size=24),
     )

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from scipy.stats import norm
 
-from medsynth.api import Evidence, Extractor, ImageSet, Score
+from medsynth.api import Evidence, Extractor, ImageSet, Score, Subject
 from medsynth.statistics import (
     bootstrap_mean,
     distance_to_memory,
@@ -52,15 +52,15 @@ class ImageQuality:
         real = sample(evidence.real)
         training = sample(evidence.training if self.config.mifid else _drawn(evidence))
         subjects = (
-            Comparison("synthetic", sample(evidence.synthetic), real),
-            Comparison("source", sample(evidence.source), real),
+            Comparison(Subject.SYNTHETIC, sample(evidence.synthetic), real),
+            Comparison(Subject.SOURCE, sample(evidence.source), real),
             self._floor(evidence, real, training),
         )
         found: list[Score] = []
         for compared in subjects:
             if compared.size >= 2:
                 found += self._distances(compared, extractor, evidence.seed)
-                if compared.subject == "synthetic" and self.config.mifid and len(training):
+                if compared.subject == Subject.SYNTHETIC and self.config.mifid and len(training):
                     found.append(self._mifid(compared, training, extractor))
                 found += self._overlap(compared, extractor, evidence.seed)
         return found

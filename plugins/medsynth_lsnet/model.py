@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 from torch import Tensor, nn
 
-from medsynth.api import Inspection, Phase, Setup, Stateful, progress, warmup_then_cosine
+from medsynth.api import Inspection, Phase, Setup, Stateful, progress
 from medsynth.base.errors import InputError
 from medsynth.statistics import roc_auc
 from medsynth.supervised.recipe import Recipe
@@ -73,11 +73,7 @@ class LSNetClassifier:
         """Return the teacher's head start, pre-training and fine-tuning; a phase without epochs is left out."""
         config = self.config
         student: dict[str, Stateful] = {"student": self.student, **self.recipe.state}
-        shared: dict[str, Any] = {
-            "epoch_steps": config.epoch_steps,
-            "batch_size": config.batch_size,
-            "schedule": warmup_then_cosine(config.warmup_share),
-        }
+        shared: dict[str, Any] = {"epoch_steps": config.epoch_steps, "batch_size": config.batch_size}
         ahead = Phase(
             name="teacher",
             data="mixed",

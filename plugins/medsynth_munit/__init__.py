@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
-from medsynth.api import Assumptions, GeneratorConfig, GeneratorSpec, hookimpl, option
+from medsynth.api import Assumptions, GeneratorSpec, TranslatorConfig, hookimpl, option
 
 
 @dataclass(frozen=True, kw_only=True)
-class MunitConfig(GeneratorConfig):
+class MunitConfig(TranslatorConfig):
     """Options of the generator munit. A loss weight of 0 switches the term and its computation off."""
 
-    width: int = option(64, "channels of the first layer of encoders; doubled twice", low=1)
     blocks: int = option(4, "residual blocks of each content encoder and of each decoder", low=1)
     style: int = option(8, "numbers in a style", low=1)
     style_hidden: int = option(256, "width of the layers between a style and the decoder's norms", low=1)
-    discriminator_width: int = option(64, "channels of the discriminators' first layer", low=1)
     discriminator_levels: int = option(4, "halving layers of each discriminator", low=1, high=5)
     discriminator_scales: int = option(3, "sizes at which discriminators judge an image", low=1, high=4)
-    adversarial: Literal["lsgan", "vanilla", "hinge"] = option(
-        "lsgan",
-        "adversarial objective: least squares, cross-entropy or hinge",
-        choices=("lsgan", "vanilla", "hinge"),
-    )
     reconstruction_weight: float = option(10.0, "weight of the reconstruction terms, L1", low=0.0)
     style_weight: float = option(1.0, "weight of the style terms, L1", low=0.0)
     content_weight: float = option(1.0, "weight of the content terms, L1", low=0.0)
@@ -49,5 +41,5 @@ def medsynth_generator() -> GeneratorSpec:
             "paper": {"width": 64, "blocks": 4, "style_hidden": 256},
             "published": {"learning_rate": 1e-4, "batch_size": 1, "schedule": "step"},
         },
-        assumptions=Assumptions(min_size=64, two_way=True),
+        assumptions=Assumptions(min_size=64),
     )

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from medsynth.api import Evidence, Score
+from medsynth.api import Evidence, Score, Subject
 from medsynth.data.problems import some
 from medsynth.statistics import Nearness, bootstrap_diagnostic, bootstrap_mean, distance_ratio
 from medsynth_privacy.pairs import Pair, write_pairs
@@ -165,7 +165,7 @@ def _score(
     n: int,
     *,
     detail: str,
-    subject: str = "synthetic",
+    subject: str = Subject.SYNTHETIC,
     interval: tuple[float, float] = (np.nan, np.nan),
     better: bool = False,
     warning: str = "",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from medsynth.api import EvaluatorConfig, EvaluatorSpec, hookimpl, option
+from medsynth.api import EvaluatorConfig, EvaluatorSpec, Subject, hookimpl, option
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -16,7 +16,7 @@ class ReadersConfig(EvaluatorConfig):
         "CSV of decisions: reader, case, decision, optional group and confidence; or 'phantom', 'phantom-standard': "
         "simulated examples for the phantom at these presets, quick and standard",
     )
-    subject: str = option("synthetic", "row of the run that readers are compared with")
+    subject: str = option(Subject.SYNTHETIC, "row of the run that readers are compared with")
     resamples: int = option(2000, "bootstrap resamples of patients, and of readers where several are pooled", low=100)
     confidence: float = option(0.95, "share of the interval", low=0.5, high=0.999)
     pairs: bool = option(False, "also a kappa for each pair of readers, not only each reader's mean")

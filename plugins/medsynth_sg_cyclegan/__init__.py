@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from medsynth.api import Assumptions, GeneratorConfig, GeneratorSpec, hookimpl, option
+from medsynth.api import Assumptions, GeneratorSpec, TranslatorConfig, hookimpl, option
 
 
 @dataclass(frozen=True, kw_only=True)
-class SgCycleGanConfig(GeneratorConfig):
+class SgCycleGanConfig(TranslatorConfig):
     """Options of the generator sg-cyclegan. A loss weight of 0 switches the term and its computation off."""
 
-    width: int = option(64, "channels of the first layer of extractor and branches; doubled by every level", low=1)
     features: int = option(32, "channels of the shared extractor's feature maps", low=1)
     extractor_levels: int = option(2, "times the shared extractor halves the size", low=0, high=5)
     branch_levels: int = option(2, "times a branch halves the size", low=0, high=5)
@@ -28,7 +27,6 @@ class SgCycleGanConfig(GeneratorConfig):
         False, "add features of each size around the smaller ones, so that thin lines stay sharp (LinkNet)"
     )
     region_convolution: bool = option(False, "dynamic region convolution in front of the residual blocks")
-    discriminator_width: int = option(64, "channels of the discriminators' first layer", low=1)
     discriminator_levels: int = option(
         3, "strided layers of the discriminators; 3 judges patches of 70 pixels, 2 of 34", low=1, high=5
     )
@@ -37,11 +35,6 @@ class SgCycleGanConfig(GeneratorConfig):
         False, "judge the image's mean instead of each patch, as in the published code"
     )
     classifier_width: int = option(64, "channels of the domain classifier's first layer", low=1)
-    adversarial: Literal["lsgan", "vanilla", "hinge"] = option(
-        "lsgan",
-        "adversarial objective: least squares, cross-entropy (the paper's formulas) or hinge",
-        choices=("lsgan", "vanilla", "hinge"),
-    )
     cycle_weight: float = option(10.0, "weight of the cycle terms, L1", low=0.0)
     feature_weight: float = option(
         1.0, "weight of the feature consistency terms, L1; that of features that are not normalized: 10", low=0.0
@@ -112,5 +105,5 @@ def medsynth_generator() -> GeneratorSpec:
         factory="medsynth_sg_cyclegan.model:SgCycleGan",
         reference="Efficient endometrial carcinoma screening via cross-modal synthesis and gradient distillation, 2026",
         presets=_PRESETS,
-        assumptions=Assumptions(min_size=32, two_way=True),
+        assumptions=Assumptions(min_size=32),
     )

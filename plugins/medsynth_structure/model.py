@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from monai.metrics import MultiScaleSSIMMetric, PSNRMetric, SSIMMetric
 
-from medsynth.api import Evidence, Score
+from medsynth.api import Evidence, Score, Subject
 from medsynth.statistics import bootstrap_mean, edge_agreement, mutual_information
 from medsynth_structure.junction import continuity
 from medsynth_structure.tissues import CLASSES, JUNCTION, TissueClassifier, classes_of, dice
@@ -39,13 +39,13 @@ class Structure:
             return []
         source, synthetic = evidence.source.images, evidence.synthetic.images
         found = [
-            self._score(evidence, "edge_agreement", "synthetic", edge_agreement(source, synthetic)),
-            self._score(evidence, "mutual_information", "synthetic", self._shared(source, synthetic)),
+            self._score(evidence, "edge_agreement", Subject.SYNTHETIC, edge_agreement(source, synthetic)),
+            self._score(evidence, "mutual_information", Subject.SYNTHETIC, self._shared(source, synthetic)),
         ]
         if evidence.truth is not None:
             truth = evidence.truth.images
             for name, measure in self._against_truth(min(truth.shape[-2:])).items():
-                for subject, images in (("synthetic", synthetic), ("source", source)):
+                for subject, images in ((Subject.SYNTHETIC, synthetic), (Subject.SOURCE, source)):
                     found.append(self._score(evidence, name, subject, measure(truth, images)))
         return [*found, *self._recovered(evidence)]
 
@@ -55,7 +55,7 @@ class Structure:
             return []
         classifier = TissueClassifier(evidence.training.images, evidence.tissues["training"], seed=evidence.seed)
         tissues = evidence.tissues["source"]
-        subjects = {"synthetic": evidence.synthetic, "source": evidence.source}
+        subjects = {Subject.SYNTHETIC: evidence.synthetic, Subject.SOURCE: evidence.source}
         if evidence.truth is not None:
             subjects["truth"] = evidence.truth
         found = []

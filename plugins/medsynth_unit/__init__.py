@@ -3,28 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
-from medsynth.api import Assumptions, GeneratorConfig, GeneratorSpec, hookimpl, option
+from medsynth.api import Assumptions, GeneratorSpec, TranslatorConfig, hookimpl, option
 
 
 @dataclass(frozen=True, kw_only=True)
-class UnitConfig(GeneratorConfig):
+class UnitConfig(TranslatorConfig):
     """Options of the generator unit. A loss weight of 0 switches the term and its computation off."""
 
-    width: int = option(64, "channels of the first layer of encoders; doubled twice", low=1)
     blocks: int = option(4, "residual blocks of each encoder and of each decoder", low=1)
     shared: bool = option(
         False, "tie the last block of the encoders and the first of the decoders, as in the paper of 2017"
     )
-    discriminator_width: int = option(64, "channels of the discriminators' first layer", low=1)
     discriminator_levels: int = option(4, "halving layers of each discriminator", low=1, high=5)
     discriminator_scales: int = option(3, "sizes at which discriminators judge an image", low=1, high=4)
-    adversarial: Literal["lsgan", "vanilla", "hinge"] = option(
-        "lsgan",
-        "adversarial objective: least squares, cross-entropy or hinge",
-        choices=("lsgan", "vanilla", "hinge"),
-    )
     reconstruction_weight: float = option(10.0, "weight of the reconstruction terms, L1", low=0.0)
     kl_weight: float = option(0.01, "weight of the latents' distance from their prior", low=0.0)
     cycle_weight: float = option(10.0, "weight of the cycle terms, L1", low=0.0)
@@ -50,5 +42,5 @@ def medsynth_generator() -> GeneratorSpec:
             "paper": {"width": 64, "blocks": 4},
             "published": {"learning_rate": 1e-4, "batch_size": 1, "schedule": "step"},
         },
-        assumptions=Assumptions(min_size=64, two_way=True),
+        assumptions=Assumptions(min_size=64),
     )

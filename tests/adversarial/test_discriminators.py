@@ -20,7 +20,7 @@ from medsynth.adversarial.objectives import (
     gradient_penalty,
 )
 from medsynth.adversarial.updating import adversarial_adam, frozen
-from medsynth.api import GeneratorConfig
+from medsynth.api import AdversarialConfig
 from medsynth.networks.patchgan import PatchGan
 
 REAL, FAKE = np.array([1.5, -0.5, 0.25]), np.array([-2.0, 0.75, 1.25])
@@ -162,12 +162,11 @@ class TwoScales(nn.Module):
 
 
 def discriminators(
-    *, pool_size: int = 0, network: Callable[[], nn.Module] | None = None, halved: bool = True, **fields: Any
+    *, network: Callable[[], nn.Module] | None = None, halved: bool = True, **fields: Any
 ) -> Discriminators:
     torch.manual_seed(0)
     networks = [network() if network else PatchGan(1, width=4, levels=2) for _ in range(2)]
-    config = GeneratorConfig(learning_rate=1e-3, **fields)
-    return Discriminators(*networks, objective="lsgan", config=config, pool_size=pool_size, halved=halved)
+    return Discriminators(*networks, config=AdversarialConfig(learning_rate=1e-3, **fields), halved=halved)
 
 
 def batch(seed: int) -> Tensor:

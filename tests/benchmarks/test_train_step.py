@@ -48,7 +48,7 @@ def test_the_check_covers_every_generator_and_optimizer(train_step: ModuleType, 
     assert set(train_step.GENERATORS) == set(SMALL)
     subject = train_step.build("sg-cyclegan", "plain", options(train_step, tmp_path), **SMALL["sg-cyclegan"])
     found = train_step.results(subject)
-    assert {name.split()[0] for name in found} == {"generators", "discriminators", "classifier"}
+    assert {name.split()[0] for name in found} == {"generators", "discriminators", "helpers"}
     assert all(torch.isfinite(gradient).all() for gradient in found.values())
 
 

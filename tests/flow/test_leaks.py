@@ -15,6 +15,10 @@ from typer.testing import CliRunner, Result
 from medsynth.cli import app
 from medsynth.data.phantom.cohort import write_phantom
 
+ENTRY_POINTS = """[medsynth.generators]
+example-copy = medsynth_example_copy
+example-tone = medsynth_example_tone
+"""
 TINY = [
     "data.size=32",
     "generator.epochs=2",
@@ -24,6 +28,7 @@ TINY = [
     "classifier.finetune_epochs=1",
     "classifier.epoch_steps=2",
     "evaluators.privacy.resamples=200",
+    "training.baselines=",
 ]
 
 Run = Callable[..., Result]
@@ -66,13 +71,13 @@ def one_patient_twice(rows: Rows) -> None:
 
 
 @pytest.fixture
-def run(tmp_path: Path, example_plugin: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run a generator on a manifest in this process, judged by `privacy`."""
     information = tmp_path / "site" / "medsynth_example_copy-1.0.dist-info"
     information.mkdir(parents=True)
     (information / "METADATA").write_text("Metadata-Version: 2.1\nName: medsynth-example-copy\nVersion: 1.0\n")
-    (information / "entry_points.txt").write_text("[medsynth.generators]\nexample-copy = medsynth_example_copy\n")
-    for folder in (example_plugin, tmp_path / "site", Path(__file__).parents[1] / "copying_plugin"):
+    (information / "entry_points.txt").write_text(ENTRY_POINTS)
+    for folder in (tmp_path / "site", Path(__file__).parents[1] / "copying_plugin"):
         monkeypatch.syspath_prepend(str(folder))
 
     def start(generator: str, data: Path, *more: str) -> Result:

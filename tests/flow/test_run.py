@@ -56,7 +56,7 @@ def table(path: Path) -> list[dict[str, str]]:
 def finished(tmp_path_factory: pytest.TempPathFactory, example_plugin: Path) -> Path:
     """A run with the third-party generator, evaluator and observer."""
     out = tmp_path_factory.mktemp("runs") / "example"
-    plugins = ["--generator", "example-tone", "--classifier", "mobilenet-v2"]
+    plugins = ["--generator", "cut", "--classifier", "mobilenet-v2"]
     plugins += ["--evaluators", "image-quality,diagnostic,efficiency,example-brightness", "--json"]
     done = subprocess.run(
         command(out, *plugins), env=environment(example_plugin), capture_output=True, text=True, check=False
@@ -119,7 +119,7 @@ def test_synthetic_images_come_from_training_patients_and_keep_their_labels(fini
     for row in table(finished / "synthetic/manifest.csv"):
         origin = data[row["source"]]
         assert (origin["domain"], origin["split"]) == ("source", "train")
-        assert (row["label"], row["patient"], row["generator"]) == (origin["label"], origin["patient"], "example-tone")
+        assert (row["label"], row["patient"], row["generator"]) == (origin["label"], origin["patient"], "cut")
         with Image.open(finished / "synthetic" / row["image"]) as image:
             assert image.size == (32, 32)
 
@@ -127,7 +127,7 @@ def test_synthetic_images_come_from_training_patients_and_keep_their_labels(fini
 def test_the_bundle_gives_the_runs_probabilities_where_medsynth_cannot_be_imported(
     finished: Path, tmp_path: Path
 ) -> None:
-    for package in ("medsynth", "medsynth_mobilenet_v2", "medsynth_example_tone"):
+    for package in ("medsynth", "medsynth_mobilenet_v2", "medsynth_cut"):
         (tmp_path / "shadow" / package).mkdir(parents=True)
         (tmp_path / "shadow" / package / "__init__.py").write_text("raise ImportError('not installed here')")
     predictions = table(finished / "evaluation/predictions-synthetic.csv")
@@ -164,7 +164,7 @@ def test_the_bundle_is_as_its_manifest_lists_it_and_gives_on_its_samples_what_th
 
 def test_a_finished_run_is_resumed_without_doing_anything_again(finished: Path, example_plugin: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in finished.rglob("networks.pt")}
-    plugins = ["--generator", "example-tone", "--classifier", "mobilenet-v2", "--resume"]
+    plugins = ["--generator", "cut", "--classifier", "mobilenet-v2", "--resume"]
     plugins += ["--evaluators", "image-quality,diagnostic,efficiency,example-brightness"]
     done = subprocess.run(
         command(finished, *plugins), env=environment(example_plugin), capture_output=True, check=False

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from medsynth.base.errors import InputError
+from medsynth.base.errors import Busy, InputError
 from medsynth.base.progress import Silent
 from medsynth.base.stopping import Stop
 from medsynth.flow.folder.choosing import check_disk, choose_folder
@@ -86,7 +86,7 @@ def test_too_little_disk_is_refused_with_both_figures(tmp_path: Path, monkeypatc
 def test_a_second_process_cannot_use_the_folder(opened: Path) -> None:
     with (
         Run.open(opened, plan(), Registry(), Silent(), Stop()),
-        pytest.raises(InputError, match="in use by another medsynth process"),
+        pytest.raises(Busy, match="in use by another medsynth process"),
         Run.open(opened, plan(), Registry(), Silent(), Stop()),
     ):
         pass

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 import tomllib
 from pathlib import Path
 
 import pytest
 
+from medsynth.api import GeneratorConfig, GeneratorSpec
 from medsynth.base.errors import InputError
 from medsynth.plan.plan import Plan, load_preset, make_plan, parse_overrides, presets
 from medsynth.plan.repeating import read_plan
@@ -79,3 +81,20 @@ def test_an_override_that_hits_nothing_is_refused(override: str, message: str) -
 
 def test_an_equals_sign_in_a_value_is_kept() -> None:
     assert parse_overrides(["data.path=a=b"]) == {"data": {"path": "a=b"}}
+
+
+def test_a_generator_without_an_option_of_the_preset_is_planned_and_presets_name_known_options(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Registry, "registered", {})
+    Registry.register(GeneratorSpec(name="plain", summary="s", config=GeneratorConfig, factory=list))
+    registry = Registry()
+    asked = {"generator": "plain", "classifier": "lsnet", "seeds": [42], "device": "cpu", "evaluators": []}
+    found = make_plan(registry, preset="quick", **asked).generator_config  # type: ignore[arg-type]
+    wished = load_preset("quick")["generator"]
+    assert (found.epochs, found.ema_decay) == (wished["epochs"], wished["ema_decay"])
+    assert "texture_weight" in wished
+    assert not hasattr(found, "texture_weight")
+    built_in = [registry.load("generator", name).config for name in registry.names("generator")]
+    known = {field.name for config in built_in for field in dataclasses.fields(config)}
+    assert all(set(load_preset(preset)["generator"]) <= known for preset in presets())

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import ClassVar
 
 import pytest
 
 from medsynth.plugins import DISTRIBUTION, Registry
-from medsynth.testing import ClassifierContract, GeneratorContract, PluginContract
+from medsynth.testing import (
+    ClassifierContract,
+    EvaluatorContract,
+    ExtractorContract,
+    GeneratorContract,
+    PluginContract,
+    noise_evidence,
+)
 
 OPTIONS = {
     "coordinates": True,
+    "discriminator_flood": 0.2,
     "discriminator_noise": 0.05,
     "ends": 3,
     "information_weight": 0.1,
@@ -82,38 +91,45 @@ class TestMobileViT(ClassifierContract):
 class TestLSNet(ClassifierContract):
     name = "lsnet"
     size = 64
+    small: ClassVar = {"student_width": 0.2, "teacher_width": 0.1, "heads": 2, "teacher_epochs": 1}
 
 
-class TestDiagnostic(PluginContract):
-    kind, name = "evaluator", "diagnostic"
+class TestDiagnostic(EvaluatorContract):
+    name = "diagnostic"
 
 
-class TestEfficiency(PluginContract):
-    kind, name = "evaluator", "efficiency"
+class TestEfficiency(EvaluatorContract):
+    name = "efficiency"
 
 
-class TestImageQuality(PluginContract):
-    kind, name = "evaluator", "image-quality"
+class TestImageQuality(EvaluatorContract):
+    name = "image-quality"
 
 
-class TestPrivacy(PluginContract):
-    kind, name = "evaluator", "privacy"
+class TestPrivacy(EvaluatorContract):
+    name = "privacy"
 
 
-class TestReaders(PluginContract):
-    kind, name = "evaluator", "readers"
+class TestReaders(EvaluatorContract):
+    name = "readers"
+
+    @pytest.fixture(autouse=True)
+    def _decided(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        cases = [f"A,{name},{index % 3 % 2}" for index, name in enumerate(noise_evidence().real.names)]
+        (tmp_path / "readers.csv").write_text("\n".join(["reader,case,decision", *cases]))
+        monkeypatch.setattr(type(self), "small", {"path": str(tmp_path / "readers.csv")})
 
 
-class TestScreening(PluginContract):
-    kind, name = "evaluator", "screening"
+class TestScreening(EvaluatorContract):
+    name = "screening"
 
 
-class TestStructure(PluginContract):
-    kind, name = "evaluator", "structure"
+class TestStructure(EvaluatorContract):
+    name = "structure"
 
 
-class TestEfficientNetLite0(PluginContract):
-    kind, name = "extractor", "efficientnet-lite0"
+class TestEfficientNetLite0(ExtractorContract):
+    name = "efficientnet-lite0"
 
 
 @pytest.mark.parametrize("kind", ["generator", "classifier", "evaluator", "extractor"])

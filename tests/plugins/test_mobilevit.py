@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import math
-import subprocess
-import sys
 from types import SimpleNamespace
 
 import pytest
@@ -76,25 +73,12 @@ def test_images_whose_patches_do_not_fit_are_stretched_and_shrunk_back(size):
     assert MobileViT(channels=1, **SMALL).eval()(torch.rand(2, 1, size, size)).shape == (2, 2)
 
 
-def test_arguments_survive_json_and_rebuild_the_network():
-    network = MobileViT(channels=1, **SMALL).eval()
-    twin = MobileViT(**json.loads(json.dumps(network.arguments))).eval()
-    twin.load_state_dict(network.state_dict())
-    image = torch.rand(2, 1, 64, 64)
-    assert torch.equal(twin(image), network(image))
-
-
 def test_the_loss_starts_near_chance():
     torch.manual_seed(0)
     model = MobileViTClassifier(MobileViTConfig(**SMALL), Setup(channels=1, size=(64, 64)))
     batch = {"image": torch.rand(8, 1, 64, 64) * 2 - 1, "label": torch.arange(8) % 2}
     losses = model.phases()[0].step(SimpleNamespace(state=SimpleNamespace(iteration=1)), batch)
     assert losses["classification"].item() == pytest.approx(math.log(2), abs=0.15)
-
-
-def test_declaring_the_plugin_does_not_import_torch():
-    code = "import medsynth_mobilevit as p, sys; p.medsynth_classifier(); assert 'torch' not in sys.modules"
-    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 @pytest.mark.parametrize("shape", [(64, 96), (72, 64)])

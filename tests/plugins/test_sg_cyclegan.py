@@ -24,7 +24,6 @@ from medsynth_sg_cyclegan.network import (
 from torch import Tensor, nn
 
 from medsynth.api import Setup
-from medsynth.testing import GeneratorContract
 
 SMALL = {
     "width": 4,
@@ -40,11 +39,6 @@ TERMS = {f"{term}_{end}" for term in ("cycle", "feature", "identity") for end in
 TERMS |= {"adversarial_ab", "adversarial_ba", "domain"}
 NAMES = TERMS | {"discriminator_a", "discriminator_b", "domain_accuracy", "feature_variance", "reversal"}
 WEIGHTS = {"adversarial": 1.0, "cycle": 10.0, "feature": 1.0, "identity": 5.0, "domain": 5.0}
-
-
-class TestContract(GeneratorContract):
-    name = "sg-cyclegan"
-    small = SMALL
 
 
 def build(**fields: Any) -> SgCycleGan:
@@ -182,7 +176,8 @@ def test_one_backward_pass_gives_the_gradients_of_the_plain_losses(strength: flo
     plain = copy.deepcopy(fast)
     terms = slow_terms(plain, *data.values(), strength=strength)
     sum(WEIGHTS[name.partition("_")[0]] * term for name, term in terms.items()).backward()
-    fast.update_generators(*data.values(), fast.forward(*data.values()), strength=strength)
+    fast.strength = strength
+    fast.update_generators(fast.forward(*data.values()))
     for part in ("extractor", "branch_ab", "branch_ba", "classifier"):
         expected, computed = gradients(getattr(plain, part)), gradients(getattr(fast, part))
         # The absolute differences of normalized features pass through 0, where rounding decides about their sign.
@@ -205,7 +200,7 @@ def test_detached_features_still_pull_the_fakes_but_not_the_real_ones():
     norms = []
     for detach in (False, True):
         model, data = build(detach_features=detach, **only), batch()
-        model.update_generators(*data.values(), model.forward(*data.values()), strength=0.0)
+        model.update_generators(model.forward(*data.values()))
         norms.append(gradients(model.extractor))
         assert gradients(model.branch_ab).norm() > 0
     assert not torch.allclose(*norms)
@@ -292,7 +287,8 @@ def test_lambda_follows_the_engines_progress_so_a_resumed_run_sees_the_same():
 def test_discriminators_have_no_gradients_after_the_generators_step():
     model, data = build(), batch()
     step(model, data)
-    model.update_generators(*data.values(), model.forward(*data.values()), strength=0.5)
+    model.strength = 0.5
+    model.update_generators(model.forward(*data.values()))
     judges = (model.discriminators.a, model.discriminators.b)
     assert all(p.grad is None and p.requires_grad for judge in judges for p in judge.parameters())
 

@@ -82,7 +82,7 @@ def test_every_term_equals_its_slow_formula():
     torch.manual_seed(2)
     expected = slow_terms(model, a, b)
     torch.manual_seed(2)
-    terms, _, _ = model.update_generators(a, b, model.encode(a, b))
+    terms = model.update_generators(model.forward(a, b))
     assert set(terms) == set(expected) == TERMS
     for name, value in terms.items():
         torch.testing.assert_close(value, expected[name].detach(), msg=name)
@@ -95,7 +95,7 @@ def test_the_gradients_of_a_step_are_those_of_the_plain_loss():
     torch.manual_seed(2)
     sum(WEIGHTS[name.partition("_")[0]] * term for name, term in slow_terms(plain, a, b).items()).backward()
     torch.manual_seed(2)
-    fast.update_generators(a, b, fast.encode(a, b))
+    fast.update_generators(fast.forward(a, b))
     expected, computed = (gradients(model.translator_ab, model.translator_ba) for model in (plain, fast))
     assert (computed - expected).norm() / expected.norm() < 1e-4
 
@@ -105,7 +105,7 @@ def test_discriminators_are_trained_first_with_the_sum_of_the_scales_and_without
     a, b = data["source"], data["target"]
     judge = copy.deepcopy(model.discriminators.b)
     torch.manual_seed(2)
-    _, fake = model.translations(a, b, model.encode(a, b))
+    _, fake = model.shown(model.forward(a, b))
     expected = sum(((r - 1) ** 2).mean() + (f**2).mean() for r, f in zip(judge(b), judge(fake), strict=True))
     torch.testing.assert_close(step(model)["discriminator_b"], expected.detach())
 
@@ -114,9 +114,10 @@ def test_discriminators_may_learn_from_the_generators_own_translations():
     model, data = build(reuse_translations=True), batch()
     judge = copy.deepcopy(model.discriminators.b)
     torch.manual_seed(2)
-    fake = copy.deepcopy(model).update_generators(
-        data["source"], data["target"], model.encode(data["source"], data["target"])
-    )[2]
+    before = copy.deepcopy(model)
+    made = before.forward(data["source"], data["target"])
+    before.update_generators(made)
+    fake = made.fake_b.detach()
     torch.manual_seed(2)
     losses = step(model)
     pairs = zip(judge(data["target"]), judge(fake), strict=True)
@@ -127,7 +128,7 @@ def test_discriminators_may_learn_from_the_generators_own_translations():
 def test_discriminators_have_no_gradients_after_a_step_and_none_from_the_generators():
     model, data = build(), batch()
     a, b = data["source"], data["target"]
-    model.update_generators(a, b, model.encode(a, b))
+    model.update_generators(model.forward(a, b))
     judges = (model.discriminators.a, model.discriminators.b)
     assert all(p.grad is None and p.requires_grad for judge in judges for p in judge.parameters())
     step(model)
@@ -168,8 +169,8 @@ def test_translations_are_made_without_noise_even_in_training_mode():
 
 def test_noise_makes_training_translations_differ():
     model, data = build(), batch()
-    latents = model.encode(data["source"], data["target"])
-    first, second = (model.translations(data["source"], data["target"], latents)[1] for _ in range(2))
+    made = model.forward(data["source"], data["target"])
+    first, second = (model.shown(made)[1] for _ in range(2))
     assert not torch.equal(first, second)
 
 

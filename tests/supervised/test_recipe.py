@@ -17,7 +17,7 @@ from medsynth_mobilevit import MobileViTConfig
 from medsynth_mobilevit.model import MobileViTClassifier
 from torch.nn import functional as F
 
-from medsynth.api import Setup
+from medsynth.api import Setup, exported
 from medsynth.supervised.config import SupervisedConfig
 from medsynth.supervised.recipe import Recipe
 from medsynth.supervised.ultrasound import ultrasound_artifacts
@@ -50,7 +50,7 @@ def step(model, phase=0, iteration=1):
 
 def trained_and_exported(model):
     trained = next(iter(model.phases()[0].state.values()))
-    return trained, next(iter(model.networks().values()))
+    return trained, exported(model)
 
 
 def snapshot(network):

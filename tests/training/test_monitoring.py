@@ -193,3 +193,6 @@ def test_failures_in_the_kept_epoch_are_reported_after_training_and_earlier_ones
     ((kind, problem),) = problems_of(made)
     assert kind == "collapse"
     assert problem.startswith("generator, epoch 4: collapse")
+    assert problem.endswith("Try a larger cycle weight or a smaller learning rate.")
+    ((_, advised),) = problems_of(made, {"differentiable_augment"})
+    assert advised.endswith("a smaller learning rate or generator.differentiable_augment=true.")

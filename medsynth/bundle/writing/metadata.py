@@ -7,7 +7,7 @@ import math
 import platform
 from typing import Any
 
-from medsynth.api import Score
+from medsynth.api import Score, Subject
 from medsynth.bundle.format.privacy import without_locations
 from medsynth.bundle.format.versions import installed
 from medsynth.bundle.writing.contents import BundleContents
@@ -16,7 +16,8 @@ SCHEMA = "https://project-monai.github.io/schema/meta_schema_20240725.json"
 PAPER = "Efficient endometrial carcinoma screening via cross-modal synthesis and gradient distillation, 2026"
 INTENDED_USE = "Research only. Not a medical device: not for diagnosis, screening or treatment of patients."
 SUBJECTS = (
-    "synthetic", "real-only", "untranslated", "oracle", "source", "real", "truth", "generator", "classifier", "model",
+    Subject.SYNTHETIC, Subject.REAL_ONLY, Subject.UNTRANSLATED, Subject.ORACLE, Subject.SOURCE, Subject.REAL,
+    "truth", "generator", "classifier", "model",
 )  # fmt: skip
 """Whose scores go into a bundle. Other subjects are named after values of the data: centers, devices, readers."""
 _REQUIRED = ("pytorch-ignite", "fire", "pillow", "nibabel", "itk-io")

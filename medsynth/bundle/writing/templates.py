@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from medsynth.api import Setup
+from medsynth.api import Setup, exported
 from medsynth.base.seeds import seed_everything
 from medsynth.bundle.trust.memory import RUN, remember
 from medsynth.bundle.writing.assembling import write_bundle
@@ -39,7 +39,7 @@ def write_template(plan: Plan, registry: Registry, out: Path) -> Path:
     for kind, (name, config) in chosen.items():
         seed_everything(plan.seeds[0], kind, "", "weights")
         spec = registry.load(kind, name)
-        networks[kind] = next(iter(registry.create(spec, config, setup).networks().values())).eval()
+        networks[kind] = exported(registry.create(spec, config, setup)).eval()
         record = next(record for record in registry.by_name(name) if record.kind == kind)
         plugins.append(
             PluginVersion(

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from medsynth.api import RunInfo, StageInfo
-from medsynth.base.errors import InputError, Interrupted
+from medsynth.base.errors import Busy, Interrupted
 from medsynth.base.files import write_text
 from medsynth.base.progress import Watch
 from medsynth.base.seals import sealed
@@ -208,6 +208,6 @@ def _lock(folder: Path) -> Iterator[None]:
         lock(stream)
         yield
     except BlockingIOError:
-        raise InputError(f"{folder} is in use by another medsynth process", hint="Wait for it, or stop it.") from None
+        raise Busy(f"{folder} is in use by another medsynth process", hint="Wait for it, or stop it.") from None
     finally:
         stream.close()

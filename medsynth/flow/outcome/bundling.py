@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from medsynth.api import Classifier, Generator
+from medsynth.api import Classifier, Generator, Subject, exported
 from medsynth.base.errors import InputError, RunError
 from medsynth.base.files import new_folder
 from medsynth.bundle.checking.verification import verify_bundle
@@ -26,7 +26,6 @@ from medsynth.flow.folder.runs import Run, SeedRun
 from medsynth.flow.outcome.evaluation import Evaluation
 from medsynth.flow.outcome.reporting import counts, plugin_versions
 from medsynth.flow.stages.classification import positive_share
-from medsynth.statistics.gain import MAIN
 
 SAMPLES = 4
 _Sample = tuple[Path, int | None]
@@ -46,12 +45,12 @@ def write_run_bundle(
         if (folder / "medsynth.json").exists():
             _refuse_changed(folder)
             return folder
-        classifier = next(iter(classifiers[MAIN].networks().values()))
-        judged = evaluation.predictions[MAIN]
+        classifier = exported(classifiers[Subject.SYNTHETIC])
+        judged = evaluation.predictions[Subject.SYNTHETIC]
         targets, sources = _sample_files(seed_run, data)
         contents = BundleContents(
             name=f"{plan.generator}-{plan.classifier}",
-            generator=next(iter(generator.networks().values())),
+            generator=exported(generator),
             classifier=classifier,
             source_preprocessing=data.preprocessing["source"],
             target_preprocessing=data.preprocessing["target"],
@@ -67,7 +66,7 @@ def write_run_bundle(
             plugins=plugin_versions(run),
             counts={f"{group}, {split}": n for group, row in counts(data).items() for split, n in row.items()},
             target_samples=_judged(classifier, targets, data, judged.temperature),
-            source_samples=_translated(next(iter(generator.networks().values())), [path for path, _ in sources], data),
+            source_samples=_translated(exported(generator), [path for path, _ in sources], data),
         )
         write_bundle(folder, contents)
         _trust(run, folder, contents.name)

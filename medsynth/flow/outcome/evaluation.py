@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from medsynth.api import Classifier, Evidence, Generator, ImageSet, Predictions, Score
+from medsynth.api import Classifier, Evidence, Generator, ImageSet, Predictions, Score, Subject, exported
 from medsynth.base.seals import check, finish, is_finished
 from medsynth.base.seeds import seed_everything
 from medsynth.data.images import Images
@@ -75,7 +75,7 @@ def _predict(
     validation, real = (data.images.select(domain="target", split=split) for split in ("val", "test"))
     predictions = {}
     for name, classifier in classifiers.items():
-        network = next(iter(classifier.networks().values()))
+        network = exported(classifier)
         judged = judge(
             network,
             validation,
@@ -108,8 +108,8 @@ def _evidence(
     translated = translate(seed_run, data, generator, source, "evaluation/translated")
     training = data.images.select(domain="target", split="train")
     networks = {
-        "generator": next(iter(generator.networks().values())),
-        "classifier": next(iter(classifiers["synthetic"].networks().values())),
+        "generator": exported(generator),
+        "classifier": exported(classifiers[Subject.SYNTHETIC]),
     }
     return Evidence(
         real=data.images.select(domain="target", split="test").as_set(),

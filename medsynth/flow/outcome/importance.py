@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from medsynth.api import Classifier, ImageSet, Predictions
+from medsynth.api import Classifier, ImageSet, Predictions, exported
 from medsynth.inference.predict.heatmaps import attention_maps, grad_cam, overlay
 from medsynth.report import ImportanceRow
 from medsynth.report.tables import subject_label
@@ -36,7 +36,7 @@ def importance_rows(
         ValueError: a network has no features with height and width.
     """
     chosen = telling_cases(judged)
-    networks = {subject: next(iter(one.networks().values())).eval() for subject, one in classifiers.items()}
+    networks = {subject: exported(one).eval() for subject, one in classifiers.items()}
     images = torch.from_numpy(np.ascontiguousarray(real.images[chosen]))
     found = {f"Grad-CAM, {subject_label(s)}": grad_cam(one, _beside(one, images)) for s, one in networks.items()}
     # The first block's map is the finest; those of deep blocks have few places that all receive alike.

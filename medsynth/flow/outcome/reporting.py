@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from medsynth.api import Classifier, Result, RunInfo, Section
+from medsynth.api import Classifier, Result, RunInfo, Section, Subject
 from medsynth.bundle.format.privacy import without_locations
 from medsynth.bundle.writing.contents import PluginVersion
 from medsynth.data.preparing import Data
@@ -21,7 +21,6 @@ from medsynth.flow.outcome.importance import importance_rows
 from medsynth.flow.stages.building import policy_of
 from medsynth.report import GalleryRow, ImportanceRow, ReportContent, content_verdict, write_report
 from medsynth.results.warned import texts
-from medsynth.statistics.gain import MAIN
 from medsynth.training.inspection import inspect
 
 GALLERY = 8
@@ -64,7 +63,9 @@ def write_run_report(
             predictions=evaluation.predictions,
             gallery=_gallery(evaluation, data),
             importance=_importance(run, data, classifiers, evaluation),
-            inspection=inspect(classifiers[MAIN], data.images.select(domain="target", split="test"), policy_of(plan)),
+            inspection=inspect(
+                classifiers[Subject.SYNTHETIC], data.images.select(domain="target", split="test"), policy_of(plan)
+            ),
             curves={name: _curves(history, "losses") for name, history in histories.items()},
             validation={name: _curves(history, "validation") for name, history in histories.items()},
             counts=counts(data),
@@ -137,9 +138,11 @@ def _importance(
     run: Run, data: Data, classifiers: Mapping[str, Classifier], evaluation: Evaluation
 ) -> list[ImportanceRow]:
     """Return importance maps; a classifier of a plugin need not have features that they could show."""
-    judged = evaluation.predictions[MAIN]
+    judged = evaluation.predictions[Subject.SYNTHETIC]
     try:
-        return importance_rows(classifiers, evaluation.evidence.real, judged, main=MAIN, called=_called(data))
+        return importance_rows(
+            classifiers, evaluation.evidence.real, judged, main=Subject.SYNTHETIC, called=_called(data)
+        )
     except ValueError as error:
         run.warn("no-importance-maps", f"the report has no importance maps: {error}")
         return []

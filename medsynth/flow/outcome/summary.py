@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from medsynth.api import Result, Score, Section
+from medsynth.api import Result, Score, Section, Subject
 from medsynth.base.files import new_folder
 from medsynth.data.preparing import Data
 from medsynth.data.pseudonyms import KEY
@@ -27,7 +27,7 @@ from medsynth.results.pairs import PAIR_COLUMNS, Tested, compare_pairs, pair_row
 from medsynth.results.reading import read_run
 from medsynth.results.score_files import MEASUREMENTS, SCORES, read_scores, write_scores
 from medsynth.results.warned import of_seed, texts
-from medsynth.statistics.gain import EVALUATOR, MAIN, Gain
+from medsynth.statistics.gain import EVALUATOR, Gain
 
 _SCORE_FILES = (SCORES, MEASUREMENTS)
 
@@ -103,7 +103,7 @@ def mean_scores(per_seed: Sequence[Sequence[Score]]) -> list[Score]:
 
 
 def _selection_key(folder: Path) -> tuple[float, ...]:
-    history = json.loads((folder / "classifier" / "synthetic" / "history.json").read_text())
+    history = json.loads((folder / "classifier" / Subject.SYNTHETIC / "history.json").read_text())
     return tuple(float(part) for part in history["best"]["key"])
 
 
@@ -128,7 +128,9 @@ def compared_by_seed(run: Run) -> list[Section]:
     def tested(subject: str) -> Tested:
         return subject_label(subject), subject, results
 
-    pairs = compare_pairs([(tested(MAIN), tested(other)) for other in subjects if other != MAIN])
+    pairs = compare_pairs(
+        [(tested(Subject.SYNTHETIC), tested(other)) for other in subjects if other != Subject.SYNTHETIC]
+    )
     if not pairs:
         return []
     note = (

@@ -6,7 +6,16 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from medsynth.api import Classifier, Extractor, Generator, GeneratorConfig, Phase, Setup
+from medsynth.api import (
+    Classifier,
+    ClassifierConfig,
+    Extractor,
+    Generator,
+    GeneratorConfig,
+    Phase,
+    Setup,
+    learning_rate_schedule,
+)
 from medsynth.base.seeds import seed_everything
 from medsynth.flow.folder.runs import Run, SeedRun
 from medsynth.flow.stages.finetuning import start_from
@@ -57,10 +66,14 @@ def train_model(
     validate: Callable[[int], Any],
     observe: Callable[[], Mapping[str, float]] | None = None,
     validate_epochs: int = 1,
-    generator_config: GeneratorConfig | None = None,
+    options: GeneratorConfig | ClassifierConfig,
 ) -> dict[str, Any]:
     """Train a model as the plan says, see `medsynth.training.job.Job`; return its history."""
-    run, options = seed_run.run, generator_config
+    run = seed_run.run
+    own: dict[str, Any] = {}
+    if isinstance(options, GeneratorConfig):
+        own = {name: getattr(options, name) for name in ("accumulate", "ema_decay", "checkpointing")}
+        own["together"] = processes() > 1
     return train(
         Job(
             name=name,
@@ -74,10 +87,8 @@ def train_model(
             validate=validate,
             observe=observe,
             validate_epochs=validate_epochs,
-            accumulate=options.accumulate if options else 1,
-            ema_decay=options.ema_decay if options else 0.0,
-            checkpointing=options.checkpointing if options else False,
-            together=options is not None and processes() > 1,
+            schedule=learning_rate_schedule(options),
+            **own,
             watch=run.watch,
             stop=run.stop,
         )

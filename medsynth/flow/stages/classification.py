@@ -19,7 +19,7 @@ import torch
 from scipy.special import expit, logit
 from torch import Tensor, nn
 
-from medsynth.api import Phase, Predictions
+from medsynth.api import Phase, Predictions, Subject
 from medsynth.base.files import write_text
 from medsynth.data.images import Images
 from medsynth.data.loaders import LabelledLoader
@@ -28,8 +28,7 @@ from medsynth.training.config import BASELINES
 from medsynth.training.devices import Policy
 from medsynth.training.job import Key
 
-MAIN_ROW = "synthetic"
-ROWS = (MAIN_ROW, *BASELINES)
+ROWS = (Subject.SYNTHETIC, *BASELINES)
 BATCH = 32
 
 
@@ -70,9 +69,13 @@ def make_rows(real: Images, added: Mapping[str, Images], batch_size: int) -> dic
         batch_size: images in a step.
     """
     known = {name: images.where(lambda record: record.label is not None) for name, images in added.items()}
-    steps = max(1, (len(real) + len(known[MAIN_ROW])) // batch_size)
-    rows = {name: TrainingRow(real, images, steps) for name, images in known.items() if name == MAIN_ROW or len(images)}
-    rows["real-only"] = TrainingRow(real, None, steps)
+    steps = max(1, (len(real) + len(known[Subject.SYNTHETIC])) // batch_size)
+    rows = {
+        name: TrainingRow(real, images, steps)
+        for name, images in known.items()
+        if name == Subject.SYNTHETIC or len(images)
+    }
+    rows[Subject.REAL_ONLY] = TrainingRow(real, None, steps)
     return {name: rows[name] for name in ROWS if name in rows}
 
 

@@ -97,10 +97,11 @@ def start_from(folder: Path, kind: str, model: Generator | Classifier) -> None:
     Raises:
         InputError: they are not as they were copied. RunError: they do not fit, or cannot be read.
     """
+    from medsynth.api import exported
     from medsynth.bundle.opening.loading import load_state
 
     check(folder / FOLDER)
-    network = next(iter(model.networks().values()))
+    network = exported(model)
     path = folder / FOLDER / f"{kind}.safetensors"
     try:
         network.load_state_dict(load_state(path if path.is_file() else path.with_suffix(".pt")))

@@ -71,13 +71,14 @@ def beside(seed_run: SeedRun) -> Iterator[Team]:
     """Start a helper for the control rows that are not finished, and share out the threads while the block runs.
 
     There is no helper for a single thread, beside an accelerator or under torchrun, nor in a study, whose runs share
-    rows with each other.
+    rows with each other, nor for plugins that only this process knows.
     """
     import torch
 
     run, threads = seed_run.run, torch.get_num_threads()
     wanted = [name for name in BASELINES if name in run.plan.training.baselines]
     alone = run.plan.device != "cpu" or run.sharing is not None or processes() > 1 or threads == 1 or not wanted
+    alone = alone or bool(run.registry.registered)
     if alone:
         yield Team((), None, run.stop)
         return

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import Any, cast
 
-from medsynth.api import Classifier, Phase
+from medsynth.api import Classifier, Phase, Subject, exported
 from medsynth.base.seals import is_finished
 from medsynth.base.seeds import derive_seed
 from medsynth.data.images import Images
 from medsynth.data.preparing import Data
 from medsynth.flow.folder.runs import SeedRun
 from medsynth.flow.stages.building import build, policy_of, train_model
-from medsynth.flow.stages.classification import MAIN_ROW, TrainingRow, make_rows, validate
+from medsynth.flow.stages.classification import TrainingRow, make_rows, validate
 from medsynth.flow.stages.helpers import Team
 from medsynth.plan.plan import Plan
 from medsynth.training.inspection import figures, inspect
@@ -38,9 +38,9 @@ def train_classifiers(seed_run: SeedRun, data: Data, synthetic: Images, team: Te
 def classifier_rows(plan: Plan, data: Data, synthetic: Images) -> dict[str, TrainingRow]:
     """Return the images of each classifier row that the plan asks for, by its name."""
     real, source, oracle = (data.images.select(domain=name, split="train") for name in ("target", "source", "oracle"))
-    added = {MAIN_ROW: synthetic, "untranslated": source, "oracle": oracle}
+    added = {Subject.SYNTHETIC: synthetic, Subject.UNTRANSLATED: source, Subject.ORACLE: oracle}
     rows = make_rows(real, added, plan.classifier_config.batch_size)
-    return {name: row for name, row in rows.items() if name in (MAIN_ROW, *plan.training.baselines)}
+    return {name: row for name, row in rows.items() if name in (Subject.SYNTHETIC, *plan.training.baselines)}
 
 
 def train_row(seed_run: SeedRun, data: Data, name: str, row: TrainingRow) -> Classifier:
@@ -49,7 +49,7 @@ def train_row(seed_run: SeedRun, data: Data, name: str, row: TrainingRow) -> Cla
     config, policy = plan.classifier_config, policy_of(plan)
     # The rows share initial weights and, as far as their images agree, batches: they differ in data only.
     classifier = cast(Classifier, build(run, "classifier", seed_run.seed))
-    network = next(iter(classifier.networks().values()))
+    network = exported(classifier)
     validation = data.images.select(domain="target", split="val")
 
     def loader(phase: Phase) -> Any:
@@ -62,7 +62,7 @@ def train_row(seed_run: SeedRun, data: Data, name: str, row: TrainingRow) -> Cla
             workers=plan.data.workers,
         )
 
-    depends = ("generator", "classifier") if name == MAIN_ROW else ("classifier",)
+    depends = ("generator", "classifier") if name == Subject.SYNTHETIC else ("classifier",)
     with seed_run.shared(f"classifier/{name}", *depends):
         train_model(
             seed_run,
@@ -72,5 +72,6 @@ def train_row(seed_run: SeedRun, data: Data, name: str, row: TrainingRow) -> Cla
             loader,
             validate=lambda _: validate(network, validation, policy),
             observe=lambda: figures(inspect(classifier, validation, policy)),
+            options=config,
         )
     return classifier

@@ -8,6 +8,7 @@ from typing import cast
 import numpy as np
 
 from medsynth.api import Generator, Phase
+from medsynth.base.configuration import as_dict
 from medsynth.base.seeds import derive_seed
 from medsynth.data.images import Images
 from medsynth.data.loaders import UnpairedLoader
@@ -51,9 +52,9 @@ def train_generator(seed_run: SeedRun, data: Data) -> Generator:
             loader,
             validate=_look(seed_run, data, generator),
             validate_epochs=plan.training.validate_epochs,
-            generator_config=config,
+            options=config,
         )
-        for kind, text in problems_of(history):
+        for kind, text in problems_of(history, as_dict(config)):
             run.warn(kind, text)
     return generator
 
@@ -73,6 +74,7 @@ def _look(seed_run: SeedRun, data: Data, generator: Generator) -> Callable[[int]
                 folder=seed_run.folder / "generator",
                 policy=policy_of(plan),
                 say=run.watch.say,
+                offered=as_dict(plan.generator_config),
             )
             monitor.append(made)
         key, values = monitor[0](epoch)

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from medsynth.api import Phase, Setup, constant_then_linear
+from medsynth.api import Phase, Setup
 from medsynth_example_tone import ToneConfig
 from medsynth_example_tone.network import ToneCurve
 
@@ -34,7 +34,6 @@ class Tone:
                 step=self._step,
                 state={"curve": self.curve},
                 optimizers={"curve": self.optimizer},
-                schedule=constant_then_linear(config.constant_share),
             )
         ]
 
