@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from medsynth.cli.foreign import GIB, MINUTES, MemoryLimit, TimeLimit, Trust, guard
-from medsynth.cli.shared import BUNDLE_OR_RUN, Json, check_choice, errors, friendly, output
+from medsynth.cli.shared import BUNDLE_OR_RUN, Json, check_choice, errors, friendly, left_out_shown, output
 from medsynth.inference.translated_formats import FORMATS, SIZES
 
 if TYPE_CHECKING:
@@ -84,11 +84,18 @@ def _show(summary: TranslationSummary, out: Path, as_json: bool) -> None:
     counts = {"translated": summary.translated, "skipped": summary.skipped, "ignored": summary.ignored}
     if as_json:
         failures = [{"file": name, "problem": problem} for name, problem in summary.failures]
-        content = {"schema": 1, "out": str(out), **counts, "failed": len(failures), "failures": failures}
+        content = {
+            "schema": 1,
+            "out": str(out),
+            **counts,
+            "left_out": summary.left_out,
+            "failed": len(failures),
+            "failures": failures,
+        }
         typer.echo(json.dumps(content, indent=2))
         return
     shown = [f"translated {summary.translated}"]
     shown += [f"there before {summary.skipped}"] if summary.skipped else []
-    shown += [f"not images {summary.ignored}"] if summary.ignored else []
+    shown += left_out_shown(summary.left_out)
     shown += [f"failed {len(summary.failures)}, see {out / 'errors.csv'}"] if summary.failures else []
     output.print("\n".join([*shown, f"out  {out}"]), markup=False, highlight=False, soft_wrap=True)

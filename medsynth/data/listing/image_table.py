@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import difflib
 import io
+import os
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,7 +15,9 @@ from medsynth.base.files import write_text
 from medsynth.data.config import DataConfig
 from medsynth.data.images import Record
 from medsynth.data.listing.labels import label_values
-from medsynth.data.problems import Problem, refuse
+from medsynth.data.listing.paths import FoundFiles
+from medsynth.data.problems import Problem, Warned, refuse
+from medsynth.reading import LeftOut
 
 COLUMNS = ("image", "domain", "label", "patient", "split", "pair")
 NEEDED = ("image", "domain", "label", "patient")
@@ -25,13 +28,28 @@ SPLITS["test"] = SPLITS["testing"] = "test"
 
 @dataclass(frozen=True)
 class ImageTable:
-    """What a source of images holds: records (split empty where unknown), labels' meaning and problems."""
+    """What a source of images holds.
+
+    Args:
+        root: folder that images are relative to.
+        records: of all images; split empty where unknown.
+        problems: what makes them unusable.
+        values: what labels mean.
+        found: what was found in folders, used or left out.
+        warnings: what deserves a look.
+    """
 
     root: Path
     records: list[Record]
     problems: list[Problem] = field(default_factory=list)
     values: dict[str, int | None] = field(default_factory=dict)
-    ignored: tuple[str, ...] = ()
+    found: list[FoundFiles] = field(default_factory=list)
+    warnings: list[Warned] = field(default_factory=list)
+
+    @property
+    def left_out(self) -> list[LeftOut]:
+        """What lies in the folders and is not used."""
+        return [one for found in self.found for one in found.left_out]
 
 
 def read_manifest(path: Path, config: DataConfig) -> list[Record]:
@@ -124,7 +142,7 @@ def _table_problems(rows: Sequence[tuple[int, dict[str, str]]]) -> list[Problem]
     first: dict[tuple[str, str], int] = {}
     images = {row.get("image", "") for _, row in rows}
     for line, row in rows:
-        key = (row.get("image", ""), row.get("slice", ""))
+        key = (os.path.normpath(row["image"]) if row.get("image") else "", row.get("slice", ""))
         if key[0] and first.setdefault(key, line) != line:
             problems.append(Problem(f"row {line}: image {key[0]} is already in row {first[key]}"))
         pair = row.get("pair", "")

@@ -13,7 +13,6 @@ from medsynth.base.errors import InputError
 from medsynth.base.progress import Watch
 from medsynth.base.stopping import Stop
 from medsynth.data.config import DataConfig
-from medsynth.data.formats.probing import UnusableError
 from medsynth.data.images import Record
 from medsynth.data.listing.sources import resolve_labeled
 from medsynth.inference.bundle_classifier import BundleClassifier
@@ -114,10 +113,11 @@ def _decoded(classifier: BundleClassifier, labeled: Labeled) -> Iterator[tuple[i
                 if number is None:
                     continue
                 if isinstance(image, str):
-                    raise UnusableError(image)
+                    raise InputError(f"{path} {image}")
                 yield number, image
-        except UnusableError as error:
-            raise InputError(f"{path} {error}", hint="Mend the file, or leave it out of the data.") from None
+        except InputError as error:
+            hint = error.hint or "Mend the file, or leave it out of the data."
+            raise InputError(error.message, hint=hint) from None
         if wanted:
             raise InputError(f"{path} has no slice {next(iter(wanted))}", hint="Correct the manifest.")
 

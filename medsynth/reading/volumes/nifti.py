@@ -102,6 +102,7 @@ def _header(path: Path, image: Any) -> Header:
         path=path,
         kind="nifti",
         shape=(slices, rows, columns),
+        flat=len(shape) == 2,
         channels=3 if dtype.names else 1,
         eight_bit=bool(dtype.names or (dtype == np.uint8 and _is_plain(image))),
         spacing=(zooms[0], zooms[1], zooms[2]),
