@@ -11,7 +11,7 @@ import typer
 from medsynth.base.errors import InputError
 from medsynth.cli.foreign import GIB, MINUTES, MemoryLimit, TimeLimit, Trust, guard
 from medsynth.cli.run import show_scores
-from medsynth.cli.shared import BUNDLE_OR_RUN, Json, Set, check_choice, errors, friendly, output
+from medsynth.cli.shared import BUNDLE_OR_RUN, Json, Set, check_choice, errors, friendly, left_out_shown, output
 from medsynth.inference.export_formats import RUNTIMES
 
 if TYPE_CHECKING:
@@ -85,7 +85,9 @@ def evaluate_command(
         typer.echo(out.read_text(encoding="utf-8"))
         return
     show_scores([score for score in scores if score.evaluator == EVALUATOR])
-    output.print(f"out  {out}", highlight=False, soft_wrap=True)
+    output.print(
+        "\n".join([*left_out_shown(labeled.left_out), f"out  {out}"]), markup=False, highlight=False, soft_wrap=True
+    )
 
 
 def _resolved(classifier: BundleClassifier, data: str, sets: list[str] | None) -> tuple[Any, Any]:

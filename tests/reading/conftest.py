@@ -161,6 +161,7 @@ def _write_pictures(folder: Path) -> None:
     Image.fromarray(grey).save(folder / "pages.tif", save_all=True, append_images=[Image.fromarray(grey // 2)])
     Image.new("L", (7, 9), 7).save(folder / "constant.png")
     (folder / "half.png").write_bytes((folder / "color.png").read_bytes()[:120])
+    Image.fromarray(np.tile(grey[0], 8)[None]).save(folder / "strip.png")
     (folder / "empty.png").write_bytes(b"")
     (folder / "notes.txt").write_text("no image")
 
@@ -239,6 +240,7 @@ UNUSABLE = {
     "pages.tif": "2 pages",
     "report.dcm": "without an image",
     "short.dcm": "incomplete|truncated|bytes",
+    "strip.png": "56 x 1 pixels, too narrow for size 16",
     "time.nii": "2 volumes",
 }
 """Of the zoo, with a word of the reason."""

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from medsynth.base.errors import InputError
 from medsynth.data.config import DataConfig
 from medsynth.data.formats.probing import PERCENTILES, Facts, Format
 from medsynth.reading import read, upright
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from medsynth.reading import Image
+    from medsynth.reading import Header, Image
 
 Chain = list[dict[str, Any]]
 
@@ -112,6 +113,18 @@ def fitting_config(config: DataConfig) -> Chain:
     chain.append(_transform("Transposed", indices=[0, 2, 1]))
     chain.append(_transform("EnsureTyped", track_meta=False))
     return chain
+
+
+def refuse_strip(header: Header, config: DataConfig) -> None:
+    """Refuse an image so long that nothing of its short side would be left.
+
+    Raises:
+        InputError: names the file and its size.
+    """
+    _, rows, columns = header.shape
+    if config.fit == "pad" and round(min(rows, columns) * config.size / max(rows, columns)) < 1:
+        hint = "Crop it, or stretch images with --set data.fit=stretch in the run."
+        raise InputError(f"{header.path} has {columns} x {rows} pixels, too narrow for size {config.size}", hint=hint)
 
 
 def _transform(name: str, **arguments: Any) -> dict[str, Any]:

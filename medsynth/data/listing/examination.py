@@ -7,13 +7,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from medsynth.base.errors import InputError
 from medsynth.data.config import DataConfig
+from medsynth.data.formats.chains import refuse_strip
 from medsynth.data.formats.probing import Facts, examine
 from medsynth.data.images import Record
 from medsynth.data.listing.repetitions import merge_patients, parted_copies
 from medsynth.data.listing.sources import collect_sources
 from medsynth.data.listing.splits import assign_splits, split_hash, split_problems
-from medsynth.data.problems import Problem, Warned, refuse, some
+from medsynth.data.problems import Problem, Warned, problem_of, refuse, some
 from medsynth.reading import LeftOut
 
 
@@ -93,6 +95,10 @@ def examine_files(records: Sequence[Record], root: Path, config: DataConfig) -> 
             problems.append(found)
             continue
         facts[image] = found
+        try:
+            refuse_strip(found.header, config)
+        except InputError as error:
+            problems.append(problem_of(error))
         deepest = max((row.slice for row in rows if row.slice is not None), default=-1)
         if deepest >= max(found.format.depth, 1):
             problems.append(Problem(f"{root / image} has {found.format.depth} slices; the manifest asks for {deepest}"))

@@ -84,8 +84,8 @@ def resolve_sources(config: DataConfig) -> tuple[list[Record], Path]:
     return table.records, table.root
 
 
-def resolve_labeled(config: DataConfig) -> tuple[list[Record], Path]:
-    """Do the work of `resolve_sources`, also for a folder of two class folders, whose images are target images.
+def resolve_labeled(config: DataConfig) -> ImageTable:
+    """Return what `config.path` stands for, which may be a folder of two class folders with target images, too.
 
     Raises:
         InputError: with everything that is wrong with the table or the folders.
@@ -93,13 +93,15 @@ def resolve_labeled(config: DataConfig) -> tuple[list[Record], Path]:
     path = Path(config.path).expanduser()
     classes = _class_names([path]) if path.is_dir() else set()
     if not classes or (path / "manifest.csv").is_file() or classes & {"source", "target", *CYCLEGAN}:
-        return resolve_sources(config)
+        table = collect_sources(config)
+        refuse(table.problems)
+        return table
     layout = _Layout(path, config, problems=pattern_problems(config.patient_pattern))
     layout.add([(path, "")], "target", classes)
     table = layout.table()
     records, problems, _ = expand(table.records, path, config)
     refuse(table.problems + problems + unknown_series(table.found, config.series))
-    return records, path
+    return replace(table, records=records)
 
 
 def collect_sources(config: DataConfig) -> ImageTable:

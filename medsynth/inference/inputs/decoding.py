@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from medsynth.data.config import DataConfig
-from medsynth.data.formats.chains import as_shown
+from medsynth.data.formats.chains import as_shown, refuse_strip
 from medsynth.data.listing.paths import central
 from medsynth.inference.inputs.pixels import fit, in_range
 from medsynth.reading import iterate, read, read_header
@@ -44,6 +44,7 @@ class InputDecoder:
             InputError: says what is wrong with the file.
         """
         header = read_header(path)
+        refuse_strip(header, self._config)
         indices = central(list(range(header.count)), self._share)
         plain = header.eight_bit and self._config.intensity != "percentile"
         images = self._plain(path, indices) if plain else self._wide(path, indices)

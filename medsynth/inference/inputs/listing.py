@@ -10,7 +10,8 @@ from pathlib import Path
 from medsynth.base.errors import InputError
 from medsynth.data.listing.paths import relative
 from medsynth.inference.inputs.finding import Inputs, Refusal
-from medsynth.reading import LeftOut
+from medsynth.inference.inputs.reasons import reason_of
+from medsynth.reading import LeftOut, read_header
 
 GIVE = "Give PNG, JPEG, TIFF, BMP, WebP, NIfTI, DICOM, NRRD or MetaImage files."
 
@@ -64,7 +65,7 @@ class Listing:
     def __iter__(self) -> Iterator[Source]:
         for inputs in self._inputs:
             for one in _named_in_vain(inputs):
-                yield self._source(one.path, f"is no image of a known format ({one.reason})")
+                yield self._source(one.path, _problem_with(one))
             for item in inputs:
                 if isinstance(item, Refusal):
                     yield self._source(inputs.path.parent / item.source, item.problem)
@@ -74,6 +75,14 @@ class Listing:
     def _source(self, path: Path, problem: str = "") -> Source:
         name = relative(path.absolute(), self._root)
         return Source(path, "/".join("_" if part == ".." else part for part in name.split("/")), problem)
+
+
+def _problem_with(one: LeftOut) -> str:
+    try:
+        read_header(one.path)
+    except InputError as error:
+        return reason_of(error, one.path)
+    return f"is not read: {one.reason}"
 
 
 def _named_in_vain(inputs: Inputs) -> list[LeftOut]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -30,10 +31,12 @@ class Labeled:
     Args:
         records: at least one of either class.
         root: folder that their files are relative to.
+        left_out: how many files and folders were not read, by reason.
     """
 
     records: Sequence[Record]
     root: Path
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
     def by_file(self) -> Mapping[Path, list[int]]:
         """Return which records each file holds: several for a volume or a file of several frames."""
@@ -53,15 +56,15 @@ def find_labeled(config: DataConfig, split: str) -> Labeled:
     Raises:
         InputError: data that cannot be read, or without images of both classes.
     """
-    records, root = resolve_labeled(config)
-    kept = [r for r in records if r.domain == "target" and r.label is not None and split in ("", r.split)]
+    table = resolve_labeled(config)
+    kept = [r for r in table.records if r.domain == "target" and r.label is not None and split in ("", r.split)]
     if len({record.label for record in kept}) < 2:
         asked = f" in its split {split!r}" if split else ""
         counts = f"{sum(r.label == 1 for r in kept)} positive and {sum(r.label == 0 for r in kept)} negative"
         raise InputError(
             f"{config.path} holds {counts} target images{asked}; scores need both", hint="Check labels and --split."
         )
-    return Labeled(kept, root)
+    return Labeled(kept, table.root, Counter(one.reason for one in table.left_out))
 
 
 def predict_labeled(

@@ -17,6 +17,7 @@ from medsynth.base.files import new_file
 from medsynth.base.progress import Task, Watch
 from medsynth.base.stopping import Stop
 from medsynth.base.version import __version__
+from medsynth.data.formats.chains import refuse_strip
 from medsynth.inference.inputs.finding import InputItem, Inputs, Refusal
 from medsynth.inference.inputs.fitting import Fitting, make_fitting
 from medsynth.inference.inputs.listing import GIVE
@@ -102,6 +103,8 @@ def synthesize_files(job: TranslationJob) -> TranslationSummary:
     """
     inputs = Inputs(job.source, job.out, job.format)
     files = inputs.count()
+    if not files and job.source.is_file():
+        read_header(job.source)  # which says what is wrong with it
     if not files:
         raise InputError(f"input {job.source} holds no images", hint=GIVE)
     prepare_folder(job.out, job.source, _asked(job), resume=job.resume)
@@ -176,6 +179,8 @@ class _TranslationWork:
             if self._is_written(item):
                 self._skip(item)
                 return
+            if self._job.size != "native":
+                refuse_strip(read_header(item.paths[0]), self._job.translator.config)
             several = len(item.paths) > 1
             read = self._reader.read_series(item.paths) if several else self._reader.read(item.paths[0], item.source)
         except InputError as error:

@@ -16,7 +16,7 @@ from medsynth.bundle.writing.contents import PluginVersion
 from medsynth.data.preparing import Data
 from medsynth.data.pseudonyms import IMAGE
 from medsynth.report import GalleryRow, ImportanceRow, ReportContent, content_verdict, write_report
-from medsynth.results.warned import texts
+from medsynth.results.warned import CAUTIONS, texts
 from medsynth.run.folder.runs import Run, SeedRun
 from medsynth.run.outcome.evaluation import Evaluation
 from medsynth.run.outcome.importance import importance_rows
@@ -70,6 +70,7 @@ def write_run_report(
             counts=counts(data),
             stage_seconds={name: stage["seconds"] for name, stage in run.record["stages"].items()},
             warnings=[data.pseudonyms.hide(text) for text in texts(run.record)],
+            cautions=[data.pseudonyms.hide(text) for text in texts(run.record, CAUTIONS)],
             sections=observer_sections(run, result),
             references=[plugin.reference for plugin in plugin_versions(run) if plugin.reference],
             positive=data.positive,
