@@ -84,3 +84,5 @@ def split_command(
     output.print(f"{out}\nsplit hash {summary['hash']}", highlight=False, soft_wrap=True)
     for key, count in summary["counts"].items():
         output.print(f"  {key}: {count}", highlight=False)
+    for warning in summary["warnings"]:
+        output.print(f"warning: {warning['text']}", markup=False, highlight=False, soft_wrap=True)

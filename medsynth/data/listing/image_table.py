@@ -6,6 +6,7 @@ import csv
 import difflib
 import io
 import os
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -75,7 +76,10 @@ def parse_manifest(path: Path, config: DataConfig) -> ImageTable:
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        hint = "save it as UTF-8, in Excel as CSV UTF-8"
+        return ImageTable(path.parent, [], [Problem(f"manifest {path} is not UTF-8: {error}", hint)])
+    except OSError as error:
         return ImageTable(path.parent, [], [Problem(f"manifest {path} cannot be read: {error}")])
     reader = csv.reader(io.StringIO(text, newline=""))
     header = [name.strip() for name in next(reader, [])]
@@ -102,6 +106,9 @@ def parse_manifest(path: Path, config: DataConfig) -> ImageTable:
 
 def _missing_columns(path: Path, header: Sequence[str]) -> list[Problem]:
     problems = []
+    for mark, name in ((";", "semicolons"), ("\t", "tabs")):
+        if len(header) == 1 and mark in header[0]:
+            return [Problem(f"manifest {path} separates its columns by {name}", "save it with commas between columns")]
     for name in NEEDED:
         if name not in header:
             near = difflib.get_close_matches(name, header, n=1, cutoff=0.5)
@@ -118,7 +125,7 @@ def _row_problems(path: Path, line: int, row: dict[str, str], values: dict[str, 
     if not image:
         problems.append(Problem(f"{where}: image is empty"))
     elif not (path.parent / image).exists():
-        problems.append(Problem(f"{where}: image {image} does not exist"))
+        problems.append(Problem(f"{where}: image {image} does not exist", _other_spelling(path.parent, image)))
     if row.get("domain", "") not in DOMAINS:
         problems.append(Problem(f"{where}: domain {row.get('domain', '')!r} is unknown", f"use {', '.join(DOMAINS)}"))
     if values is not None and row.get("label", "") not in values:
@@ -135,6 +142,18 @@ def _row_problems(path: Path, line: int, row: dict[str, str], values: dict[str, 
     if row.get("slice", "") and not row["slice"].isdecimal():
         problems.append(Problem(f"{where}: slice {row['slice']!r} is not a number from 0"))
     return problems
+
+
+def _other_spelling(folder: Path, image: str) -> str:
+    """Return what to write instead, if the image is there under a name that only looks the same."""
+    slashes = image.replace("\\", "/")
+    for form in (slashes, *(unicodedata.normalize(form, slashes) for form in ("NFC", "NFD"))):
+        if form != image and (folder / form).exists():
+            reason = (
+                "accented letters are stored in another way" if form != slashes else "it is written with backslashes"
+            )
+            return f"a file of this name is there, but {reason}: write {form!a}"
+    return ""
 
 
 def _table_problems(rows: Sequence[tuple[int, dict[str, str]]]) -> list[Problem]:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import csv
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import cached_property
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from medsynth.base.errors import InputError
@@ -84,6 +83,7 @@ class Inputs:
     out: Path
     format: str = ""
     domain: str = "source"
+    _scans: dict[Path, Scan] = field(default_factory=dict, init=False, repr=False)
 
     def count(self) -> int:
         """Return the number of files to read.
@@ -115,7 +115,7 @@ class Inputs:
         root = self.path if self.path.is_dir() else self.path.parent
         yield from self._below(self._whole, root)
 
-    @cached_property
+    @property
     def _whole(self) -> Scan:
         return self._scan(self.path)
 
@@ -124,7 +124,9 @@ class Inputs:
         return [self.path.parent / row["image"] for row in self._rows()]
 
     def _scan(self, path: Path) -> Scan:
-        return scan(path, series=None, skip=[self.out])
+        if path not in self._scans:
+            self._scans[path] = scan(path, series=None, skip=[self.out])
+        return self._scans[path]
 
     def _below(self, found: Scan, root: Path, label: str = "", patient: str = "") -> Iterator[InputItem | Refusal]:
         for one in found.unusable:
