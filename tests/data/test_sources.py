@@ -231,7 +231,7 @@ def test_it_is_told_where_every_image_would_be_its_own_patient(tmp_path, write, 
     tree(write, tmp_path, "trainA/ann/1.png", "trainA/2.png", "trainB/1.png", "trainB/2.png")
     ((kind, text),) = collect_sources(config(tmp_path, source_label="0")).warnings
     assert kind == "patients-unknown"
-    assert "nothing tells whose the target images are, so 2 of them count as 2 patients" in text
+    assert "nothing tells whose the target images are, so they count as 2 patients" in text
     assert collect_sources(config(tmp_path, source_label="0", patient_pattern="[12]")).warnings == []
 
 

@@ -56,7 +56,7 @@ def unknown_patients(domain: str, patients: Iterable[str], known: bool) -> list[
     if known or count < 2:
         return []
     text = (
-        f"nothing tells whose the {domain} images are, so {count} of them count as {count} patients: images of one "
-        "person may lie in training and test. Name patients in a manifest, by folders, or with data.patient_pattern"
+        f"nothing tells whose the {domain} images are, so they count as {count} patients: images of one person "
+        "may lie in training and test. Name patients in a manifest, by folders, or with data.patient_pattern"
     )
     return [("patients-unknown", text)]
