@@ -149,9 +149,7 @@ def _other_spelling(folder: Path, image: str) -> str:
     slashes = image.replace("\\", "/")
     for form in (slashes, *(unicodedata.normalize(form, slashes) for form in ("NFC", "NFD"))):
         if form != image and (folder / form).exists():
-            reason = (
-                "backslashes part its folders" if form == slashes else "its accented letters are stored otherwise"
-            )
+            reason = "backslashes part its folders" if form == slashes else "its accented letters are stored otherwise"
             return f"a file of this name is there, but {reason}: write {form!a}"
     return ""
 
