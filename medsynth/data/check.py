@@ -58,9 +58,10 @@ def check_data(config: DataConfig, seed: int) -> Findings:
     usable = [record for record in table.records if record.image in facts]
     split, wrong, told = settle(usable, facts, config, seed=seed)
     warnings = [text for _, text in (*table.warnings, *told)] + _duplicates(split, facts, table.root)
-    warnings += _near_duplicates(split, table.root, config, facts) + _privacy(split, facts) + _left_out(table)
+    alike, unfit = _near_duplicates(split, table.root, config, facts)
+    warnings += alike + _privacy(split, facts) + _left_out(table)
     return Findings(
-        tuple(_text(problem) for problem in (*table.problems, *damaged, *wrong)),
+        (*map(_text, (*table.problems, *damaged, *wrong)), *unfit),
         tuple(warnings),
         _counts(split, facts, table),
         split_hash(split) if all(record.split for record in split) else "",
@@ -146,15 +147,15 @@ def _duplicates(records: Sequence[Record], facts: Mapping[str, Facts], root: Pat
 
 def _near_duplicates(
     records: Sequence[Record], root: Path, config: DataConfig, facts: Mapping[str, Facts]
-) -> list[str]:
-    """Compare what networks will see, in both domains separately, across splits."""
+) -> tuple[list[str], list[str]]:
+    """Compare what networks will see, in both domains separately, across splits; also return what cannot be seen."""
     from tempfile import TemporaryDirectory
 
     from medsynth.base.errors import InputError
     from medsynth.data.cache import load_images
     from medsynth.data.likeness import described, look_alikes
 
-    warnings = []
+    warnings, unfit = [], []
     with TemporaryDirectory() as folder:
         for domain in ("source", "target"):
             own = [record for record in records if record.domain == domain]
@@ -163,7 +164,7 @@ def _near_duplicates(
             try:
                 images = load_images(own, root, config, Path(folder), facts=facts)
             except InputError as error:
-                warnings.append(f"near-duplicates of the {domain} were not searched: {error.message}")
+                unfit.append(error.message)
                 continue
             warnings += [
                 f"look alike across splits: {described(pair)}"
@@ -171,7 +172,7 @@ def _near_duplicates(
                 if facts[pair[0].image].hash != facts[pair[1].image].hash
             ]
             del images
-    return warnings
+    return warnings, unfit
 
 
 def _privacy(records: Sequence[Record], facts: Mapping[str, Facts]) -> list[str]:
