@@ -130,7 +130,7 @@ def collect_sources(config: DataConfig) -> ImageTable:
 def _cyclegan(path: Path, config: DataConfig) -> ImageTable:
     folders = [(name, *place) for name, place in CYCLEGAN.items() if (path / name).is_dir()]
     layout = _Layout(path, config)
-    for domain in ("source", "target"):
+    for domain in _domains(config):
         own = [(path / name, split) for name, of, split in folders if of == domain]
         if own:
             layout.add(own, domain, _class_names(folder for folder, _ in own))
@@ -145,12 +145,17 @@ def _class_folders(path: Path, config: DataConfig) -> ImageTable:
     if len(classes) != 2:
         message = f"{path / 'target'} must hold one folder per class, two in all; it holds {sorted(classes) or 'none'}"
         layout.problems.append(Problem(message, "move what is no class out of it"))
-    for domain in ("source", "target"):
+    for domain in _domains(config):
         if (path / domain).is_dir():
             layout.add([(path / domain, "")], domain, classes)
-        elif not config.source:
+        else:
             layout.problems.append(Problem(f"{path} has no folder {domain}", _FORMS))
     return layout.table()
+
+
+def _domains(config: DataConfig) -> tuple[str, ...]:
+    """Return the domains whose images lie in the folders."""
+    return ("target",) if config.source else ("source", "target")
 
 
 def _class_names(folders: Iterable[Path]) -> set[str]:
@@ -179,13 +184,12 @@ def _replace_source(table: ImageTable, config: DataConfig) -> ImageTable:
         problems.append(Problem(f"data.source {path} holds no images"))
     base = Path(relative(folder.parent, table.root))
     own = [replace(record, image=(base / record.image).as_posix()) for record, _ in layout.rows]
-    kept = [(kind, text) for kind, text in table.warnings if " source images " not in text]
     return replace(
         table,
         records=own + others,
         problems=problems,
         found=[*table.found, *layout.found],
-        warnings=kept + layout.warnings,
+        warnings=table.warnings + layout.warnings,
     )
 
 
