@@ -12,6 +12,7 @@ from medsynth_diagnostic.model import Diagnostic
 from sklearn import metrics as sk
 
 from medsynth.api import Evidence, ImageSet, Predictions
+from medsynth.cli.run import show_scores
 from medsynth.report.verdict import verdict
 from medsynth.statistics import (
     FURTHER_METRICS,
@@ -163,11 +164,13 @@ def test_a_single_patient_gives_values_without_intervals():
     assert found["synthetic", "accuracy"].detail.startswith("not enough cases: 1 patients with positive")
 
 
-def test_two_images_are_not_enough_cases_for_an_auc():
+def test_two_images_are_not_enough_cases_for_an_auc(capsys):
     two = predictions(patients=2, images=1)
     assert sorted(two.labels) == [0, 1]
     score = judged(synthetic=two)["synthetic", "roc_auc"]
     assert math.isnan(score.value)
+    show_scores([score])
+    assert " not enough cases " in capsys.readouterr().out
     assert (score.low, score.high) == (None, None)
     sentence = verdict([score]).sentence
     assert sentence.startswith("Not enough cases: 1 patients with positive and 1 with negative images, 2 of each")
