@@ -99,7 +99,7 @@ def prepare(config: DataConfig, folder: Path, *, seed: int, progress: Callable[[
     found = _inspection(config, seed)
     facts = identity(found.records, found.root, own=own)
     refuse_others(before, facts, found.root)
-    places = [config.path, str(Path(config.path).absolute()), str(found.root), config.source]
+    places = [config.path, str(Path(config.path).absolute()), str(found.root), config.source, config.series]
     images = load_images(found.records, found.root, config, folder, progress, facts=found.facts)
     _write_manifest(found, folder / "manifest.csv")
     write_json(folder / "split.json", _summary(found))
