@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import sys
 from typing import Annotated
 
 import typer
@@ -52,5 +54,8 @@ def _root(
 
 
 def main() -> None:
-    """Entry point of the command."""
+    """Entry point of the command. What a console cannot show is escaped, so that names stay whole."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     app()

@@ -51,9 +51,18 @@ def _show_findings(findings: dict[str, Any]) -> None:
         elif isinstance(value, dict):
             output.print(name, highlight=False)
             for key, item in value.items():
-                output.print(f"  {key}: {item}", markup=False, highlight=False, soft_wrap=True)
+                output.print(f"  {key}: {_line(item)}", markup=False, highlight=False, soft_wrap=True)
         else:
             output.print(f"{name}: {value}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _line(item: Any) -> str:
+    """Return counts as ``name (count), name (count)``, facts as ``name: fact; name: fact``."""
+    if not isinstance(item, dict):
+        return str(item)
+    if all(isinstance(value, int) for value in item.values()):
+        return ", ".join(f"{name} ({count})" for name, count in item.items()) or "none"
+    return "; ".join(f"{name}: {value}" for name, value in item.items())
 
 
 @app.command("split")
@@ -75,3 +84,5 @@ def split_command(
     output.print(f"{out}\nsplit hash {summary['hash']}", highlight=False, soft_wrap=True)
     for key, count in summary["counts"].items():
         output.print(f"  {key}: {count}", highlight=False)
+    for warning in summary["warnings"]:
+        output.print(f"warning: {warning['text']}", markup=False, highlight=False, soft_wrap=True)

@@ -11,7 +11,7 @@ from medsynth.base.errors import InputError
 from medsynth.cli.foreign import GIB, MINUTES, Confines, MemoryLimit, TimeLimit, Trust, guard
 from medsynth.cli.options import Batch, LabeledData, RuntimeName, ShowGroups, UsedBundle
 from medsynth.cli.run import show_scores
-from medsynth.cli.shared import Json, Set, check_choice, errors, friendly, output
+from medsynth.cli.shared import Json, Set, check_choice, errors, friendly, left_out_shown, output
 from medsynth.inference.export_formats import RUNTIMES
 
 if TYPE_CHECKING:
@@ -66,4 +66,5 @@ def _carry_out(asked: AskedJudgment, as_json: bool) -> None:
         typer.echo(asked.out.read_text(encoding="utf-8"))
         return
     show_scores(scores)
-    output.print(f"out  {asked.out}", highlight=False, soft_wrap=True)
+    shown = [*left_out_shown(asked.labeled.left_out), f"out  {asked.out}"]
+    output.print("\n".join(shown), markup=False, highlight=False, soft_wrap=True)

@@ -10,7 +10,7 @@ import typer
 
 from medsynth.cli.foreign import GIB, MINUTES, Confines, MemoryLimit, TimeLimit, Trust, guard
 from medsynth.cli.options import Batch, Copies, Heatmaps, Images, RuntimeName, Threads, UsedBundle
-from medsynth.cli.shared import Json, check_choice, errors, friendly, output
+from medsynth.cli.shared import Json, check_choice, errors, friendly, left_out_shown, output
 from medsynth.inference.export_formats import RUNTIMES
 
 if TYPE_CHECKING:
@@ -78,12 +78,13 @@ def _show(summary: PredictionSummary, out: Path, runtime: str, as_json: bool) ->
             "predicted": summary.predicted,
             "positive": summary.positive,
             "ignored": summary.ignored,
+            "left_out": summary.left_out,
             "failed": len(summary.failures),
             "failures": [{"file": name, "problem": problem} for name, problem in summary.failures],
         }
         typer.echo(json.dumps(content, indent=2))
         return
     shown = [f"predicted {summary.predicted}, positive {summary.positive}, with {runtime}"]
-    shown += [f"not images {summary.ignored}"] if summary.ignored else []
+    shown += left_out_shown(summary.left_out)
     shown += [f"failed {len(summary.failures)}, see the column error"] if summary.failures else []
     output.print("\n".join([*shown, f"out  {out}"]), markup=False, highlight=False, soft_wrap=True)

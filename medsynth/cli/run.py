@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -95,7 +96,7 @@ def show_scores(scores: Sequence[Score]) -> None:
     """Print scores as a table."""
     table = Table(title=None, box=None, pad_edge=False, show_edge=False)
     for column in ("evaluator", "score", "subject", "value", "95 % interval", "n"):
-        table.add_column(column, justify="right" if column in ("value", "n") else "left")
+        table.add_column(column, justify="right" if column in ("value", "n") else "left", overflow="fold")
     for score in scores:
         table.add_row(*_row(score))
     output.print(table)
@@ -103,4 +104,13 @@ def show_scores(scores: Sequence[Score]) -> None:
 
 def _row(score: Score) -> tuple[str, ...]:
     interval = f"{score.low:.4f} to {score.high:.4f}" if score.low is not None and score.high is not None else ""
-    return score.evaluator, score.name, score.subject, f"{score.value:.4f}", interval, str(score.n or "")
+    value = f"{score.value:.4f}" if math.isfinite(score.value) else _unmeasured(score)
+    return score.evaluator, score.name, score.subject, value, interval, str(score.n or "")
+
+
+def _unmeasured(score: Score) -> str:
+    from medsynth.report.verdict import NOT_ENOUGH
+
+    if score.detail.startswith(NOT_ENOUGH):
+        return NOT_ENOUGH
+    return "n/a" if math.isnan(score.value) else f"{score.value}"

@@ -55,6 +55,14 @@ def check_choice(option: str, value: str, choices: Iterable[str]) -> None:
         raise InputError(f"{option} {value!r} is unknown", hint=f"Choose one of {', '.join(filter(None, choices))}.")
 
 
+def left_out_shown(reasons: Mapping[str, int]) -> list[str]:
+    """Return a line that says how many files and folders were not read, and why; none if there are none."""
+    if not reasons:
+        return []
+    listed = ", ".join(f"{reason} ({count})" for reason, count in reasons.items())
+    return [f"left out {sum(reasons.values())}: {listed}"]
+
+
 def print_table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
     """Print a table of text that others wrote; nothing in it is markup, and nothing is cut off."""
     table = Table(*(Column(name, overflow="fold") for name in head), box=None, pad_edge=False)

@@ -10,7 +10,7 @@ import typer
 
 from medsynth.cli.foreign import GIB, MINUTES, Confines, MemoryLimit, TimeLimit, Trust, guard
 from medsynth.cli.options import KeepOld, ShowSources, Size, Slices, Source, Translations, UsedBundle
-from medsynth.cli.shared import Json, check_choice, errors, friendly, output
+from medsynth.cli.shared import Json, check_choice, errors, friendly, left_out_shown, output
 from medsynth.inference.translated_formats import FORMATS, SIZES
 
 if TYPE_CHECKING:
@@ -75,11 +75,18 @@ def _show(summary: TranslationSummary, out: Path, as_json: bool) -> None:
     counts = {"translated": summary.translated, "skipped": summary.skipped, "ignored": summary.ignored}
     if as_json:
         failures = [{"file": name, "problem": problem} for name, problem in summary.failures]
-        content = {"schema": 1, "out": str(out), **counts, "failed": len(failures), "failures": failures}
+        content = {
+            "schema": 1,
+            "out": str(out),
+            **counts,
+            "left_out": summary.left_out,
+            "failed": len(failures),
+            "failures": failures,
+        }
         typer.echo(json.dumps(content, indent=2))
         return
     shown = [f"translated {summary.translated}"]
     shown += [f"there before {summary.skipped}"] if summary.skipped else []
-    shown += [f"not images {summary.ignored}"] if summary.ignored else []
+    shown += left_out_shown(summary.left_out)
     shown += [f"failed {len(summary.failures)}, see {out / 'errors.csv'}"] if summary.failures else []
     output.print("\n".join([*shown, f"out  {out}"]), markup=False, highlight=False, soft_wrap=True)

@@ -11,11 +11,12 @@ from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from medsynth.base.errors import InputError
 from medsynth.base.files import not_written, write_json
 from medsynth.data.config import DataConfig
 from medsynth.data.formats.chains import Chain, DomainInfo, FileDecoder, domain_info, preprocessing_config
-from medsynth.data.formats.probing import Facts, Format
-from medsynth.data.problems import Problem, refuse
+from medsynth.data.formats.probing import Facts
+from medsynth.data.problems import Problem, problem_of, refuse
 
 if TYPE_CHECKING:
     import numpy as np
@@ -130,19 +131,21 @@ def _decode(
     shape = (len(records), config.channels, config.size, config.size)
     pixels = new_map(partial, shape)
     infos = domain_infos(records, facts)
-    decoders: dict[tuple[str, Format], FileDecoder] = {}
+    decoders: dict[str, FileDecoder] = {}
     problems: list[Problem] = []
     order = sorted(range(len(records)), key=lambda i: (records[i].image, domain_of(records[i])))
     done = 0
     for (image, domain), group in groupby(order, key=lambda i: (records[i].image, domain_of(records[i]))):
         rows = list(group)
-        found = facts[image].format
-        if (domain, found) not in decoders:
-            decoders[domain, found] = FileDecoder(infos[domain], config, found)
+        if domain not in decoders:
+            decoders[domain] = FileDecoder(infos[domain], config)
         try:
-            images = decoders[domain, found].read(root / image, [records[i].slice for i in rows])
-        except Exception as error:  # decoders raise many types on damaged files
-            problems.append(Problem(f"{root / image} cannot be decoded: {error}"))
+            images = decoders[domain].read(root / image, [records[i].slice for i in rows])
+        except InputError as error:  # it was changed since it was examined
+            problems.append(problem_of(error))
+            continue
+        except Exception as error:  # transforms raise many types
+            problems.append(Problem(f"{root / image} cannot be scaled and resized: {error}"))
             continue
         problems += [Problem(f"{records[i].name} is constant") for i, x in zip(rows, images, strict=True) if _flat(x)]
         for i, x in zip(rows, images, strict=True):

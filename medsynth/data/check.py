@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from medsynth.data.config import DataConfig
-from medsynth.data.formats.headers import read_header
 from medsynth.data.formats.probing import Facts
 from medsynth.data.images import Record
-from medsynth.data.listing.examination import examine_files, split_warnings, without_empty_slices
+from medsynth.data.listing.examination import examine_files, settle
 from medsynth.data.listing.image_table import ImageTable
+from medsynth.data.listing.paths import relative
 from medsynth.data.listing.sources import collect_sources
-from medsynth.data.listing.splits import assign_splits, split_hash, split_problems
+from medsynth.data.listing.splits import split_hash
 from medsynth.data.problems import Problem, some
 
 _LABELS = {1: "positive", 0: "negative", None: "unknown"}
@@ -56,20 +56,24 @@ def check_data(config: DataConfig, seed: int) -> Findings:
     table = collect_sources(config)
     facts, damaged = examine_files(table.records, table.root, config)
     usable = [record for record in table.records if record.image in facts]
-    usable, dropped = without_empty_slices(usable, facts)
-    split, wrong = assign_splits(usable, config, seed=seed)
-    errors = [*table.problems, *damaged, *wrong]
-    if not wrong:
-        errors += split_problems(split)
-    warnings = [text for _, text in (*dropped, *split_warnings(split))] + _duplicates(split, facts, table.root)
-    warnings += _near_duplicates(split, table.root, config, facts) + _privacy(split, table.root, facts)
-    warnings += [f"not an image, ignored: {name}" for name in table.ignored]
+    split, wrong, told = settle(usable, facts, config, seed=seed)
+    warnings = [text for _, text in (*table.warnings, *told)] + _duplicates(split, facts, table.root)
+    alike, unfit = _near_duplicates(split, table.root, config, facts)
+    warnings += alike + _privacy(split, facts) + _left_out(table)
     return Findings(
-        tuple(_text(problem) for problem in errors),
+        (*map(_text, (*table.problems, *damaged, *wrong)), *unfit),
         tuple(warnings),
         _counts(split, facts, table),
-        "" if wrong else split_hash(split),
+        split_hash(split) if all(record.split for record in split) else "",
     )
+
+
+def _left_out(table: ImageTable) -> list[str]:
+    """Say what is not used, reason by reason."""
+    names: dict[str, list[str]] = defaultdict(list)
+    for one in table.left_out:
+        names[one.reason].append(relative(one.path, table.root))
+    return [f"left out, {reason}: {some(found)}" for reason, found in names.items()]
 
 
 def _check_phantom(config: DataConfig, seed: int) -> Findings:
@@ -106,7 +110,9 @@ def _counts(records: Sequence[Record], facts: Mapping[str, Facts], table: ImageT
             "spacings (mm)": _tally(" x ".join(f"{s:g}" for s in f.spacing) or "unknown" for f in own),
             "values": f"{min(f.low for f in own):g} to {max(f.high for f in own):g}",
         }
-    counts["files ignored"] = len(table.ignored)
+    notes = Counter(note for image in dict.fromkeys(record.image for record in records) for note in facts[image].notes)
+    counts |= {"files by what was assumed": dict(notes.most_common())} if notes else {}
+    counts["left out"] = dict(Counter(one.reason for one in table.left_out).most_common())
     return counts
 
 
@@ -133,9 +139,7 @@ def _duplicates(records: Sequence[Record], facts: Mapping[str, Facts], root: Pat
             warnings.append(f"the same pixels in both domains: {names}")
         elif len(labels) > 1:
             warnings.append(f"the same pixels with different labels, one must be wrong: {names}")
-        elif len({record.split for record in same}) > 1:
-            warnings.append(f"the same pixels in different splits: {names}")
-        else:
+        elif len({record.split for record in same}) == 1:
             identical = len({(root / record.image).read_bytes() for record in same}) == 1
             warnings.append(f"{'identical files' if identical else 'files with the same pixels'}: {names}")
     return warnings
@@ -143,15 +147,15 @@ def _duplicates(records: Sequence[Record], facts: Mapping[str, Facts], root: Pat
 
 def _near_duplicates(
     records: Sequence[Record], root: Path, config: DataConfig, facts: Mapping[str, Facts]
-) -> list[str]:
-    """Compare what networks will see, in both domains separately, across splits."""
+) -> tuple[list[str], list[str]]:
+    """Compare what networks will see, in both domains separately, across splits; also return what cannot be seen."""
     from tempfile import TemporaryDirectory
 
     from medsynth.base.errors import InputError
     from medsynth.data.cache import load_images
     from medsynth.data.likeness import described, look_alikes
 
-    warnings = []
+    warnings, unfit = [], []
     with TemporaryDirectory() as folder:
         for domain in ("source", "target"):
             own = [record for record in records if record.domain == domain]
@@ -160,7 +164,7 @@ def _near_duplicates(
             try:
                 images = load_images(own, root, config, Path(folder), facts=facts)
             except InputError as error:
-                warnings.append(f"near-duplicates of the {domain} were not searched: {error.message}")
+                unfit.append(error.message)
                 continue
             warnings += [
                 f"look alike across splits: {described(pair)}"
@@ -168,17 +172,15 @@ def _near_duplicates(
                 if facts[pair[0].image].hash != facts[pair[1].image].hash
             ]
             del images
-    return warnings
+    return warnings, unfit
 
 
-def _privacy(records: Sequence[Record], root: Path, facts: Mapping[str, Facts]) -> list[str]:
+def _privacy(records: Sequence[Record], facts: Mapping[str, Facts]) -> list[str]:
     tags: dict[str, list[str]] = defaultdict(list)
     burned: list[str] = []
     unsure: list[str] = []
     for image in dict.fromkeys(record.image for record in records):
-        header = read_header(root / image) if facts[image].format.kind == "dicom" else None
-        if header is None or isinstance(header, Problem):
-            continue
+        header = facts[image].header
         for name in header.identifying:
             tags[name].append(image)
         if header.burned_in.upper() == "YES":

@@ -29,7 +29,14 @@ class DataConfig:
         choices=("auto", "range", "percentile"),
     )
     slices: float = option(1.0, "central share of a volume's slices to use", low=0.01, high=1.0)
-    series: str = option("", "DICOM SeriesInstanceUID to use where a folder mixes several series")
+    series: str = option(
+        "",
+        "DICOM series to use: a description such as 't2*tra*', a SeriesInstanceUID, or modality=MR, orientation=tra, "
+        "size=384x384, size=largest, parted by commas",
+    )
+    patient_pattern: str = option(
+        "", "regular expression that finds the patient in a file's path, where no manifest, DICOM tag or BIDS name does"
+    )
     split: str = option(
         "auto", "auto = the manifest's split column where it is filled, else drawn by patient", choices=("auto", "draw")
     )

@@ -99,7 +99,7 @@ def prepare(config: DataConfig, folder: Path, *, seed: int, progress: Callable[[
     found = _inspection(config, seed)
     facts = identity(found.records, found.root, own=own)
     refuse_others(before, facts, found.root)
-    places = [config.path, str(Path(config.path).absolute()), str(found.root), config.source]
+    places = [config.path, str(Path(config.path).absolute()), str(found.root), config.source, config.series]
     images = load_images(found.records, found.root, config, folder, progress, facts=found.facts)
     _write_manifest(found, folder / "manifest.csv")
     write_json(folder / "split.json", _summary(found))
@@ -137,7 +137,7 @@ def _inspection(config: DataConfig, seed: int) -> Examination:
 
 
 def write_split(config: DataConfig, out: Path, *, seed: int) -> dict[str, Any]:
-    """Write the manifest `out` with every patient's split, and return ``hash`` and ``counts``.
+    """Write the manifest `out` with every patient's split, and return ``hash``, ``counts`` and ``warnings``.
 
     Raises:
         InputError: if the data cannot be used; see `inspect`.
@@ -147,7 +147,7 @@ def write_split(config: DataConfig, out: Path, *, seed: int) -> dict[str, Any]:
     found = _inspection(config, seed)
     out.parent.mkdir(parents=True, exist_ok=True)
     _write_manifest(found, out)
-    return _summary(found)
+    return _summary(found) | {"warnings": [{"kind": kind, "text": text} for kind, text in found.warnings]}
 
 
 def _check_phantom(config: DataConfig) -> None:

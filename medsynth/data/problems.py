@@ -25,6 +25,11 @@ class Problem:
     hint: str = ""
 
 
+def problem_of(error: InputError) -> Problem:
+    """Return what an error of one file says, to be refused together with others."""
+    return Problem(error.message, error.hint)
+
+
 def refuse(problems: Sequence[Problem]) -> None:
     """Raise one InputError that names the first ten problems and their number; do nothing if there is none."""
     if not problems:

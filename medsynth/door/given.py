@@ -21,7 +21,6 @@ from torch import Tensor
 
 from medsynth.base.errors import InputError
 from medsynth.data.config import DataConfig
-from medsynth.data.formats.probing import UnusableError
 from medsynth.inference.inputs.picture_reader import Reader
 
 Range = tuple[float, float]
@@ -75,10 +74,7 @@ def take(image: Any, config: DataConfig, value_range: Range, name: str) -> Given
 def _file(path: Path, config: DataConfig) -> Given:
     if not path.is_file():
         raise InputError(f"{path} is no file", hint="Give files one by one, or use: medsynth synthesize, predict")
-    try:
-        read = Reader(config).read(path, path.name)
-    except UnusableError as error:
-        raise InputError(f"{path} {error}") from None
+    read = Reader(config).read(path, path.name)
 
     def back(values: Tensor) -> MetaTensor:
         return MetaTensor(values if values.shape[3] > 1 else values[..., 0], affine=torch.as_tensor(read.affine))

@@ -18,7 +18,7 @@ from medsynth.data.config import DataConfig
 from medsynth.data.pseudonyms import KEY, Pseudonyms
 from medsynth.door.finished import Scores
 from medsynth.inference.bundle_classifier import BundleClassifier, load_classifier
-from medsynth.inference.predict.judging import as_evidence, find_labeled, predict_labeled
+from medsynth.inference.predict.judging import Labeled, as_evidence, find_labeled, predict_labeled
 from medsynth.inference.runtimes import Runtime, choose_runtime, load_runtime
 from medsynth.plan.plan import parse_overrides
 from medsynth.plugins import Registry
@@ -79,6 +79,11 @@ class AskedJudgment:
         return resolve(DataConfig, [known, {"path": self.data}, self.given.get("data", {})], where="data")
 
     @cached_property
+    def labeled(self) -> Labeled:
+        """The images and their labels, and what was left out."""
+        return find_labeled(self.config, self.split)
+
+    @cached_property
     def evaluator(self) -> Any:
         """What turns predictions into scores."""
         registry = Registry()
@@ -98,7 +103,7 @@ class AskedJudgment:
             InputError: data or settings that cannot be used. Interrupted: on request; nothing is written.
         """
         config, evaluator = self.config, self.evaluator
-        labeled = find_labeled(config, self.split)
+        labeled = self.labeled
         found = predict_labeled(self.classifier, self.logits, labeled, batch=self.batch, watch=watch, stop=stop)
         pseudonyms = Pseudonyms.of(labeled.records, shown=config.show_names)
         found = replace(found, groups=pseudonyms.groups(found.groups))

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from medsynth.base.errors import InputError
-from medsynth.data.formats.probing import UnusableError
 from medsynth.door.given import Range, take
 from medsynth.inference.bundle_classifier import BundleClassifier
 from medsynth.inference.inputs.decoding import CONSTANT, InputDecoder
@@ -67,14 +66,11 @@ def file_slices(path: Path, classifier: BundleClassifier) -> Iterator[tuple[str,
     Raises:
         InputError: a file that cannot be read, or a constant slice.
     """
-    try:
-        for index, image in InputDecoder(classifier.config, classifier.slices).read(path):
-            name = str(path) if index is None else f"{path}#{index}"
-            if isinstance(image, str):
-                raise InputError(f"{name} {image}", hint="Leave it out.")
-            yield name, image
-    except UnusableError as error:
-        raise InputError(f"{path} {error}", hint="Mend the file, or leave it out.") from None
+    for index, image in InputDecoder(classifier.config, classifier.slices).read(path):
+        name = str(path) if index is None else f"{path}#{index}"
+        if isinstance(image, str):
+            raise InputError(f"{name} {image}", hint="Leave it out.")
+        yield name, image
 
 
 def array_slices(

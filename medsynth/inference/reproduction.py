@@ -13,10 +13,10 @@ from PIL import Image
 
 from medsynth.base.errors import InputError
 from medsynth.bundle.opening.opened import TRANSLATOR, Opened, read_json
-from medsynth.data.formats.probing import UnusableError
 from medsynth.data.png import to_bytes
 from medsynth.inference.bundle_classifier import BundleClassifier, load_classifier
 from medsynth.inference.inputs.decoding import InputDecoder
+from medsynth.inference.inputs.reasons import reason_of
 from medsynth.inference.runtimes import torch_runtime
 
 if TYPE_CHECKING:
@@ -128,8 +128,8 @@ def _image(decoder: InputDecoder, path: Path) -> np.ndarray:
     """Return (1, C, H, W)."""
     try:
         _, image = next(decoder.read(path))
-    except UnusableError as error:
-        image = str(error)
+    except InputError as error:
+        image = reason_of(error, path)
     if isinstance(image, str):
         raise InputError(f"{path} {image}", hint="Copy the bundle again.")
     return image[None]

@@ -7,12 +7,12 @@ formats that need it.
 """
 
 from medsynth.reading.dicom.series import Choice, Series, choose_series, group_series
-from medsynth.reading.display import upright, windowed
+from medsynth.reading.display import display_axes, upright, windowed
 from medsynth.reading.geometry import square_pixels
 from medsynth.reading.reader import iterate, read, read_header, read_series, take
 from medsynth.reading.recognition import SUFFIXES, Recognized, recognize, stem
 from medsynth.reading.records import Header, Image, Kind, NoImageError, Slice
-from medsynth.reading.scanning import Found, LeftOut, Scan, scan
+from medsynth.reading.scanning import Found, LeftOut, Scan, Unusable, scan
 
 __all__ = [
     "SUFFIXES",
@@ -27,7 +27,9 @@ __all__ = [
     "Scan",
     "Series",
     "Slice",
+    "Unusable",
     "choose_series",
+    "display_axes",
     "group_series",
     "iterate",
     "read",

@@ -12,23 +12,35 @@ _USUAL = {"S": "LP", "I": "LP", "L": "PI", "R": "PI", "A": "LI", "P": "LI"}
 """By the direction of the slices: where columns and rows run to."""
 
 
+def display_axes(affine: np.ndarray | None) -> str:
+    """Return where columns, rows and slices of a volume run to once it is upright, e.g. ``LPS``; empty where unknown.
+
+    Example:
+        >>> display_axes(np.eye(4))
+        'LPS'
+    """
+    import nibabel as nib
+
+    letters = [] if affine is None else [letter for letter in nib.aff2axcodes(affine) if letter]
+    return _USUAL[letters[2]] + letters[2] if len(letters) == 3 else ""
+
+
 def upright(image: Image) -> Image:
     """Return a volume whose rows and columns run as in the usual display, by flips and a swap of the two.
 
     Columns run to the left (sagittal slices: to posterior) and rows to posterior (others: to inferior); slices stay in
-    their order. An image without a place, and a 2D one, is returned as it is.
+    their order. An image without a place, and a file of two axes, is returned as it is.
     """
-    if image.affine is None or len(image) < 2:
+    axes = "" if image.header.flat else display_axes(image.affine)
+    if image.affine is None or not axes:
         return image
-    import nibabel as nib
     from nibabel import orientations
 
-    letters = nib.aff2axcodes(image.affine)
-    if None in letters:
-        return image
     now = orientations.io_orientation(image.affine)
-    wanted = orientations.axcodes2ornt((*_USUAL[letters[2]], letters[2]))
+    wanted = orientations.axcodes2ornt(tuple(axes))
     change = orientations.ornt_transform(now, wanted)
+    if np.array_equal(change, [[0, 1], [1, 1], [2, 1]]):
+        return image
     shape = image.values.shape[2::-1]
     affine = image.affine @ orientations.inv_ornt_aff(change, shape)
     column, row, step = np.linalg.norm(affine[:3, :3], axis=0).tolist()

@@ -130,6 +130,7 @@ def _header(path: Path, image: Any, turn: int) -> Header:
         path=path,
         kind="raster",
         shape=(1, height, width),
+        flat=True,
         channels=1 if grey else 3,
         eight_bit=image.mode in _EIGHT_BIT,
         notes=tuple(notes),

@@ -73,6 +73,7 @@ class Header:
         path: the file.
         kind: who decodes it.
         shape: (slices, rows, columns) of one volume, a cine or an image; one slice where it is 2D.
+        flat: the file has two axes; a third one of length one is none.
         channels: 1 grey, 3 color.
         eight_bit: values are 0 to 255 by type, so that their full range is comparable.
         spacing: (column, row, slice) in mm; 0 where unknown.
@@ -95,6 +96,7 @@ class Header:
     path: Path
     kind: Kind
     shape: tuple[int, int, int]
+    flat: bool = False
     channels: int = 1
     eight_bit: bool = False
     spacing: tuple[float, float, float] = (0.0, 0.0, 0.0)

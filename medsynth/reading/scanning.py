@@ -10,7 +10,7 @@ from pathlib import Path
 
 from medsynth.base.errors import InputError
 from medsynth.reading.dicom.dicom_header import dicom_header
-from medsynth.reading.dicom.series import Series, choose_series, group_series
+from medsynth.reading.dicom.series import Choice, Series, choose_series, group_series
 from medsynth.reading.leftovers import is_hidden, is_mask_folder, masks
 from medsynth.reading.quietness import decoding
 from medsynth.reading.recognition import recognize
@@ -57,20 +57,38 @@ class LeftOut:
 
 
 @dataclass(frozen=True)
+class Unusable:
+    """A file or folder that should be readable and is not, or holds series that cannot be told apart.
+
+    Args:
+        path: which.
+        error: what is wrong with it.
+    """
+
+    path: Path
+    error: InputError
+
+
+@dataclass(frozen=True)
 class Scan:
     """What lies below a path.
 
     Args:
         files: with images; the slices of a volume in their order.
         left_out: everything else.
-        problems: files and folders that should be readable and are not, series that cannot be told apart.
+        unusable: files and folders that should be readable and are not, series that cannot be told apart.
         series: all DICOM series that were met, chosen or not.
     """
 
     files: tuple[Found, ...]
     left_out: tuple[LeftOut, ...]
-    problems: tuple[InputError, ...]
+    unusable: tuple[Unusable, ...]
     series: tuple[Series, ...]
+
+    @property
+    def problems(self) -> tuple[InputError, ...]:
+        """What is wrong with the unusable ones."""
+        return tuple(one.error for one in self.unusable)
 
     def reasons(self) -> dict[str, int]:
         """Return how many files and folders were left out for each reason, the most frequent first."""
@@ -91,12 +109,12 @@ class _Walk:
 
     skip: frozenset[Path]
     left_out: list[LeftOut] = field(default_factory=list)
-    problems: list[InputError] = field(default_factory=list)
+    unusable: list[Unusable] = field(default_factory=list)
     folders: set[tuple[int, int]] = field(default_factory=set)
     files: dict[tuple[int, int], Path] = field(default_factory=dict)
 
 
-def scan(path: Path, *, series: str = "", skip: Sequence[Path] = ()) -> Scan:
+def scan(path: Path, *, series: str | None = "", skip: Sequence[Path] = ()) -> Scan:
     """Find the images at a path: a file, or a folder searched to any depth in sorted order.
 
     Links to files and folders are followed; a file or folder that is met again is left out, so that no image counts
@@ -104,7 +122,7 @@ def scan(path: Path, *, series: str = "", skip: Sequence[Path] = ()) -> Scan:
 
     Args:
         path: where to look.
-        series: which DICOM series are wanted, as `choose_series` takes it.
+        series: which DICOM series are wanted, as `choose_series` takes it; None for all.
         skip: folders to pass over, such as the output's.
 
     Raises:
@@ -122,11 +140,11 @@ def scan(path: Path, *, series: str = "", skip: Sequence[Path] = ()) -> Scan:
         else:
             files.append(Found(file, kind))
     grouped = group_series(headers)
-    files += _chosen(walk, grouped, series)
+    files += _chosen(walk, path, grouped, series)
     files.sort(
         key=lambda one: (one.series.first.path if one.series else one.path).parts
     )  # stable: slices stay in order
-    return Scan(tuple(files), tuple(walk.left_out), tuple(walk.problems), tuple(grouped))
+    return Scan(tuple(files), tuple(walk.left_out), tuple(walk.unusable), tuple(grouped))
 
 
 def _images(walk: _Walk, path: Path) -> Iterator[tuple[Path, Kind]]:
@@ -154,7 +172,7 @@ def _folders(walk: _Walk, path: Path) -> Iterator[tuple[Path, list[str]]]:
         entries = sorted(os.scandir(path), key=lambda entry: entry.name)
     except OSError as error:
         problem = f"folder {path} cannot be read: {error.strerror or error}"
-        walk.problems.append(InputError(problem, hint="Check its permissions."))
+        walk.unusable.append(Unusable(path, InputError(problem, hint="Check its permissions.")))
         return
     if (state.st_dev, state.st_ino) in walk.folders:
         walk.left_out.append(LeftOut(path, "folders that were searched already, by links"))
@@ -187,7 +205,7 @@ def _is_new(walk: _Walk, file: Path) -> bool:
         if file.is_symlink():
             walk.left_out.append(LeftOut(file, "links that lead nowhere"))
         else:
-            walk.problems.append(InputError(f"{file} cannot be read: {error.strerror or error}"))
+            walk.unusable.append(Unusable(file, InputError(f"{file} cannot be read: {error.strerror or error}")))
         return False
     key = (state.st_dev, state.st_ino)
     if key in walk.files:
@@ -206,15 +224,15 @@ def _header(walk: _Walk, file: Path) -> Header | None:
     except NoImageError as error:
         walk.left_out.append(LeftOut(file, error.reason))
     except InputError as error:
-        walk.problems.append(error)
+        walk.unusable.append(Unusable(file, error))
     return None
 
 
-def _chosen(walk: _Walk, grouped: Sequence[Series], wanted: str) -> list[Found]:
+def _chosen(walk: _Walk, path: Path, grouped: Sequence[Series], wanted: str | None) -> list[Found]:
     try:
-        choice = choose_series(grouped, wanted)
+        choice = Choice(tuple(grouped), ()) if wanted is None else choose_series(grouped, wanted)
     except InputError as error:
-        walk.problems.append(error)
+        walk.unusable.append(Unusable(path, error))
         return []
     for series, reason in choice.left_out:
         walk.left_out += [LeftOut(header.path, reason) for header in series.headers]

@@ -69,6 +69,7 @@ class ReportContent:
             ``{"target, invasion": {"train": 24, "test": 60}}``.
         stage_seconds: how long each stage took.
         warnings: shown as they are.
+        cautions: those of them that also stand beside the verdict.
         sections: further parts from plugins; their HTML is trusted.
         references: papers of the methods used.
         positive: name of the positive class.
@@ -90,6 +91,7 @@ class ReportContent:
     counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     stage_seconds: Mapping[str, float] = field(default_factory=dict)
     warnings: Sequence[str] = ()
+    cautions: Sequence[str] = ()
     sections: Sequence[Section] = ()
     references: Sequence[str] = ()
     positive: str = "positive"

@@ -11,6 +11,8 @@ from medsynth.api import Score, Subject
 from medsynth.statistics.gain import Gain
 
 Tone = Literal["better", "worse", "uncertain", "unknown"]
+NOT_ENOUGH = "not enough cases"
+"""How the detail of a score starts that was not measured for want of patients."""
 NOT_DECIDED = "Whether synthesis helps is not decided"
 _MEANINGS: dict[tuple[int, int | None], tuple[Tone, str]] = {
     (1, 1): ("better", "Synthesis helped"),
@@ -54,7 +56,9 @@ def verdict(scores: Sequence[Score], gains: Sequence[Gain] = ()) -> RunVerdict:
     main, baseline = find(scores, "roc_auc", Subject.SYNTHETIC), find(scores, "roc_auc", Subject.REAL_ONLY)
     remarks = _remarks(scores)
     if main is None and baseline is None:
-        return RunVerdict("unknown", "No AUC was measured, so nothing can be said about the value of synthesis.")
+        few = next((s.detail for s in scores if s.name == "roc_auc" and s.detail.startswith(NOT_ENOUGH)), "")
+        reason = f"{few[:1].upper()}{few[1:]}" if few else "No AUC was measured"
+        return RunVerdict("unknown", f"{reason}, so nothing can be said about the value of synthesis.")
     if main is None:
         assert baseline is not None
         sentence = f"Real only AUC {shown(baseline)}; there is no classifier trained with synthetic images to compare."

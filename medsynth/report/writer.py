@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -65,7 +66,8 @@ def write_report(folder: Path, content: ReportContent) -> Path:
 
 def content_verdict(content: ReportContent) -> RunVerdict:
     """Return what the page says first."""
-    return verdict(content.scores, gains([content.predictions]) if content.gains is None else content.gains)
+    found = verdict(content.scores, gains([content.predictions]) if content.gains is None else content.gains)
+    return replace(found, remarks=(*found.remarks, *content.cautions))
 
 
 def page_environment() -> Environment:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 WARNINGS = "warnings"
+CAUTIONS = ("patients-unknown",)
+"""Kinds of warnings without which the verdict would say too much."""
 
 
 def enter_stage(record: dict[str, Any], stage: str) -> None:
@@ -22,9 +24,10 @@ def keep_warning(record: dict[str, Any], *, stage: str, kind: str, text: str) ->
     return new
 
 
-def texts(record: Mapping[str, Any]) -> list[str]:
-    """Return the texts of all warnings, each once."""
-    return list(dict.fromkeys(warning["text"] for warning in record.get(WARNINGS, ())))
+def texts(record: Mapping[str, Any], kinds: Collection[str] = ()) -> list[str]:
+    """Return the texts of all warnings, or of those of some kinds, each once."""
+    found = (warning for warning in record.get(WARNINGS, ()) if not kinds or warning["kind"] in kinds)
+    return list(dict.fromkeys(warning["text"] for warning in found))
 
 
 def of_seed(record: Mapping[str, Any], seed: int) -> list[Mapping[str, str]]:

@@ -5,6 +5,7 @@ Letters in shapes: N number of images, C channels, H height, W width. Images are
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -138,7 +139,9 @@ class Monitor:
         self.source, self.target = (_some(images) for images in (source, target))
         self.real_features = self._features(self.target)
         before = kernel_distance(self._features(self.source), self.real_features, subsets=HALVES)
-        self.kid_source, self.tolerance = before.value, before.error
+        self.kid_source = before.value
+        # of two or three images no error can be estimated: then nothing smaller than the distance itself is told apart
+        self.tolerance = before.error if math.isfinite(before.error) else abs(before.value)
         self.real_checkerboard = checkerboard_energy(self.target)
         self.seen: set[str] = set()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -9,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from medsynth.api import Evidence, Predictions, Score
+from medsynth.report.verdict import NOT_ENOUGH
 from medsynth.statistics import FURTHER_METRICS, LESS_IS_BETTER, METRICS, Bootstrap, bootstrap_diagnostic
 from medsynth_diagnostic.groups import Group, Grouping, counts, grouping
 
@@ -16,6 +18,8 @@ if TYPE_CHECKING:
     from medsynth_diagnostic import DiagnosticConfig
 
 ALL_METRICS = (*METRICS, *FURTHER_METRICS)
+FEWEST = 2
+"""Patients of either class without which there is neither an interval nor an AUC worth its name."""
 GROUP_METRICS = ("sensitivity", "specificity", "roc_auc")
 """Those that do not depend on the share of positive images, which differs from group to group."""
 
@@ -90,16 +94,17 @@ class Diagnostic:
             metrics=metrics,
             leave_one_out=self.config.interval == "bca",
         )
-        detail = self._detail(predictions, bootstrap)
+        few = _too_few(predictions)
+        detail = few or self._detail(predictions, bootstrap)
         found = []
         for name in metrics:
-            low, high, remark = self._interval(bootstrap, name)
+            low, high, remark = (None, None, "") if few else self._interval(bootstrap, name)
             found.append(
                 Score(
                     evaluator="diagnostic",
                     name=name,
                     subject=subject,
-                    value=bootstrap.estimates[name],
+                    value=math.nan if few and name == "roc_auc" else bootstrap.estimates[name],
                     low=low,
                     high=high,
                     n=len(predictions.labels),
@@ -111,7 +116,7 @@ class Diagnostic:
 
     def _interval(self, bootstrap: Bootstrap, name: str) -> tuple[float | None, float | None, str]:
         """Return the interval, or nothing where one cannot be had, and why it is another one than asked for."""
-        if bootstrap.patients < 2 or bootstrap.discarded == self.config.resamples:
+        if bootstrap.discarded == self.config.resamples:
             return None, None, ""
         if name == "calibration_error":
             return None, None, "calibration error without interval: resamples repeat patients, which inflates it"
@@ -127,11 +132,17 @@ class Diagnostic:
         carriers = len(np.unique(predictions.patients[positive]))
         text = f"{int(positive.sum())} of {len(positive)} images positive; "
         text += f"{bootstrap.patients} patients, {carriers} with positive images"
-        if bootstrap.patients < 2:
-            return f"{text}; no interval from a single patient"
         kind = "BCa interval" if self.config.interval == "bca" else "interval"
         text += f"; {100 * self.config.confidence:g} % {kind} from {self.config.resamples:,} resamples of patients"
         return text + (f", {bootstrap.discarded:,} without both classes left out" if bootstrap.discarded else "")
+
+
+def _too_few(predictions: Predictions) -> str:
+    """Say that resampling patients would show no spread: of one class there is a single patient, or none."""
+    ill, well = (len(np.unique(predictions.patients[predictions.labels == label])) for label in (1, 0))
+    if min(ill, well) >= FEWEST:
+        return ""
+    return f"{NOT_ENOUGH}: {ill} patients with positive and {well} with negative images, {FEWEST} of each are needed"
 
 
 def _threshold(subject: str, predictions: Predictions) -> Score:

@@ -185,6 +185,7 @@ def contents(networks, images):
             "data": {
                 "path": PLANTED[0],
                 "series": PLANTED[4],
+                "patient_pattern": PLANTED[3],
                 "held_out_center": PLANTED[2],
                 "size": 64,
                 "ratio": "8:1:1",

@@ -126,3 +126,9 @@ def test_an_output_folder_that_cannot_be_made_is_refused(out: str, message: str,
     assert message in done.stderr
     assert "Traceback" not in done.output
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_console_without_unicode_gets_whole_names_escaped(medsynth):
+    done = medsynth("data", "check", "--data", "no/größe.csv", env={"PYTHONIOENCODING": "ascii"})
+    assert (done.returncode, done.stderr) == (2, "")
+    assert r"data path no/gr\xf6\xdfe.csv does not exist" in done.stdout

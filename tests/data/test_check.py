@@ -51,7 +51,6 @@ def test_everything_wrong_is_found_at_once(check, tmp_path):
     [
         (11, "identical files"),
         (10, "the same pixels with different labels, one must be wrong"),
-        (17, "the same pixels in different splits"),
         (0, "the same pixels in both domains"),
     ],
 )
@@ -60,6 +59,31 @@ def test_equal_images_are_told_with_what_contradicts(check, tmp_path, row, text)
         shutil.copy(tmp_path / rows[9]["image"], tmp_path / rows[row]["image"])
 
     assert sum(text in warning for warning in check(spoil).warnings) == 1
+
+
+def test_the_same_image_in_two_splits_is_refused_under_any_name(check, tmp_path):
+    def spoil(rows):
+        (tmp_path / "link").symlink_to(tmp_path)
+        rows[17]["image"] = f"link/{rows[9]['image']}"
+
+    (error,) = check(spoil).errors
+    assert "target0.png (train) and link/target0.png (test) are the same image in different splits" in error
+    assert "data.split=draw" in error
+
+
+def test_patients_who_share_an_image_are_drawn_as_one(check, tmp_path):
+    def spoil(rows):
+        for row in rows:
+            row["split"] = ""
+        (tmp_path / rows[17]["image"]).unlink()
+        (tmp_path / rows[17]["image"]).hardlink_to(tmp_path / rows[15]["image"])
+
+    findings = check(spoil)
+    text = "these patients count as one: target6.png and target8.png"
+    assert findings.errors == ()
+    assert sum(text in warning for warning in findings.warnings) == 1
+    patients = findings.counts["patients by domain, split"]
+    assert sum(count for name, count in patients.items() if name.startswith("target")) == 8
 
 
 def test_a_recompressed_copy_in_another_split_looks_alike(check, tmp_path):

@@ -8,16 +8,16 @@ from PIL import Image, ImageFile
 from pydicom.uid import JPEG2000Lossless, JPEGBaseline8Bit, RLELossless
 from scipy import ndimage
 
+from medsynth.data.formats import chains
 from medsynth.data.formats.chains import _TO_PLAIN_MODE, DomainInfo, FileDecoder, instantiate, preprocessing_config
-from medsynth.data.formats.probing import Facts, Format, examine, probe, to_plain_mode
+from medsynth.data.formats.probing import Facts, Format, examine, probe
+from medsynth.reading import read as decode
 
 EIGHT_BIT, WIDE = DomainInfo(True), DomainInfo(False)
 
 
 def read(path, config, info=EIGHT_BIT, index=None):
-    found = probe(path)
-    assert isinstance(found, Format), found
-    return FileDecoder(info, config, found).read(path, [index])[0]
+    return FileDecoder(info, config).read(path, [index])[0]
 
 
 def by_range(array):
@@ -71,11 +71,14 @@ def test_three_channels_keep_color_and_repeat_grey(tmp_path, values, config):
     close(read(tmp_path / "grey.png", config(size=32, channels=3)), by_range(array[..., [0, 0, 0]]).transpose(2, 0, 1))
 
 
-def test_the_shipped_palette_rule_is_the_one_examined(values):
+def test_the_shipped_palette_rule_reads_what_is_examined(tmp_path, values):
     shipped = eval(_TO_PLAIN_MODE.removeprefix("$"))
     for mode in ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr", "I", "F"):
-        image = Image.fromarray(values(0, (4, 4, 3))).convert("L").convert(mode)
-        assert shipped(image).mode == to_plain_mode(image).mode
+        path = tmp_path / f"{mode}.tif"
+        Image.fromarray(values(0, (4, 4, 3))).convert("L").convert(mode).save(path)
+        channels = np.asarray(shipped(Image.open(path)), np.float64).reshape(4, 4, -1)
+        expected = decode(path).values[0].reshape(4, 4, -1)
+        assert np.array_equal(channels[..., : 3 if channels.shape[2] > 2 else 1].mean(-1), expected.mean(-1)), mode
 
 
 def test_padding_adds_the_darkest_value_and_keeps_the_aspect(tmp_path, values, config):
@@ -143,13 +146,22 @@ def test_a_slice_has_the_affine_of_its_plane(tmp_path, write, values, config):
 
 def test_a_volume_is_decoded_once_for_all_its_slices(tmp_path, write, values, config, monkeypatch):
     path = write.nifti(tmp_path / "v.nii", values(0, (16, 16, 4), high=999))
-    decoder = FileDecoder(WIDE, config(), probe(path))
-    load, calls = decoder._load, []
-    monkeypatch.setattr(decoder, "_load", lambda item: calls.append(1) or load(item))
+    decoder, calls = FileDecoder(WIDE, config()), []
+    monkeypatch.setattr(chains, "read", lambda path: calls.append(1) or decode(path))
     several = decoder.read(path, [0, 3])
     assert len(calls) == 1
     assert np.array_equal(several[1], decoder.read(path, [3])[0])
     assert not np.array_equal(several[0], several[1])
+
+
+def test_padding_has_no_part_in_the_scale_and_is_darkest(tmp_path, write, values, config):
+    array = values(0, (1, 16, 16), high=4000).astype(np.uint16)
+    array[0, :, :5] = 63536
+    path = write.dicom(tmp_path / "a.dcm", array, PixelPaddingValue=63536)
+    found = read(path, config(), WIDE)[0]
+    assert (found[:, :5] == -1).all()
+    close(found[:, 5:], by_percentile(array[0, :, 5:].astype(float)), atol=1e-4)
+    assert examine(path).high < 4000
 
 
 @pytest.mark.parametrize("syntax", [None, RLELossless])
@@ -244,7 +256,7 @@ def test_constant_missing_foreign_and_unfit_files_say_so(tmp_path, write, values
         "notes.txt": "is no image of a known format",
         "two.tif": "holds 2 pages",
         "nan.nii": "contains NaN",
-        "time.nii": "has shape (4, 4, 2, 3)",
+        "time.nii": "holds 3 volumes",
     }
     for name, text in expected.items():
         assert text in examine(tmp_path / name).message

@@ -86,3 +86,33 @@ def test_three_class_names_are_refused(tmp_path, write, config):
         row["label"] = name
     problems = parse_manifest(write.table(tmp_path, rows), config(positive="a")).problems
     assert "3 classes found where two are needed: a, b, c" in problems[0].message
+
+
+@pytest.mark.parametrize(
+    ("encode", "text", "hint"),
+    [
+        (lambda text: text.replace(",", ";").encode(), "separates its columns by semicolons", "commas"),
+        (lambda text: text.replace(",", "\t").encode(), "separates its columns by tabs", "commas"),
+        (lambda text: text.encode("utf-16"), "is not UTF-8", "save it as UTF-8"),
+        (lambda text: text.replace("in/source0.png", "in\\source0.png").encode(), "does not exist", "backslashes"),
+        (lambda text: text.replace("in/source1.png", "in/a\u0308.png").encode(), "does not exist", "accented letters"),
+    ],
+)
+def test_a_table_of_another_program_is_told_what_is_wrong_with_it(tmp_path, write, config, encode, text, hint):
+    rows = write.rows(tmp_path / "in", patients=2)
+    (tmp_path / "in/source1.png").rename(tmp_path / "in/\u00e4.png")
+    names = {"source1.png": "\u00e4.png"} if hint != "accented letters" else {}
+    lines = ["image,domain,label,patient"]
+    lines += [f"in/{names.get(r['image'], r['image'])},{r['domain']},{r['label']},{r['patient']}" for r in rows]
+    (tmp_path / "manifest.csv").write_bytes(encode("\n".join(lines)))
+    (problem,) = parse_manifest(tmp_path / "manifest.csv", config()).problems
+    assert text in problem.message
+    assert hint in problem.hint
+
+
+def test_one_image_under_two_spellings_is_one_too_many(tmp_path, write, config):
+    rows = write.rows(tmp_path, patients=2)
+    (tmp_path / "in").mkdir()
+    rows[0]["image"], rows[1]["image"] = f"in/../{rows[0]['image']}", rows[0]["image"]
+    (problem,) = parse_manifest(write.table(tmp_path, rows), config()).problems
+    assert problem.message == "row 3: image source0.png is already in row 2"

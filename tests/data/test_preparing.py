@@ -52,6 +52,7 @@ def test_a_drawn_split_can_be_written_and_read_back(tmp_path, table, config):
     summary = write_split(config(table()), tmp_path / "out" / "split.csv", seed=0)
     records = read_manifest(tmp_path / "out" / "split.csv", config())
     assert {r.split for r in records} == {"train", "val", "test"}
+    assert summary["warnings"] == []
     assert sum(summary["counts"].values()) == len(records)
 
 
@@ -188,3 +189,20 @@ def test_a_real_series_can_be_the_source(tmp_path, real_data, config):
     pixels = source.as_set().images.reshape(19, -1)
     steps = np.abs(np.diff(pixels, axis=0)).mean()
     assert steps < np.abs(pixels[:9] - pixels[10:]).mean() < 1
+
+
+def test_what_is_left_out_and_whose_images_are_unknown_is_told(tmp_path, write, config):
+    for k in range(9):
+        write.png(tmp_path / f"in/source/{k}.png", seed=k)
+        write.png(tmp_path / f"in/target/{'ill' if k % 2 else 'well'}/p{k}.png", seed=20 + k)
+    (tmp_path / "in/target/notes.txt").write_text("hello")
+    (tmp_path / "in/target/.ipynb_checkpoints").mkdir()
+    write.png(tmp_path / "in/source/3_mask.png", seed=99)
+    fields = {"positive": "ill", "source_label": "0"}
+    warnings = prepare(config(tmp_path / "in", **fields), tmp_path / "run", seed=0).warnings
+    reasons = "masks of other images (1), hidden folders (1), .txt files (1)"
+    assert ("left-out", f"3 files or folders were left out: {reasons}") in warnings
+    unknown = [text for kind, text in warnings if kind == "patients-unknown"]
+    assert ["source" in text for text in unknown] == [True, False]
+    named = prepare(config(tmp_path / "in", patient_pattern="[0-9]", **fields), tmp_path / "named", seed=0).warnings
+    assert "patients-unknown" not in dict(named)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from medsynth.base.errors import InputError
-from medsynth.data.listing.paths import central, find_images
+from medsynth.data.listing.paths import central, find_images, relative
 from medsynth.data.listing.sources import collect_sources, resolve_sources
 
 
@@ -116,13 +116,15 @@ def test_mixed_series_are_listed_and_one_can_be_chosen(tmp_path, target, series,
     series(uid="1.2.30")
     options = {"source": str(tmp_path / "scan"), "source_label": "1"}
     with pytest.raises(
-        InputError, match=r"mixes 2 DICOM series: 1\.2\.3 \(6 files, scan 1\.2\.3\); 1\.2\.30"
+        InputError, match=r"holds several series: 1\.2\.3 \(scan 1\.2\.3, MR, tra, 6 of 8 x 8\); 1\.2\.30"
     ) as caught:
         resolve_sources(config(target, **options))
-    assert "--set data.series=UID" in caught.value.hint
-    records, _ = resolve_sources(config(target, series="1.2.30", **options))
-    assert sum(r.domain == "source" for r in records) == 6
-    assert all("1.2.30-" in r.image for r in records if r.domain == "source")
+    assert 'data.series="t2*tra*"' in caught.value.hint
+    for choice in ("1.2.30", "SCAN*30", "description=*30,modality=MR"):
+        table = collect_sources(config(target, series=choice, **options))
+        assert sum(r.domain == "source" for r in table.records) == 6
+        assert all("1.2.30-" in r.image for r in table.records if r.domain == "source")
+        assert [one.reason for one in table.left_out] == [f"series that are not {choice}"] * 6
 
 
 @pytest.mark.parametrize("count", [1, 2])
@@ -166,7 +168,10 @@ def test_hidden_and_foreign_files_are_ignored_and_reported(tmp_path, write):
     (tmp_path / "notes.txt").write_text("hello")
     found = find_images(tmp_path)
     assert [file.path.name for file in found.files] == ["a.png"]
-    assert [path.name for path in found.ignored] == [".b.png", "notes.txt"]
+    assert [(one.path.name, one.reason) for one in found.left_out] == [
+        (".b.png", "hidden files"),
+        ("notes.txt", ".txt files"),
+    ]
 
 
 def test_a_source_without_images_is_refused(tmp_path, target, config):
@@ -176,3 +181,70 @@ def test_a_source_without_images_is_refused(tmp_path, target, config):
 
 def test_the_central_share_is_never_empty():
     assert central(list(np.arange(3)), 0.01) == [1]
+
+
+def test_a_choice_of_series_for_one_domain_leaves_the_other_alone(tmp_path, write, values, config):
+    for k in range(2):
+        write.dicom(tmp_path / f"trainA/{k}.dcm", values(k, (1, 8, 8)), series=f"1.{k}", SeriesDescription=f"t{k} tra")
+        write.dicom(tmp_path / f"trainB/{k}.dcm", values(9 + k, (1, 8, 8)), series=f"2.{k}", Modality="US")
+    records, _ = resolve_sources(config(tmp_path, source_label="0", series="t1*"))
+    assert [r.image for r in records] == ["trainA/1.dcm", "trainB/0.dcm", "trainB/1.dcm"]
+    problems = collect_sources(config(tmp_path, source_label="0", series="t3*")).problems
+    assert ["data.series=t3* fits none" in problem.message for problem in problems] == [True]
+
+
+def test_a_flat_folder_of_single_images_is_taken_whole_and_localizers_are_left_out(tmp_path, write, values, config):
+    for k in range(3):
+        write.dicom(tmp_path / f"trainB/{k}.dcm", values(k, (1, 8, 8)), series=f"1.{k}", Modality="US")
+    for k in range(4):
+        tags = {"series": "3.1", "number": k} if k else {"series": "3.0", "SeriesDescription": "3-plane localizer"}
+        write.dicom(tmp_path / f"trainA/{k}.dcm", values(k, (1, 8, 8)), **tags)
+    table = collect_sources(config(tmp_path, source_label="0"))
+    assert table.problems == []
+    assert [r.image for r in table.records if r.domain == "target"] == [f"trainB/{k}.dcm" for k in range(3)]
+    assert [r.image for r in table.records if r.domain == "source"] == [f"trainA/{k}.dcm" for k in (1, 2, 3)]
+    assert [(one.path.name, one.reason) for one in table.left_out] == [("0.dcm", "localizers")]
+
+
+def test_patients_are_named_by_dicom_bids_a_pattern_a_folder_or_else_the_file(tmp_path, write, values, config):
+    tree(write, tmp_path, "trainB/sub-02_T1w.png", "trainB/sub-02/anat/FLAIR.png", "trainB/P7_left.png")
+    tree(write, tmp_path, "trainB/P7_right.png", "trainB/ann/1.png", "trainB/other.png", "trainA/1.png")
+    write.dicom(tmp_path / "trainB/ann/2.dcm", values(8, (1, 8, 8)))
+    write.dicom(tmp_path / "trainB/3.dcm", values(9, (1, 8, 8)))
+    records, _ = resolve_sources(config(tmp_path, source_label="0", patient_pattern="/(P[0-9]+)_"))
+    by_dicom = {r.patient for r in records if r.image.endswith(".dcm")}
+    assert len(by_dicom) == 1
+    assert {r.image: r.patient for r in records if not r.image.endswith(".dcm")} == {
+        "trainB/sub-02_T1w.png": "sub-02",
+        "trainB/sub-02/anat/FLAIR.png": "sub-02",
+        "trainB/P7_left.png": "P7",
+        "trainB/P7_right.png": "P7",
+        "trainB/ann/1.png": "ann",
+        "trainB/other.png": "trainB/other",
+        "trainA/1.png": "trainA/1",
+    }
+    with pytest.raises(InputError, match=r"data.patient_pattern '\(' cannot be understood"):
+        resolve_sources(config(tmp_path, source_label="0", patient_pattern="("))
+
+
+def test_it_is_told_where_every_image_would_be_its_own_patient(tmp_path, write, config):
+    tree(write, tmp_path, "trainA/ann/1.png", "trainA/2.png", "trainB/1.png", "trainB/2.png")
+    ((kind, text),) = collect_sources(config(tmp_path, source_label="0")).warnings
+    assert kind == "patients-unknown"
+    assert "nothing tells whose the target images are, so they count as 2 patients" in text
+    assert collect_sources(config(tmp_path, source_label="0", patient_pattern="[12]")).warnings == []
+
+
+def test_links_to_folders_are_followed_and_their_images_are_found_again(tmp_path, write, target, config):
+    tree(write, tmp_path, "far/away/disk/mri/ann/1.png", "far/away/disk/mri/2.png")
+    (tmp_path / "near").symlink_to(tmp_path / "far/away/disk")
+    (tmp_path / "t").rename(tmp_path / "far/away/disk/t")
+    path = tmp_path / "near/t/manifest.csv"
+    records, root = resolve_sources(config(path, source=str(tmp_path / "near/mri"), source_label="1"))
+    assert all((root / r.image).is_file() for r in records)
+    assert {r.image for r in records if r.domain == "source"} == {"../mri/ann/1.png", "../mri/2.png"}
+    out = tmp_path / "runs"
+    out.symlink_to(tmp_path / "far/away")
+    listed = relative(root / records[0].image, out / "data")
+    (out / "data").mkdir()
+    assert (out / "data" / listed).samefile(root / records[0].image)

@@ -111,7 +111,8 @@ def test_one_or_two_source_patients_all_train(cohort, config, make_record, count
 
 def test_absent_classes_name_the_split_and_the_number_of_patients(make_record):
     rows = [make_record(f"n{s}", split=s) for s in ("train", "val", "test")]
-    rows += [make_record("p", label=1, split="train"), make_record("s", domain="source", split="train")]
+    rows += [make_record("p", label=1, split="train")]
+    rows += [make_record(name, domain="source", split="train") for name in "st"]
     (problem,) = split_problems(rows)
     assert "no positive images in val, test; only 1 positive target patients exist, 3 are needed" in problem.message
 
@@ -121,10 +122,20 @@ def test_missing_domains_and_labels_are_refused(make_record):
     source = make_record("s", domain="source", split="test")
     messages = [problem.message for problem in split_problems([source])]
     assert messages == ["none of the 1 source images is in the training split", "there are no target images"]
-    unlabelled = split_problems([make_record("s", domain="source", split="train"), make_record("t", label=None)])
+    sources = [make_record(name, domain="source", split="train") for name in "rs"]
+    unlabelled = split_problems([*sources, make_record("t", label=None)])
     assert "none of the 1 target images has a label" in unlabelled[0].message
 
 
 @pytest.mark.parametrize("text", ["8:1", "8:1:x", "8:0:1", ""])
 def test_a_wrong_ratio_is_a_problem(text):
     assert repr(text) in parse_ratio(text)[1][0].message
+
+
+def test_a_single_source_image_is_refused_with_what_to_do(make_record, config):
+    targets = [make_record(f"t{k}", label=k % 2, split=("train", "val", "test")[k // 2]) for k in range(6)]
+    one = make_record("s", domain="source", split="train")
+    (problem,) = split_problems([*targets, one])
+    assert problem.message == "1 of the 1 source images is in the training split"
+    assert "a generator needs 2" in problem.hint
+    assert split_problems([*targets, one, make_record("s2", domain="source", split="train")]) == []

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 
 import numpy as np
 import pytest
@@ -9,6 +10,8 @@ from medsynth_diagnostic.model import Diagnostic
 from sklearn import metrics as sk
 
 from medsynth.api import Evidence, ImageSet, Predictions
+from medsynth.cli.run import show_scores
+from medsynth.report.verdict import verdict
 from medsynth.statistics import (
     FURTHER_METRICS,
     INTERVALS,
@@ -150,11 +153,24 @@ def test_scores_repeat_exactly_and_intervals_depend_on_the_seed():
 def test_a_single_patient_gives_values_without_intervals():
     found = judged(synthetic=predictions(patients=1, images=10))
     assert found["synthetic", "accuracy"].low is None
-    assert "no interval from a single patient" in found["synthetic", "accuracy"].detail
+    assert found["synthetic", "accuracy"].detail.startswith("not enough cases: 1 patients with positive")
+
+
+def test_two_images_are_not_enough_cases_for_an_auc(capsys):
+    two = predictions(patients=2, images=1)
+    assert sorted(two.labels) == [0, 1]
+    score = judged(synthetic=two)["synthetic", "roc_auc"]
+    assert math.isnan(score.value)
+    show_scores([score])
+    assert " not enough cases " in capsys.readouterr().out
+    assert (score.low, score.high) == (None, None)
+    sentence = verdict([score]).sentence
+    assert sentence.startswith("Not enough cases: 1 patients with positive and 1 with negative images, 2 of each")
+    assert sentence.endswith("so nothing can be said about the value of synthesis.")
 
 
 def test_resamples_without_both_classes_are_reported():
-    score = judged(synthetic=predictions(patients=3))["synthetic", "roc_auc"]
+    score = judged(synthetic=predictions(patients=4))["synthetic", "roc_auc"]
     assert "without both classes left out" in score.detail
 
 

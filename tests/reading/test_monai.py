@@ -8,11 +8,24 @@ import pydicom
 import pytest
 from PIL import Image
 
-from medsynth.reading import read, upright
+from medsynth.data.config import DataConfig
+from medsynth.data.formats.chains import DomainInfo, FileDecoder, instantiate, preprocessing_config
+from medsynth.data.formats.otherwise import READ_OTHERWISE
+from medsynth.data.formats.probing import format_of
+from medsynth.reading import read, read_header, upright
 from medsynth.reading.volumes.itk_volumes import import_itk
 
 SHIPPED = Path(pydicom.__file__).parent / "data" / "test_files"
 READERS = {"dicom": "ITKReader", "nifti": "NibabelReader", "raster": "PILReader"}
+NAMED = {
+    "enhanced.dcm": "per-frame rescale",
+    "padded.dcm": "padding",
+    "short.dcm": "short pixel data",
+    "tagged.dcm": "JPEG tagged RGB",
+    "turned.jpg": "EXIF orientation",
+    "white.tif": "16-bit MINISWHITE",
+}
+"""Which files of the zoo a bundle's card names."""
 OBLIQUE = np.array([[0, -0.8, 0.05, 5], [0.7, 0, 0.1, -6], [0, 0.02, 3, 7], [0, 0, 0, 1.0]])
 
 
@@ -53,3 +66,18 @@ def test_plain_monai_sees_the_same(files):
         expected = np.asarray(by_monai, np.float32)
         expected = expected if expected.ndim == 4 else expected[..., None]
         assert np.array_equal(image.channels_first(), expected), path.name
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_bundle_shows_its_network_the_same_in_plain_monai_or_its_card_names_the_kind(zoo, unusable):
+    assert set(NAMED.values()) == set(READ_OTHERWISE)
+    config = DataConfig(size=16)
+    differing = {"short.dcm"}
+    for name in zoo.keys() - unusable.keys():
+        header = read_header(zoo[name])
+        info, index = DomainInfo(header.eight_bit), 1 if header.count > 1 else None
+        chain = instantiate(preprocessing_config(info, config, format_of(header), index))
+        plain = np.asarray(chain({"image": str(zoo[name])})["image"])
+        if not np.array_equal(plain, FileDecoder(info, config).read(zoo[name], [index])[0]):
+            differing.add(name)
+    assert differing == NAMED.keys()

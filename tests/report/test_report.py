@@ -18,7 +18,7 @@ from sklearn.metrics import precision_recall_curve
 from sklearn.metrics import roc_curve as sklearn_roc_curve
 
 from medsynth.api import Inspection, Predictions, Score, Section
-from medsynth.report import GalleryRow, ImportanceRow, ReportContent, verdict, write_report
+from medsynth.report import GalleryRow, ImportanceRow, ReportContent, content_verdict, verdict, write_report
 from medsynth.report.bands import precision_band, reliability, roc_band
 from medsynth.report.downloads import csv_text, latex_text
 from medsynth.report.pictures import gallery, importance, png_address
@@ -324,6 +324,11 @@ def test_the_verdict_says_in_words_first_what_both_controls_allow(over_real, ove
     assert ("0.55 (0.50 to 0.60) with the source images untranslated, of" in found.sentence) == (len(given) == 2)
     assert ("more labels, not of synthesis" in found.remarks[0]) == (len(given) == 1)
     assert found.remarks[-1].startswith("The intervals of the differences are over other seeds and other patients")
+
+
+def test_cautions_stand_beside_the_verdict():
+    content = ReportContent(title="a", scores=[auc("synthetic", 0.93, 0.88, 0.97)], cautions=["whose images?"])
+    assert content_verdict(content).remarks[-1] == "whose images?"
 
 
 def test_with_one_training_the_verdict_says_that_its_luck_is_not_in_the_interval():

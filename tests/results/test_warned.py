@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from medsynth.results.warned import enter_stage, keep_warning, of_seed, texts
+from medsynth.results.warned import CAUTIONS, enter_stage, keep_warning, of_seed, texts
 from medsynth.training.monitoring import kind_of
 
 ROOT = Path(__file__).parents[2]
@@ -23,7 +23,9 @@ def test_a_warning_is_kept_once_per_stage_and_shown_once() -> None:
         {"kind": "collapse", "stage": "generator", "text": "it fell"},
         {"kind": "collapse", "stage": "evaluation", "text": "it fell"},
     ]
-    assert texts(record) == ["it fell"]
+    keep_warning(record, stage="data", kind="patients-unknown", text="whose?")
+    assert texts(record) == ["it fell", "whose?"]
+    assert texts(record, CAUTIONS) == ["whose?"]
 
 
 def test_a_stage_that_is_entered_again_warns_again_of_what_is_still_so_and_of_nothing_else() -> None:

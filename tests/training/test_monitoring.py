@@ -67,6 +67,20 @@ def monitor(function: Any, folder: Path, said: list[str]) -> Monitor:
     )
 
 
+def test_two_images_are_looked_at_without_an_error_of_their_distance(tmp_path: Path) -> None:
+    look = Monitor(
+        Mapped(lambda images: images),
+        table(blobs(1)[:2]),
+        table(blobs(2)[:2]),
+        extractor=Means(),
+        folder=tmp_path,
+        policy=Policy("cpu"),
+        say=lambda _: None,
+    )
+    key, values = look(1)
+    assert np.isfinite([*key, *values.values()]).all()
+
+
 def checkered(images: Tensor) -> Tensor:
     pattern = (-1.0) ** torch.arange(SIZE)
     return (images * 0.7 + 0.3 * pattern).clamp(-1, 1)

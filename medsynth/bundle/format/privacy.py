@@ -9,7 +9,7 @@ from typing import Any
 REMOVED = "(removed)"
 
 # Names of hospitals, DICOM identifiers, tracking hosts and data locations; 'phantom' is the embedded data set.
-_IDENTIFYING = {"held_out_center", "series", "mlflow", "path", "source", "folder", "out"}
+_IDENTIFYING = {"held_out_center", "series", "patient_pattern", "mlflow", "path", "source", "folder", "out"}
 _LOCATION = re.compile(r"[/\\~@]|:\d|\.[A-Za-z][A-Za-z0-9]{0,7}$|\d+(\.\d+){3,}")
 _HARMLESS = {"", "phantom"}
 

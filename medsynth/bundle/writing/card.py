@@ -9,6 +9,7 @@ from medsynth.api import Score
 from medsynth.bundle.format.versions import install_command, installed
 from medsynth.bundle.writing.contents import BundleContents
 from medsynth.bundle.writing.metadata import INTENDED_USE, PAPER, kept_scores, required_packages
+from medsynth.data.formats.otherwise import READ_OTHERWISE
 
 _NOTICE = """\
 Licensed under the Apache License, Version 2.0 (the "License"); you may not use these files except in compliance
@@ -133,12 +134,16 @@ def _limits(contents: BundleContents) -> str:
     figures = "The test set is limited: read the intervals, not the values alone."
     if not contents.scores:
         figures = "It was not evaluated."
+    otherwise = "\n".join(f"    - {name}: {what}." for name, what in READ_OTHERWISE.items())
     return f"""## Limits
 
 - Nothing is known about its behavior on other scanners, centers or populations than those of its test images.
 - {figures}
 - Synthetic images may show structures that the patient does not have. Never use them as images of a patient.
-- 2D images only; a volume must be cut into slices first."""
+- 2D images only; a volume must be cut into slices first.
+- MONAI alone reads some files in another way than medsynth, which trained the networks; use `medsynth predict` and
+  `medsynth synthesize` for them:
+{otherwise}"""
 
 
 def _citation(contents: BundleContents) -> str:

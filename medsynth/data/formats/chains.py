@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import logging
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from medsynth.base.errors import InputError
 from medsynth.data.config import DataConfig
-from medsynth.data.formats.itk import import_itk, quiet
 from medsynth.data.formats.probing import PERCENTILES, Facts, Format
+from medsynth.reading import read, upright
 
 if TYPE_CHECKING:
     import numpy as np
+    from torch import Tensor
+
+    from medsynth.reading import Header, Image
 
 Chain = list[dict[str, Any]]
 
-_READERS = {"raster": "PILReader", "nifti": "NibabelReader", "dicom": "ITKReader"}
+_READERS = {"raster": "PILReader", "nifti": "NibabelReader", "dicom": "ITKReader", "itk": "ITKReader"}
 # Palettes hold indices, not brightness, and must be looked up before anything else.
 _TO_PLAIN_MODE = (
     "$lambda image: image if image.mode in ('L', 'LA', 'RGB', 'RGBA', 'F', 'I') or image.mode.startswith('I;')"
@@ -108,6 +115,18 @@ def fitting_config(config: DataConfig) -> Chain:
     return chain
 
 
+def refuse_strip(header: Header, config: DataConfig) -> None:
+    """Refuse an image so long that nothing of its short side would be left.
+
+    Raises:
+        InputError: names the file and its size.
+    """
+    _, rows, columns = header.shape
+    if config.fit == "pad" and round(min(rows, columns) * config.size / max(rows, columns)) < 1:
+        hint = "Crop it, or stretch images with --set data.fit=stretch in the run."
+        raise InputError(f"{header.path} has {columns} x {rows} pixels, too narrow for size {config.size}", hint=hint)
+
+
 def _transform(name: str, **arguments: Any) -> dict[str, Any]:
     return {"_target_": f"monai.transforms.{name}", "keys": "image", **arguments}
 
@@ -122,29 +141,66 @@ def instantiate(chain: Sequence[Mapping[str, Any]]) -> Any:
         return Compose(parser.get_parsed_content("preprocessing"))
 
 
-class FileDecoder:
-    """Reads files of one format and domain; a volume is decoded once for all its slices."""
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Silence what MONAI says about optional readers on every load: they are not used here."""
+    logging.getLogger("monai.data.nvimgcodec_pydicom_plugin").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=".*nvImageCodec.*")
+        warnings.filterwarnings("ignore", message=".*torch.jit.*", category=DeprecationWarning)
+        warnings.filterwarnings("ignore", message="Divide by zero")  # a constant image becomes the darkest one
+        yield
 
-    def __init__(self, info: DomainInfo, config: DataConfig, found: Format) -> None:
-        self._config = config
-        self._found = found
-        if found.kind == "dicom":
-            import_itk()
-        self._load = instantiate(whole_file_config(info, config, found))
-        # only the crop differs between slices
-        self._rest = instantiate(_one_slice(config, found, 0)[1 if found.depth else 0 :])
 
-    def read(self, path: Path, indices: Sequence[int | None]) -> list[np.ndarray]:
-        """Return one (C, size, size) float32 array in [-1, 1] per slice index; None for a file without slices."""
-        import numpy as np
+class Scaling:
+    """Decoded values to [-1, 1], by the transforms that a bundle holds; padding has no part in the scale.
+
+    Args:
+        info: the domain, which decides the scale under ``intensity="auto"``.
+        config: channels and intensity.
+    """
+
+    def __init__(self, info: DomainInfo, config: DataConfig) -> None:
+        chain = whole_file_config(info, config, Format("raster"))[1:]
+        self._color, self._scale = instantiate(chain[:1]), instantiate(chain[1:])
+
+    def __call__(self, image: Image) -> Tensor:
+        """Return (C, columns, rows, slices) float32; where the scanner wrote nothing it is darkest."""
+        import torch
 
         with quiet():
-            whole = self._load({"image": str(path)})
-            images = []
-            for index in indices:
-                item = dict(whole)
-                if self._found.depth:
-                    chain = _one_slice(self._config, self._found, index or 0)[:1]
-                    item = instantiate(chain)(item)
-                images.append(np.asarray(self._rest(item)["image"], dtype=np.float32))
-        return images
+            values = torch.from_numpy(image.channels_first())
+            values = self._color({"image": values})["image"]
+            if image.padding is None or image.padding.all():
+                scaled = self._scale({"image": values})["image"]
+                return torch.as_tensor(scaled, dtype=torch.float32)
+            inside = torch.from_numpy(~image.padding.transpose(2, 1, 0))
+            result = torch.full(values.shape, -1.0)
+            result[:, inside] = torch.as_tensor(self._scale({"image": values[:, inside]})["image"], dtype=torch.float32)
+            return result
+
+
+class FileDecoder:
+    """Reads the files of one domain; a volume is decoded once for all its slices."""
+
+    def __init__(self, info: DomainInfo, config: DataConfig) -> None:
+        self._scale = Scaling(info, config)
+        self._fit = instantiate(fitting_config(config))
+
+    def read(self, path: Path, indices: Sequence[int | None]) -> list[np.ndarray]:
+        """Return one (C, size, size) float32 array in [-1, 1] per slice index; None for a file without slices.
+
+        Raises:
+            InputError: the file cannot be read.
+        """
+        import numpy as np
+
+        whole = self._scale(as_shown(read(path)))
+        with quiet():
+            planes = [whole[..., index or 0] for index in indices]
+            return [np.asarray(self._fit({"image": plane})["image"], dtype=np.float32) for plane in planes]
+
+
+def as_shown(image: Image) -> Image:
+    """Return volumes that are stored in any direction as they are displayed; DICOM and pictures are already."""
+    return upright(image) if image.header.kind in ("nifti", "itk") else image

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from medsynth.base.errors import InputError
 from medsynth.data.config import DataConfig
+from medsynth.data.formats.chains import refuse_strip
 from medsynth.data.formats.probing import Facts, examine
 from medsynth.data.images import Record
+from medsynth.data.listing.repetitions import merge_patients, parted_copies
 from medsynth.data.listing.sources import collect_sources
 from medsynth.data.listing.splits import assign_splits, split_hash, split_problems
-from medsynth.data.problems import Problem, Warned, refuse, some
+from medsynth.data.problems import Problem, Warned, problem_of, refuse, some
+from medsynth.reading import LeftOut
 
 
 @dataclass(frozen=True)
@@ -44,11 +48,38 @@ def inspect_data(config: DataConfig, seed: int) -> Examination:
     refuse(table.problems)
     facts, problems = examine_files(table.records, table.root, config)
     refuse(problems)
-    records, dropped = without_empty_slices(table.records, facts)
-    records, problems = assign_splits(records, config, seed=seed)
-    refuse(problems or split_problems(records))
-    warnings = dropped + split_warnings(records)
+    records, problems, warnings = settle(table.records, facts, config, seed=seed)
+    refuse(problems)
+    warnings = [*table.warnings, *left_out_warnings(table.left_out), *warnings]
     return Examination(tuple(records), table.root, facts, tuple(warnings), split_hash(records))
+
+
+def settle(
+    records: Sequence[Record], facts: Mapping[str, Facts], config: DataConfig, *, seed: int
+) -> tuple[list[Record], list[Problem], list[Warned]]:
+    """Leave out empty slices, join patients who share images, and give every record its split.
+
+    Returns:
+        The records, what makes them unusable, and what deserves a look.
+    """
+    records, dropped = without_empty_slices(records, facts)
+    records, merged = merge_patients(records, facts, config)
+    records, problems = assign_splits(records, config, seed=seed)
+    if not problems:
+        problems = split_problems(records) + parted_copies(records, facts)
+    return records, problems, [*dropped, *merged, *split_warnings(records)]
+
+
+def left_out_warnings(left_out: Sequence[LeftOut]) -> list[Warned]:
+    """Say in one sentence how many files and folders were left out, and why."""
+    if not left_out:
+        return []
+    return [("left-out", f"{len(left_out)} files or folders were left out: {counted(left_out)}")]
+
+
+def counted(left_out: Iterable[LeftOut]) -> str:
+    """Return how many were left out for each reason, the most frequent first: ``localizers (3), .txt files (1)``."""
+    return ", ".join(f"{reason} ({count})" for reason, count in Counter(one.reason for one in left_out).most_common())
 
 
 def examine_files(records: Sequence[Record], root: Path, config: DataConfig) -> tuple[dict[str, Facts], list[Problem]]:
@@ -64,6 +95,10 @@ def examine_files(records: Sequence[Record], root: Path, config: DataConfig) -> 
             problems.append(found)
             continue
         facts[image] = found
+        try:
+            refuse_strip(found.header, config)
+        except InputError as error:
+            problems.append(problem_of(error))
         deepest = max((row.slice for row in rows if row.slice is not None), default=-1)
         if deepest >= max(found.format.depth, 1):
             problems.append(Problem(f"{root / image} has {found.format.depth} slices; the manifest asks for {deepest}"))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import difflib
 import io
+import os
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -14,7 +16,9 @@ from medsynth.base.files import write_text
 from medsynth.data.config import DataConfig
 from medsynth.data.images import Record
 from medsynth.data.listing.labels import label_values
-from medsynth.data.problems import Problem, refuse
+from medsynth.data.listing.paths import FoundFiles
+from medsynth.data.problems import Problem, Warned, refuse
+from medsynth.reading import LeftOut
 
 COLUMNS = ("image", "domain", "label", "patient", "split", "pair")
 NEEDED = ("image", "domain", "label", "patient")
@@ -25,13 +29,28 @@ SPLITS["test"] = SPLITS["testing"] = "test"
 
 @dataclass(frozen=True)
 class ImageTable:
-    """What a source of images holds: records (split empty where unknown), labels' meaning and problems."""
+    """What a source of images holds.
+
+    Args:
+        root: folder that images are relative to.
+        records: of all images; split empty where unknown.
+        problems: what makes them unusable.
+        values: what labels mean.
+        found: what was found in folders, used or left out.
+        warnings: what deserves a look.
+    """
 
     root: Path
     records: list[Record]
     problems: list[Problem] = field(default_factory=list)
     values: dict[str, int | None] = field(default_factory=dict)
-    ignored: tuple[str, ...] = ()
+    found: list[FoundFiles] = field(default_factory=list)
+    warnings: list[Warned] = field(default_factory=list)
+
+    @property
+    def left_out(self) -> list[LeftOut]:
+        """What lies in the folders and is not used."""
+        return [one for found in self.found for one in found.left_out]
 
 
 def read_manifest(path: Path, config: DataConfig) -> list[Record]:
@@ -57,7 +76,10 @@ def parse_manifest(path: Path, config: DataConfig) -> ImageTable:
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        hint = "save it as UTF-8, in Excel as CSV UTF-8"
+        return ImageTable(path.parent, [], [Problem(f"manifest {path} is not UTF-8: {error}", hint)])
+    except OSError as error:
         return ImageTable(path.parent, [], [Problem(f"manifest {path} cannot be read: {error}")])
     reader = csv.reader(io.StringIO(text, newline=""))
     header = [name.strip() for name in next(reader, [])]
@@ -84,6 +106,9 @@ def parse_manifest(path: Path, config: DataConfig) -> ImageTable:
 
 def _missing_columns(path: Path, header: Sequence[str]) -> list[Problem]:
     problems = []
+    for mark, name in ((";", "semicolons"), ("\t", "tabs")):
+        if len(header) == 1 and mark in header[0]:
+            return [Problem(f"manifest {path} separates its columns by {name}", "save it with commas between columns")]
     for name in NEEDED:
         if name not in header:
             near = difflib.get_close_matches(name, header, n=1, cutoff=0.5)
@@ -100,7 +125,7 @@ def _row_problems(path: Path, line: int, row: dict[str, str], values: dict[str, 
     if not image:
         problems.append(Problem(f"{where}: image is empty"))
     elif not (path.parent / image).exists():
-        problems.append(Problem(f"{where}: image {image} does not exist"))
+        problems.append(Problem(f"{where}: image {image} does not exist", _other_spelling(path.parent, image)))
     if row.get("domain", "") not in DOMAINS:
         problems.append(Problem(f"{where}: domain {row.get('domain', '')!r} is unknown", f"use {', '.join(DOMAINS)}"))
     if values is not None and row.get("label", "") not in values:
@@ -119,12 +144,22 @@ def _row_problems(path: Path, line: int, row: dict[str, str], values: dict[str, 
     return problems
 
 
+def _other_spelling(folder: Path, image: str) -> str:
+    """Return what to write instead, if the image is there under a name that only looks the same."""
+    slashes = image.replace("\\", "/")
+    for form in (slashes, *(unicodedata.normalize(form, slashes) for form in ("NFC", "NFD"))):
+        if form != image and (folder / form).exists():
+            reason = "backslashes part its folders" if form == slashes else "its accented letters are stored otherwise"
+            return f"a file of this name is there, but {reason}: write {form!a}"
+    return ""
+
+
 def _table_problems(rows: Sequence[tuple[int, dict[str, str]]]) -> list[Problem]:
     problems = []
     first: dict[tuple[str, str], int] = {}
     images = {row.get("image", "") for _, row in rows}
     for line, row in rows:
-        key = (row.get("image", ""), row.get("slice", ""))
+        key = (os.path.normpath(row["image"]) if row.get("image") else "", row.get("slice", ""))
         if key[0] and first.setdefault(key, line) != line:
             problems.append(Problem(f"row {line}: image {key[0]} is already in row {first[key]}"))
         pair = row.get("pair", "")

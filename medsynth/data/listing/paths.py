@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
 from medsynth.data.config import DataConfig
-from medsynth.data.formats.headers import SeriesHeader, choose_series, pseudonym, read_header
-from medsynth.data.formats.probing import kind_of, probe
+from medsynth.data.formats.probing import probe
 from medsynth.data.images import Record
-from medsynth.data.problems import Problem
+from medsynth.data.listing.patients import pseudonym
+from medsynth.data.problems import Problem, problem_of
+from medsynth.reading import Found, LeftOut, scan
 
 T = TypeVar("T")
 
@@ -23,12 +24,14 @@ class ImageFile:
 
     Args:
         path: where it is.
-        patient: pseudonym of the DICOM patient, empty for other files.
+        patient: pseudonym of the DICOM patient, empty where the file names none.
+        series: pseudonym of the DICOM series, empty for other files.
         stack: names the stack of slices that the file is one of, empty where it stands alone.
     """
 
     path: Path
     patient: str = ""
+    series: str = ""
     stack: str = ""
 
 
@@ -38,78 +41,81 @@ class FoundFiles:
 
     Args:
         files: in a fixed order; the slices of a DICOM series in the order of their positions.
-        problems: unreadable headers, mixed series.
-        ignored: files that are no images.
-        series: the SeriesInstanceUIDs that were seen.
+        problems: unreadable headers, series to choose from.
+        left_out: what is not used, and why.
+        series: the DICOM series that were seen, in words.
+        chosen: some of them are used.
     """
 
     files: tuple[ImageFile, ...]
     problems: tuple[Problem, ...]
-    ignored: tuple[Path, ...]
-    series: frozenset[str]
+    left_out: tuple[LeftOut, ...]
+    series: tuple[str, ...]
+    chosen: bool
 
 
 def find_images(path: Path, series: str = "") -> FoundFiles:
     """Find image files at `path`, a file or a folder searched to any depth in sorted order.
 
-    Hidden files and files of other kinds are ignored and reported. DICOM files of one folder must belong to one
-    series, or `series` must choose one.
+    Links are followed; hidden files, masks beside images and files of other kinds are left out and told. Of several
+    DICOM volumes of a patient in one folder `series` must choose one, as `medsynth.reading.choose_series` takes it.
     """
-    files: list[ImageFile] = []
-    problems: list[Problem] = []
-    ignored: list[Path] = []
-    seen: set[str] = set()
-    folders = [(path.parent, [path.name])] if path.is_file() else _walk(path)
-    for folder, names in folders:
-        headers: list[SeriesHeader] = []
-        for name in names:
-            file = folder / name
-            kind = "" if name.startswith(".") else kind_of(file)
-            if kind == "dicom":
-                header = read_header(file)
-                if isinstance(header, Problem):
-                    problems.append(header)
-                else:
-                    headers.append(header)
-            elif kind:
-                files.append(ImageFile(file))
-            else:
-                ignored.append(file)
-        if headers:
-            seen |= {header.series for header in headers}
-            chosen, wrong = choose_series(folder, headers, series)
-            problems += wrong
-            files += [_image_file(header) for header in chosen]
-    return FoundFiles(tuple(files), tuple(problems), tuple(ignored), frozenset(seen))
+    found = scan(path, series=series)
+    return FoundFiles(
+        files=tuple(_image_file(one) for one in found.files),
+        problems=tuple(problem_of(problem) for problem in found.problems),
+        left_out=found.left_out,
+        series=tuple(str(one) for one in found.series),
+        chosen=any(one.series for one in found.files),
+    )
 
 
-def _image_file(header: SeriesHeader) -> ImageFile:
-    patient = pseudonym(header.patient or header.series or header.path.parent.name)
-    return ImageFile(header.path, patient, str(header.path.parent) if header.frames == 1 else "")
+def find_domain(paths: Sequence[Path], series: str) -> list[FoundFiles]:
+    """Do the work of `find_images` for all places of one domain.
+
+    A choice of DICOM series that fits none of them is meant for the other domain.
+    """
+    found = [find_images(path, series) for path in paths]
+    if series and any(one.series for one in found) and not any(one.chosen for one in found):
+        return [replace(find_images(path), chosen=False) for path in paths]
+    return found
 
 
-def _walk(path: Path) -> Iterator[tuple[Path, list[str]]]:
-    for folder, below, names in os.walk(path):
-        below.sort()
-        yield Path(folder), sorted(names)
+def unknown_series(found: Iterable[FoundFiles], series: str) -> list[Problem]:
+    """Report a choice of DICOM series that fits none of those that were found."""
+    seen = [one for one in found if one.series]
+    if not series or not seen or any(one.chosen for one in seen):
+        return []
+    listed = "; ".join(sorted({name for one in seen for name in one.series})[:20])
+    return [Problem(f"data.series={series} fits none of the series found", f"series found: {listed}")]
 
 
-def expand(records: Sequence[Record], root: Path, config: DataConfig) -> tuple[list[Record], list[Problem]]:
+def _image_file(found: Found) -> ImageFile:
+    header = found.header
+    if header is None:
+        return ImageFile(found.path)
+    patient = pseudonym(header.patient) if header.patient else ""
+    return ImageFile(found.path, patient, pseudonym(header.series or str(found.path.parent)), found.stack)
+
+
+def expand(
+    records: Sequence[Record], root: Path, config: DataConfig
+) -> tuple[list[Record], list[Problem], list[FoundFiles]]:
     """Turn rows into one record per 2D image: folders into files, volumes and cines into slices and frames.
 
     Of a volume, a cine or a DICOM series only the central share `config.slices` is kept, at least one. Records
-    that name a slice stay as they are; missing files too, for `examine` to report.
+    that name a slice stay as they are; missing files too, for `examine` to report. Also returns what was found in
+    the folders.
     """
     result: list[Record] = []
     problems: list[Problem] = []
-    seen: set[str] = set()
+    searched = _searched(records, root, config.series)
     for record in records:
         path = root / record.image
         if record.slice is not None or not path.exists():
             result.append(record)
         elif path.is_dir():
-            found = find_images(path, config.series)
-            seen |= found.series
+            found = searched[record.domain, path]
             problems += found.problems
             if not found.files and not found.problems:
                 problems.append(Problem(f"{path} holds no images"))
@@ -117,15 +123,21 @@ def expand(records: Sequence[Record], root: Path, config: DataConfig) -> tuple[l
                 result += _frames(replace(record, image=relative(file.path, root)), root, config)
         else:
             result += _frames(record, root, config)
-    return result, problems + unknown_series(seen, config)
+    return result, problems, list(searched.values())
 
 
-def unknown_series(seen: set[str] | frozenset[str], config: DataConfig) -> list[Problem]:
-    """Report a chosen SeriesInstanceUID that none of the DICOM files has."""
-    if not config.series or not seen or config.series in seen:
-        return []
-    listed = ", ".join(sorted(seen))
-    return [Problem(f"data.series={config.series} is in none of the folders", f"series found: {listed}")]
+def _searched(records: Sequence[Record], root: Path, series: str) -> dict[tuple[str, Path], FoundFiles]:
+    """Search the folders among the images, domain by domain."""
+    folders: dict[str, list[Path]] = {}
+    for record in records:
+        path = root / record.image
+        if record.slice is None and path.is_dir():
+            folders.setdefault(record.domain, []).append(path)
+    return {
+        (domain, path): found
+        for domain, paths in folders.items()
+        for path, found in zip(paths, find_domain(paths, series), strict=True)
+    }
 
 
 def _frames(record: Record, root: Path, config: DataConfig) -> list[Record]:
@@ -156,5 +168,10 @@ def central(records: list[T], share: float) -> list[T]:
 
 
 def relative(path: Path, root: Path) -> str:
-    """Return `path` relative to `root` with forward slashes, with ``..`` where it lies outside."""
-    return Path(os.path.relpath(path, root)).as_posix()
+    """Return `path` relative to `root` with forward slashes, with ``..`` where it lies outside.
+
+    A step up leads out of what a link points to, so both are resolved then; the name of a file never is.
+    """
+    if path.is_relative_to(root):
+        return path.relative_to(root).as_posix()
+    return Path(os.path.relpath(path.parent.resolve() / path.name, root.resolve())).as_posix()

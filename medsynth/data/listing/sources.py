@@ -1,21 +1,24 @@
 """Where images come from: a manifest, the CycleGAN layout, class folders per domain, one's own source images.
 
-Patients of folder layouts: the first folder below the class (or below the domain, where there are no classes);
-for files directly there, the pseudonymized PatientID of a DICOM file; else every file is its own patient.
+Patients of folder layouts: the pseudonymized PatientID of a DICOM file; BIDS' ``sub-``; what ``data.patient_pattern``
+finds; the first folder below the class (or below the domain, where there are no classes); else every file, or DICOM
+series, is its own patient, with a warning.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from medsynth.data.config import DataConfig
 from medsynth.data.images import Record
 from medsynth.data.listing.image_table import ImageTable, parse_manifest
 from medsynth.data.listing.labels import label_values, source_label
-from medsynth.data.listing.paths import FoundFiles, central_files, expand, find_images, relative, unknown_series
-from medsynth.data.problems import Problem, refuse
+from medsynth.data.listing.paths import FoundFiles, central_files, expand, find_domain, relative, unknown_series
+from medsynth.data.listing.patients import named_patient, own_patient, pattern_problems, unknown_patients
+from medsynth.data.problems import Problem, Warned, refuse
+from medsynth.reading.leftovers import is_hidden
 
 CYCLEGAN = {
     f"{split}{letter}": (domain, split)
@@ -25,6 +28,49 @@ CYCLEGAN = {
 _FORMS = (
     "give a manifest.csv, a folder with one, a folder with trainA trainB testA testB, or one with source and target"
 )
+
+
+@dataclass
+class _Layout:
+    """A layout of folders while it is searched.
+
+    Args:
+        root: folder that images are relative to.
+        config: of the data.
+        rows: records, each with its label as written.
+        found: what the folders hold.
+    """
+
+    root: Path
+    config: DataConfig
+    rows: list[tuple[Record, str]] = field(default_factory=list)
+    problems: list[Problem] = field(default_factory=list)
+    found: list[FoundFiles] = field(default_factory=list)
+    warnings: list[Warned] = field(default_factory=list)
+
+    def add(self, folders: Sequence[tuple[Path, str]], domain: str, classes: set[str]) -> None:
+        """Search the folders of a domain, each with its split."""
+        found = find_domain([folder for folder, _ in folders], self.config.series)
+        patients, known = [], False
+        for (folder, split), files in zip(folders, found, strict=True):
+            self.problems += files.problems
+            folder = folder if folder.is_dir() else folder.parent
+            for file in central_files(files.files, self.config.slices):
+                parts = list(file.path.relative_to(folder).parts[:-1])
+                label = parts.pop(0) if parts and parts[0] in classes else ""
+                image = relative(file.path, self.root)
+                sure = file.patient or named_patient(image, self.config.patient_pattern) or "".join(parts[:1])
+                known = known or bool(sure)
+                patients.append(sure or file.series or own_patient(image))
+                self.rows.append((Record(image, domain, None, patients[-1], split), label))
+        self.found += found
+        self.warnings += unknown_patients(domain, patients, known)
+
+    def table(self) -> ImageTable:
+        """Return the records with their labels."""
+        values, wrong = label_values((label for _, label in self.rows), self.config)
+        records = [replace(record, label=values.get(label)) for record, label in self.rows]
+        return ImageTable(self.root, records, self.problems + wrong, values, self.found, self.warnings)
 
 
 def resolve_sources(config: DataConfig) -> tuple[list[Record], Path]:
@@ -38,8 +84,8 @@ def resolve_sources(config: DataConfig) -> tuple[list[Record], Path]:
     return table.records, table.root
 
 
-def resolve_labeled(config: DataConfig) -> tuple[list[Record], Path]:
-    """Do the work of `resolve_sources`, also for a folder of two class folders, whose images are target images.
+def resolve_labeled(config: DataConfig) -> ImageTable:
+    """Return what `config.path` stands for, which may be a folder of two class folders with target images, too.
 
     Raises:
         InputError: with everything that is wrong with the table or the folders.
@@ -47,13 +93,15 @@ def resolve_labeled(config: DataConfig) -> tuple[list[Record], Path]:
     path = Path(config.path).expanduser()
     classes = _class_names([path]) if path.is_dir() else set()
     if not classes or (path / "manifest.csv").is_file() or classes & {"source", "target", *CYCLEGAN}:
-        return resolve_sources(config)
-    found = find_images(path, config.series)
-    rows = _rows(found, path, path, Record("", "target", None, "", ""), classes, config)
-    table = _labelled(path, rows, list(found.problems), config, list(map(str, found.ignored)))
-    records, problems = expand(table.records, path, config)
-    refuse(table.problems + problems)
-    return records, path
+        table = collect_sources(config)
+        refuse(table.problems)
+        return table
+    layout = _Layout(path, config, problems=pattern_problems(config.patient_pattern))
+    layout.add([(path, "")], "target", classes)
+    table = layout.table()
+    records, problems, _ = expand(table.records, path, config)
+    refuse(table.problems + problems + unknown_series(table.found, config.series))
+    return replace(table, records=records)
 
 
 def collect_sources(config: DataConfig) -> ImageTable:
@@ -72,97 +120,77 @@ def collect_sources(config: DataConfig) -> ImageTable:
         return ImageTable(path, [], [Problem(f"data path {path} {what}", _FORMS)])
     if config.source:
         table = _replace_source(table, config)
-    records, problems = expand(table.records, table.root, config)
-    table = replace(table, records=records, problems=table.problems + problems)
+    records, problems, found = expand(table.records, table.root, config)
+    found = table.found + found
+    problems = table.problems + pattern_problems(config.patient_pattern) + problems
+    table = replace(table, records=records, problems=problems + unknown_series(found, config.series), found=found)
     return _fill_source_labels(table, config)
 
 
 def _cyclegan(path: Path, config: DataConfig) -> ImageTable:
     folders = [(name, *place) for name, place in CYCLEGAN.items() if (path / name).is_dir()]
-    rows: list[tuple[Record, str]] = []
-    problems: list[Problem] = []
-    ignored: list[str] = []
-    for domain in ("source", "target"):
+    layout = _Layout(path, config)
+    for domain in _domains(config):
         own = [(path / name, split) for name, of, split in folders if of == domain]
-        if not own:
-            continue
-        classes = _class_names(folder for folder, _ in own)
-        for folder, split in own:
-            found = find_images(folder, config.series)
-            problems += found.problems
-            ignored += map(str, found.ignored)
-            rows += _rows(found, folder, path, Record("", domain, None, "", split), classes, config)
+        if own:
+            layout.add(own, domain, _class_names(folder for folder, _ in own))
     if not any(domain == "source" for _, domain, _ in folders) and not config.source:
-        problems.append(Problem(f"{path} has no trainA", _FORMS))
-    return _labelled(path, rows, problems, config, ignored)
+        layout.problems.append(Problem(f"{path} has no trainA", _FORMS))
+    return layout.table()
 
 
 def _class_folders(path: Path, config: DataConfig) -> ImageTable:
-    rows: list[tuple[Record, str]] = []
-    problems: list[Problem] = []
-    ignored: list[str] = []
-    classes = {entry.name for entry in (path / "target").iterdir() if entry.is_dir()}
+    layout = _Layout(path, config)
+    classes = _folders(path / "target")
     if len(classes) != 2:
         message = f"{path / 'target'} must hold one folder per class, two in all; it holds {sorted(classes) or 'none'}"
-        problems.append(Problem(message))
-    for domain in ("source", "target"):
-        folder = path / domain
-        if not folder.is_dir():
-            if not config.source:
-                problems.append(Problem(f"{path} has no folder {domain}", _FORMS))
-            continue
-        found = find_images(folder, config.series)
-        problems += found.problems
-        ignored += map(str, found.ignored)
-        rows += _rows(found, folder, path, Record("", domain, None, "", ""), classes, config)
-    return _labelled(path, rows, problems, config, ignored)
+        layout.problems.append(Problem(message, "move what is no class out of it"))
+    for domain in _domains(config):
+        if (path / domain).is_dir():
+            layout.add([(path / domain, "")], domain, classes)
+        else:
+            layout.problems.append(Problem(f"{path} has no folder {domain}", _FORMS))
+    return layout.table()
+
+
+def _domains(config: DataConfig) -> tuple[str, ...]:
+    """Return the domains whose images lie in the folders."""
+    return ("target",) if config.source else ("source", "target")
 
 
 def _class_names(folders: Iterable[Path]) -> set[str]:
-    names = {entry.name for folder in folders for entry in folder.iterdir() if entry.is_dir()}
-    # two folders are classes; any other number can only be patients
-    return names if len(names) == 2 else set()
+    names = {name for folder in folders for name in _folders(folder)}
+    # two folders are classes; any other number can only be patients, as are those that BIDS calls so
+    return names if len(names) == 2 and not any(named_patient(name, "") for name in names) else set()
 
 
-def _rows(
-    found: FoundFiles, folder: Path, root: Path, template: Record, classes: set[str], config: DataConfig
-) -> list[tuple[Record, str]]:
-    """Make records of files, each with its label as written."""
-    rows = []
-    for file in central_files(found.files, config.slices):
-        parts = list(file.path.relative_to(folder).parts[:-1])
-        label = parts.pop(0) if parts and parts[0] in classes else ""
-        image = relative(file.path, root)
-        patient = parts[0] if parts else file.patient or image.removesuffix(file.path.suffix)
-        rows.append((replace(template, image=image, patient=patient), label))
-    return rows
-
-
-def _labelled(
-    root: Path, rows: Sequence[tuple[Record, str]], problems: list[Problem], config: DataConfig, ignored: list[str]
-) -> ImageTable:
-    values, wrong = label_values((label for _, label in rows), config)
-    records = [replace(record, label=values.get(label)) for record, label in rows]
-    return ImageTable(root, records, problems + wrong, values, tuple(ignored))
+def _folders(path: Path) -> set[str]:
+    """Return the names of the folders in a folder that a person made."""
+    return {entry.name for entry in path.iterdir() if entry.is_dir() and not is_hidden(entry.name)}
 
 
 def _replace_source(table: ImageTable, config: DataConfig) -> ImageTable:
     path = Path(config.source).expanduser()
-    others = [record for record in table.records if record.domain == "target"]
+    # pairs pointed at source images that are no longer there
+    others = [replace(record, pair="") for record in table.records if record.domain == "target"]
     if not path.exists():
         return replace(table, records=others, problems=[*table.problems, Problem(f"data.source {path} does not exist")])
-    found = find_images(path.resolve(), config.series)
-    problems = [*table.problems, *found.problems, *unknown_series(found.series, config)]
-    if not found.files and not found.problems:
+    place = path.resolve()
+    folder = place if place.is_dir() else place.parent
+    layout = _Layout(folder.parent, config)
+    layout.add([(place, "")], "source", set())
+    problems = [*table.problems, *layout.problems]
+    if not layout.rows and not layout.problems:
         problems.append(Problem(f"data.source {path} holds no images"))
-    folder = path.resolve() if path.is_dir() else path.resolve().parent
     base = Path(relative(folder.parent, table.root))
-    rows = _rows(found, folder, folder.parent, Record("", "source", None, "", ""), set(), config)
-    own = [replace(record, image=(base / record.image).as_posix()) for record, _ in rows]
-    # pairs pointed at source images that are no longer there
-    others = [replace(record, pair="") for record in others]
-    ignored = (*table.ignored, *map(str, found.ignored))
-    return replace(table, records=own + others, problems=problems, ignored=ignored)
+    own = [replace(record, image=(base / record.image).as_posix()) for record, _ in layout.rows]
+    return replace(
+        table,
+        records=own + others,
+        problems=problems,
+        found=[*table.found, *layout.found],
+        warnings=table.warnings + layout.warnings,
+    )
 
 
 def _fill_source_labels(table: ImageTable, config: DataConfig) -> ImageTable:

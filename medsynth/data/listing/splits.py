@@ -15,6 +15,8 @@ from medsynth.data.images import Record
 from medsynth.data.problems import Problem, refuse, some
 
 SPLITS = ("train", "val", "test")
+FEWEST_SOURCES = 2
+"""Source images in training: distances between sets of images ask for two in each."""
 
 
 def split_hash(records: Sequence[Record]) -> str:
@@ -147,8 +149,10 @@ def split_problems(records: Sequence[Record]) -> list[Problem]:
     target = [record for record in records if record.domain == "target"]
     if not source:
         problems.append(Problem("there are no source images", "add rows with domain source, or set data.source"))
-    elif not any(record.split == "train" for record in source):
-        problems.append(Problem(f"none of the {len(source)} source images is in the training split"))
+    elif (training := sum(record.split == "train" for record in source)) < FEWEST_SOURCES:
+        message = f"{training or 'none'} of the {len(source)} source images is in the training split"
+        hint = f"a generator needs {FEWEST_SOURCES} to learn from and to be judged by: add images, or a volume's slices"
+        problems.append(Problem(message, hint))
     if not target:
         return [*problems, Problem("there are no target images", "add rows with domain target")]
     if all(record.label is None for record in target):

@@ -20,7 +20,7 @@ from medsynth.flow.outcome.evaluation import Evaluation
 from medsynth.flow.outcome.importance import importance_rows
 from medsynth.flow.stages.building import policy_of
 from medsynth.report import GalleryRow, ImportanceRow, ReportContent, content_verdict, write_report
-from medsynth.results.warned import texts
+from medsynth.results.warned import CAUTIONS, texts
 from medsynth.training.inspection import inspect
 
 GALLERY = 8
@@ -71,6 +71,7 @@ def write_run_report(
             counts=counts(data),
             stage_seconds={name: stage["seconds"] for name, stage in run.record["stages"].items()},
             warnings=[data.pseudonyms.hide(text) for text in texts(run.record)],
+            cautions=[data.pseudonyms.hide(text) for text in texts(run.record, CAUTIONS)],
             sections=observer_sections(run, result),
             references=[plugin.reference for plugin in plugin_versions(run) if plugin.reference],
             positive=data.positive,

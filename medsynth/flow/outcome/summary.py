@@ -26,7 +26,7 @@ from medsynth.results.gains import gains_of
 from medsynth.results.pairs import PAIR_COLUMNS, Tested, compare_pairs, pair_rows
 from medsynth.results.reading import read_run
 from medsynth.results.score_files import MEASUREMENTS, SCORES, read_scores, write_scores
-from medsynth.results.warned import of_seed, texts
+from medsynth.results.warned import CAUTIONS, of_seed, texts
 from medsynth.statistics.gain import EVALUATOR, Gain
 
 _SCORE_FILES = (SCORES, MEASUREMENTS)
@@ -65,6 +65,7 @@ def summarize_seeds(run: Run, data: Data, results: Sequence[Result]) -> Result:
             counts=counts(data),
             stage_seconds={name: stage["seconds"] for name, stage in run.record["stages"].items()},
             warnings=[data.pseudonyms.hide(text) for text in texts(run.record)],
+            cautions=[data.pseudonyms.hide(text) for text in texts(run.record, CAUTIONS)],
             gains=over,
             sections=[
                 *warned_seeds(run.record, run.plan.seeds),

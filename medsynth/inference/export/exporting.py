@@ -14,13 +14,13 @@ import torch
 
 from medsynth.base.errors import InputError, RunError
 from medsynth.base.files import not_written, sha256
-from medsynth.data.formats.probing import UnusableError
 from medsynth.inference.bundle_classifier import BundleClassifier
 from medsynth.inference.export.conversion import convert, require_packages
 from medsynth.inference.export_formats import FORMATS, RUNTIMES
 from medsynth.inference.exports import record_export
 from medsynth.inference.inputs.decoding import InputDecoder
 from medsynth.inference.inputs.listing import Listing
+from medsynth.inference.inputs.reasons import reason_of
 from medsynth.inference.runtimes import Runtime, load_file, torch_runtime
 
 TOLERANCE = 1e-4
@@ -116,10 +116,11 @@ def _read(classifier: BundleClassifier, paths: Sequence[Path]) -> np.ndarray:
     for source in Listing(paths, classifier.bundle.root / "models") if paths else ():
         try:
             if source.problem:
-                raise UnusableError(source.problem)
+                raise InputError(source.problem)
             images += [image[None] for _, image in decoder.read(source.path) if isinstance(image, np.ndarray)]
-        except UnusableError as error:
-            raise InputError(f"{source.path}: {error}", hint="Leave it out or mend it.") from error
+        except InputError as error:
+            text = f"{source.path}: {reason_of(error, source.path)}"
+            raise InputError(text, hint="Leave it out or mend it.") from error
     return np.concatenate(images)
 
 

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from medsynth.data.config import DataConfig
-from medsynth.data.formats.probing import Format, UnusableError, is_eight_bit, probe
+from medsynth.data.formats.chains import as_shown, refuse_strip
 from medsynth.data.listing.paths import central
-from medsynth.data.problems import Problem
-from medsynth.inference.inputs.pixels import fit, read_raster
+from medsynth.inference.inputs.pixels import fit, in_range
+from medsynth.reading import iterate, read, read_header
 
 if TYPE_CHECKING:
-    from medsynth.inference.inputs.picture_reader import Picture
-
+    from medsynth.inference.inputs.fitting import Fitting
+    from medsynth.inference.inputs.picture_reader import Reader
 
 CONSTANT = "is constant: all its pixels are equal"
 
@@ -33,7 +33,7 @@ class InputDecoder:
     def __init__(self, config: DataConfig, share: float = 1.0) -> None:
         self._config, self._share = config, share
         self._lock = threading.Lock()
-        self._tools: tuple[Any, Any] | None = None
+        self._tools: tuple[Reader, Fitting] | None = None
 
     def read(self, path: Path) -> Iterator[tuple[int | None, np.ndarray | str]]:
         """Yield (index, image) for each slice or frame; the index is None for a file with one image.
@@ -41,50 +41,39 @@ class InputDecoder:
         An image is (C, size, size) float32 in [-1, 1], or text where it is constant and says nothing.
 
         Raises:
-            UnusableError: says what is wrong with the file.
+            InputError: says what is wrong with the file.
         """
-        found = probe(path)
-        if isinstance(found, Problem):
-            raise UnusableError(found.message)
-        if self._is_plain(path, found):
-            yield None, self._plain(path)
-            return
-        with self._lock:  # MONAI's readers change global state: warnings, ITK's display
-            picture, fitting = self._picture(path)
-        indices = central(list(range(len(picture))), self._share)
+        header = read_header(path)
+        refuse_strip(header, self._config)
+        indices = central(list(range(header.count)), self._share)
+        plain = header.eight_bit and self._config.intensity != "percentile"
+        images = self._plain(path, indices) if plain else self._wide(path, indices)
+        for index, image in zip(indices, images, strict=True):
+            yield index if header.count > 1 else None, image
+
+    def _plain(self, path: Path, indices: Sequence[int]) -> Iterator[np.ndarray | str]:
+        for image in iterate(path, indices):
+            pixels = in_range(as_shown(image), self._config.channels)
+            yield CONSTANT if pixels.min() == pixels.max() else fit(pixels, self._config)
+
+    def _wide(self, path: Path, indices: Sequence[int]) -> Iterator[np.ndarray | str]:
+        whole = as_shown(read(path))
+        with self._lock:  # MONAI's transforms are shared
+            reader, fitting = self._shared()
+            values = reader.scaled(whole)
         for index in indices:
-            plane = picture.values[..., index]
-            image: np.ndarray | str = CONSTANT
-            if plane.min() < plane.max():
-                with self._lock:
-                    image = fitting.forward(plane).numpy()
-            yield index if len(picture) > 1 else None, image
+            plane = values[..., index]
+            if plane.min() == plane.max():
+                yield CONSTANT
+                continue
+            with self._lock:
+                image = fitting.forward(plane).numpy()
+            yield image
 
-    def _is_plain(self, path: Path, found: Format) -> bool:
-        try:
-            return found.kind == "raster" and self._config.intensity != "percentile" and is_eight_bit(path, found)
-        except OSError as error:
-            raise _undecodable(error) from error
-
-    def _plain(self, path: Path) -> np.ndarray | str:
-        try:
-            pixels = read_raster(path, self._config.channels)
-            return CONSTANT if pixels.min() == pixels.max() else fit(pixels, self._config)
-        except Exception as error:  # decoders raise many types on damaged files
-            raise _undecodable(error) from error
-
-    def _picture(self, path: Path) -> tuple[Picture, Any]:
+    def _shared(self) -> tuple[Reader, Fitting]:
         if self._tools is None:
             from medsynth.inference.inputs.fitting import NetworkSize
             from medsynth.inference.inputs.picture_reader import Reader
 
             self._tools = Reader(self._config), NetworkSize(self._config)
-        reader, fitting = self._tools
-        return reader.read(path, path.name), fitting
-
-
-def _undecodable(error: Exception) -> UnusableError:
-    if isinstance(error, UnusableError):
-        return error
-    lines = str(error).strip().splitlines()
-    return UnusableError(f"cannot be decoded: {lines[-1] if lines else type(error).__name__}")
+        return self._tools

@@ -1,22 +1,20 @@
-"""What is to be translated, found one folder at a time, and what each translation is called."""
+"""What is to be translated, and what each translation is called."""
 
 from __future__ import annotations
 
 import csv
-import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from medsynth.base.errors import InputError
-from medsynth.data.formats.headers import SUFFIXES, SeriesHeader, read_header
-from medsynth.data.formats.probing import NIFTI, RASTER, Kind, kind_of
 from medsynth.data.listing.paths import relative
-from medsynth.data.problems import Problem
+from medsynth.inference.inputs.reasons import reason_of
 from medsynth.inference.translated_formats import FORMATS
+from medsynth.reading import Found, Kind, LeftOut, Scan, recognize, scan, stem
 
-FOLLOWING: dict[Kind, str] = {"raster": "png", "nifti": "nifti", "dicom": "dicom"}
+FOLLOWING: dict[Kind, str] = {"raster": "png", "nifti": "nifti", "dicom": "dicom", "itk": "nifti"}
 """The format of a translation where none is asked for."""
 
 
@@ -26,6 +24,7 @@ class InputItem:
 
     Args:
         paths: one file, or the files of a DICOM series that become one volume, in the order of their slices.
+        kind: who decodes them.
         source: name of the source relative to the input.
         format: ``png``, ``nifti`` or ``dicom``.
         file: of the translation, relative to the output folder.
@@ -34,6 +33,7 @@ class InputItem:
     """
 
     paths: tuple[Path, ...]
+    kind: Kind
     source: str
     format: str
     file: str
@@ -56,7 +56,7 @@ class Refusal:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Found:
+class _Nameless:
     """A source that has no names yet; fields as in `InputItem`."""
 
     paths: tuple[Path, ...]
@@ -70,8 +70,7 @@ class _Found:
 class Inputs:
     """The sources at `path`: an image, a volume, a DICOM file, a folder searched to any depth, or a manifest.
 
-    Iterating holds the names of one folder at a time. Hidden files and folders, files of other kinds and DICOMDIR
-    are passed over.
+    Every DICOM series counts. What `medsynth.reading.scan` leaves out is passed over, unless `path` names it.
 
     Args:
         path: where to look.
@@ -84,8 +83,7 @@ class Inputs:
     out: Path
     format: str = ""
     domain: str = "source"
-    ignored: int = field(default=0, init=False)
-    """Files of other kinds met by the last `count`."""
+    _scans: dict[Path, Scan] = field(default_factory=dict, init=False, repr=False)
 
     def count(self) -> int:
         """Return the number of files to read.
@@ -95,93 +93,81 @@ class Inputs:
         """
         if not self.path.exists():
             raise InputError(f"input {self.path} does not exist")
-        self.ignored = 0
-        if not self._is_table():
-            return self._count(self.path)
-        paths = (self.path.parent / row["image"] for row in self._rows())
-        return sum(self._count(path) if path.is_dir() else 1 for path in paths)
+        if self.is_table:
+            return sum(len(self._scan(row).files) if row.is_dir() else 1 for row in self._images)
+        return len(self._whole.files) + len(self._whole.unusable)
+
+    @property
+    def is_table(self) -> bool:
+        """The path is a manifest."""
+        return self.path.is_file() and self.path.suffix.lower() == ".csv"
+
+    @property
+    def left_out(self) -> list[LeftOut]:
+        """What lies in the folders and is not read."""
+        scans = [self._scan(path) for path in self._images if path.is_dir()] if self.is_table else [self._whole]
+        return [one for found in scans for one in found.left_out]
 
     def __iter__(self) -> Iterator[InputItem | Refusal]:
-        if self._is_table():
+        if self.is_table:
             yield from self._listed()
             return
         root = self.path if self.path.is_dir() else self.path.parent
-        yield from self._below(self.path, root)
+        yield from self._below(self._whole, root)
 
-    def _is_table(self) -> bool:
-        return self.path.is_file() and self.path.suffix.lower() == ".csv"
+    @property
+    def _whole(self) -> Scan:
+        return self._scan(self.path)
 
-    def _count(self, path: Path) -> int:
-        files = 0
-        for folder, names, _ in self._folders(path):
-            images = sum(bool(_kind(folder / name)) for name in names)
-            files, self.ignored = files + images, self.ignored + len(names) - images
-        return files
+    @property
+    def _images(self) -> list[Path]:
+        return [self.path.parent / row["image"] for row in self._rows()]
 
-    def _folders(self, path: Path) -> Iterator[tuple[Path, list[str], list[str]]]:
-        """Yield folders with the names of their files and of the folders below."""
-        if path.is_file():
-            yield path.parent, [path.name], []
-            return
-        out = self.out.resolve()
-        for folder, below, names in os.walk(path, onerror=_stop):
-            here = Path(folder)
-            below[:] = sorted(n for n in below if not n.startswith(".") and (here / n).resolve() != out)
-            yield here, sorted(names), below
+    def _scan(self, path: Path) -> Scan:
+        if path not in self._scans:
+            self._scans[path] = scan(path, series=None, skip=[self.out])
+        return self._scans[path]
 
-    def _below(self, path: Path, root: Path, label: str = "", patient: str = "") -> Iterator[InputItem | Refusal]:
-        for folder, names, below in self._folders(path):
-            found = [
-                _Found(
-                    paths=(folder / name,),
-                    kind=kind,
-                    source=_safe(relative(folder / name, root)),
-                    label=label,
-                    patient=patient,
-                )
-                for name in names
-                if (kind := _kind(folder / name))
-            ]
+    def _below(self, found: Scan, root: Path, label: str = "", patient: str = "") -> Iterator[InputItem | Refusal]:
+        for one in found.unusable:
+            yield Refusal(_safe(relative(one.path, root)), reason_of(one.error, one.path))
+        folders: dict[Path, list[Found]] = {}
+        for file in found.files:
+            folders.setdefault(file.path.parent, []).append(file)
+        for folder in sorted(folders, key=lambda path: path.parts):
+            files = folders[folder]
+            sources = self._volumes(files, root) if self.format == "nifti" else [_single(file, root) for file in files]
+            below = {path.parts[len(folder.parts)] for path in folders if path != folder and folder in path.parents}
             taken = [_safe(relative(folder / name, root)) for name in below]
-            if self.format == "nifti":
-                yield from self._volumes(folder, found, taken)
-            else:
-                yield from self._named(found, taken)
+            yield from self._named([replace(one, label=label, patient=patient) for one in sources], taken)
 
-    def _volumes(self, folder: Path, found: Sequence[_Found], taken: Sequence[str]) -> Iterator[InputItem | Refusal]:
+    def _volumes(self, files: Sequence[Found], root: Path) -> list[_Nameless]:
         """Join the DICOM files of a folder to one volume per series."""
-        sources = [one for one in found if one.kind != "dicom"]
-        series: dict[str, list[tuple[SeriesHeader, _Found]]] = {}
-        for one in found:
-            if one.kind == "dicom":
-                header = read_header(one.paths[0])
-                if isinstance(header, Problem):
-                    yield Refusal(one.source, header.message)
-                else:
-                    key = header.series if header.frames == 1 else one.source
-                    series.setdefault(key, []).append((header, one))
-        stacks = [members for _, members in sorted(series.items()) if len(members) > 1]
-        sources += [members[0][1] for members in series.values() if len(members) == 1]
-        for number, members in enumerate(stacks, start=1):
-            members.sort(key=lambda member: (member[0].position, member[0].path.name))
+        stacks: dict[str, list[Found]] = {}
+        for file in files:
+            stacks.setdefault(file.stack, []).append(file)
+        sources = [_single(file, root) for file in stacks.pop("", [])]
+        for number, members in enumerate(stacks.values(), start=1):
+            folder = members[0].path.parent
             name = folder.resolve().name + (f"-{number}" if len(stacks) > 1 else "")
-            first = members[0][1]
-            source = str(PurePosixPath(first.source).with_name(name))
-            sources.append(replace(first, paths=tuple(one.paths[0] for _, one in members), source=source))
-        yield from self._named(sources, taken)
+            source = _safe(relative(folder / name, root))
+            paths = tuple(file.path for file in members)
+            sources.append(_Nameless(paths=paths, kind="dicom", source=source))
+        return sources
 
-    def _named(self, found: Sequence[_Found], taken: Sequence[str]) -> Iterator[InputItem]:
+    def _named(self, found: Sequence[_Nameless], taken: Sequence[str]) -> Iterator[InputItem]:
         """Name the translations of a folder's files, with their whole names if two would be called the same."""
         claims = Counter(name.casefold() for name in taken)
         for one in found:
-            claims.update(name.casefold() for name in self._names(one, _stem(one.source)) if name)
+            claims.update(name.casefold() for name in self._names(one, stem(one.source)) if name)
         unique = max(claims.values(), default=0) < 2
         for one in found:
-            file, folder = self._names(one, _stem(one.source) if unique else one.source)
+            file, folder = self._names(one, stem(one.source) if unique else one.source)
             if folder and not unique:
                 folder += ".slices"
             yield InputItem(
                 paths=one.paths,
+                kind=one.kind,
                 source=one.source,
                 format=self._format(one),
                 file=file,
@@ -190,10 +176,10 @@ class Inputs:
                 patient=one.patient,
             )
 
-    def _format(self, found: _Found) -> str:
+    def _format(self, found: _Nameless) -> str:
         return self.format or FOLLOWING[found.kind]
 
-    def _names(self, found: _Found, name: str) -> tuple[str, str]:
+    def _names(self, found: _Nameless, name: str) -> tuple[str, str]:
         """Return the name of a file, and of a folder where the source may be a stack whose slices become files."""
         kind = self._format(found)
         return name + FORMATS[kind], name if kind != "nifti" and found.kind != "raster" else ""
@@ -219,37 +205,22 @@ class Inputs:
         found = []
         for row in self._rows():
             path, label, patient = root / row["image"], row.get("label", ""), row.get("patient", "")
-            kind = _kind(path) if path.is_file() else ""
+            kind = recognize(path).kind if path.is_file() else None
             if path.is_dir():
-                yield from self._below(path, root, label, patient)
+                yield from self._below(self._scan(path), root, label, patient)
             elif kind:
                 source = _safe(relative(path, root))
-                found.append(_Found(paths=(path,), kind=kind, source=source, label=label, patient=patient))
+                found.append(_Nameless(paths=(path,), kind=kind, source=source, label=label, patient=patient))
             else:
                 problem = "is no image of a known format" if path.exists() else "does not exist"
                 yield Refusal(row["image"], problem)
         yield from self._named(found, ())
 
 
-def _kind(path: Path) -> Kind:
-    if path.name.startswith(".") or path.name.upper() == "DICOMDIR":
-        return ""
-    return kind_of(path)
+def _single(file: Found, root: Path) -> _Nameless:
+    return _Nameless(paths=(file.path,), kind=file.kind, source=_safe(relative(file.path, root)))
 
 
 def _safe(name: str) -> str:
     """Keep names of sources outside the input's folder inside the output's."""
     return "/".join("_" if part == ".." else part for part in name.split("/"))
-
-
-def _stem(name: str) -> str:
-    """Return a name without the suffix of an image."""
-    known: Iterable[str] = (*NIFTI[::-1], *RASTER, *SUFFIXES)
-    for suffix in known:
-        if name.lower().endswith(suffix) and len(name.rpartition("/")[2]) > len(suffix):
-            return name[: -len(suffix)]
-    return name
-
-
-def _stop(error: OSError) -> None:
-    raise InputError(f"folder {error.filename} cannot be read: {error.strerror}")

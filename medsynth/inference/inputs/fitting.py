@@ -10,8 +10,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from medsynth.data.config import DataConfig
-from medsynth.data.formats.chains import fitting_config, instantiate
-from medsynth.data.formats.itk import quiet
+from medsynth.data.formats.chains import fitting_config, instantiate, quiet
 
 MULTIPLE = 16
 """Under ``native``, height and width are padded to a multiple of this: at least what the built-in networks need."""

@@ -8,9 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from medsynth.base.errors import InputError
-from medsynth.data.formats.probing import kind_of
 from medsynth.data.listing.paths import relative
 from medsynth.inference.inputs.finding import Inputs, Refusal
+from medsynth.inference.inputs.reasons import reason_of
+from medsynth.reading import LeftOut, read_header
+
+GIVE = "Give PNG, JPEG, TIFF, BMP, WebP, NIfTI, DICOM, NRRD or MetaImage files."
 
 
 @dataclass(frozen=True)
@@ -41,26 +44,28 @@ class Listing:
         folders = [path if path.is_dir() else path.parent for path in paths]
         self._root = Path(os.path.commonpath([folder.absolute() for folder in folders])) if paths else Path()
 
-    def count(self) -> tuple[int, int]:
-        """Return the number of files to read, and of those that are no images.
+    def count(self) -> int:
+        """Return the number of files to read.
 
         Raises:
             InputError: a path does not exist, or there is nothing to read.
         """
-        counts = [(inputs.count(), inputs.ignored) for inputs in self._inputs]
         # a file that was named is predicted or reported, never passed over
-        named = sum(_is_no_image(inputs.path) for inputs in self._inputs)
-        files, ignored = sum(count for count, _ in counts) + named, sum(n for _, n in counts) - named
+        files = sum(inputs.count() + len(_named_in_vain(inputs)) for inputs in self._inputs)
         if not files:
             shown = ", ".join(str(inputs.path) for inputs in self._inputs[:3])
-            raise InputError(f"{shown} holds no images", hint="Give PNG, JPEG, TIFF, BMP, NIfTI or DICOM files.")
-        return files, ignored
+            raise InputError(f"{shown} holds no images", hint=GIVE)
+        return files
+
+    @property
+    def left_out(self) -> list[LeftOut]:
+        """What lies in the folders and is not read."""
+        return [one for inputs in self._inputs if not _named_in_vain(inputs) for one in inputs.left_out]
 
     def __iter__(self) -> Iterator[Source]:
         for inputs in self._inputs:
-            if _is_no_image(inputs.path):
-                yield self._source(inputs.path, "is no image of a known format")
-                continue
+            for one in _named_in_vain(inputs):
+                yield self._source(one.path, _problem_with(one))
             for item in inputs:
                 if isinstance(item, Refusal):
                     yield self._source(inputs.path.parent / item.source, item.problem)
@@ -72,5 +77,14 @@ class Listing:
         return Source(path, "/".join("_" if part == ".." else part for part in name.split("/")), problem)
 
 
-def _is_no_image(path: Path) -> bool:
-    return path.is_file() and path.suffix.lower() != ".csv" and not kind_of(path)
+def _problem_with(one: LeftOut) -> str:
+    try:
+        read_header(one.path)
+    except InputError as error:
+        return reason_of(error, one.path)
+    return f"is not read: {one.reason}"
+
+
+def _named_in_vain(inputs: Inputs) -> list[LeftOut]:
+    """Return what is wrong with a path that is a file but no image."""
+    return inputs.left_out if inputs.path.is_file() and not inputs.is_table else []

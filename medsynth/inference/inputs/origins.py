@@ -9,30 +9,13 @@ from __future__ import annotations
 import hashlib
 import hmac
 import io
-import math
 import uuid
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from medsynth.data.formats.probing import UnusableError
-from medsynth.inference.inputs.planes import Plane
-
-_TAGS = (
-    "PatientID",
-    "StudyInstanceUID",
-    "SeriesInstanceUID",
-    "SOPInstanceUID",
-    "FrameOfReferenceUID",
-    "InstanceNumber",
-    "NumberOfFrames",
-    "ImagePositionPatient",
-    "ImageOrientationPatient",
-    "PixelSpacing",
-    "SliceThickness",
-)
+from medsynth.reading import Header, Slice
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,45 +36,18 @@ class Origin:
     number: int = 1
 
 
-def read_origin(path: Path) -> tuple[Origin, Plane]:
-    """Read identifiers and place of a DICOM file. One with several frames is a series of its own.
-
-    Raises:
-        UnusableError: the header cannot be read.
-    """
-    import pydicom
-
-    try:
-        data = pydicom.dcmread(path, stop_before_pixels=True, specific_tags=list(_TAGS))
-        series, instance = str(data.get("SeriesInstanceUID", "")), str(data.get("SOPInstanceUID", "") or path)
-        study = str(data.get("StudyInstanceUID", "") or series or path.parent)
-        several = int(data.get("NumberOfFrames") or 1) > 1
-        origin = Origin(
-            patient=str(data.get("PatientID", "") or study),
-            study=study,
-            series=instance if several else series or str(path.parent),
-            instance=instance,
-            frame_of_reference=str(data.get("FrameOfReferenceUID", "") or study),
-            number=1 if several else int(data.get("InstanceNumber") or 1),
-        )
-        return origin, _plane(data)
-    except Exception as error:  # pydicom raises many types on damaged files
-        raise UnusableError(f"cannot be read as DICOM: {error}") from error
-
-
-def _plane(data: Any) -> Plane:
-    position = tuple(float(value) for value in data.get("ImagePositionPatient") or ())
-    orientation = tuple(float(value) for value in data.get("ImageOrientationPatient") or ())
-    spacing = tuple(float(value) for value in data.get("PixelSpacing") or ())
-    known = len(spacing) == 2 and min(spacing) > 0 and math.isfinite(sum(spacing))
-    finite = math.isfinite(sum(position) + sum(orientation))
-    if len(position) != 3 or len(orientation) != 6 or not finite or not known:
-        return Plane(spacing=(spacing[0], spacing[1]) if known else None)
-    return Plane(
-        (position[0], position[1], position[2]),
-        orientation,
-        (spacing[0], spacing[1]),
-        float(data.get("SliceThickness") or 0),
+def origin_of(header: Header) -> Origin:
+    """Return the identifiers of a DICOM file. One with several frames is a series of its own."""
+    folder, several = str(header.path.parent), header.count > 1
+    instance = header.instance or str(header.path)
+    study = header.study or header.series or folder
+    return Origin(
+        patient=header.patient or study,
+        study=study,
+        series=instance if several else header.series or folder,
+        instance=instance,
+        frame_of_reference=header.frame_of_reference or study,
+        number=1 if several else header.number or 1,
     )
 
 
@@ -135,7 +91,7 @@ class Capture:
     identities: Identities
     maker: str
 
-    def encode(self, pixels: np.ndarray, origin: Origin, plane: Plane, index: int) -> bytes:
+    def encode(self, pixels: np.ndarray, origin: Origin, plane: Slice, index: int) -> bytes:
         """Return a DICOM file of one slice.
 
         Args:
@@ -183,11 +139,11 @@ class Capture:
         data.DerivationDescription = f"Synthetic image made by {self.maker}. Research only, not for diagnosis."
 
 
-def _place(data: Any, plane: Plane) -> None:
+def _place(data: Any, plane: Slice) -> None:
     if plane.spacing is not None:
         # a secondary capture states its pixels as those of a scanned film; most readers look for the first
         data.PixelSpacing = data.NominalScannedPixelSpacing = [_decimal(value) for value in plane.spacing]
-    if plane.position is None:
+    if plane.position is None or plane.orientation is None:
         return
     data.ImagePositionPatient = [_decimal(value) for value in plane.position]
     data.ImageOrientationPatient = [_decimal(value) for value in plane.orientation]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -12,16 +11,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from medsynth.base.errors import InputError
 from medsynth.data.config import DataConfig
-from medsynth.data.formats.chains import DomainInfo, instantiate, whole_file_config
-from medsynth.data.formats.headers import has_pixels
-from medsynth.data.formats.itk import import_itk, quiet
-from medsynth.data.formats.probing import Format, UnusableError, is_eight_bit, probe
-from medsynth.data.problems import Problem
-from medsynth.inference.inputs.origins import Origin, read_origin
-from medsynth.inference.inputs.planes import Plane, affine_of, planes_of
-
-_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
+from medsynth.data.formats.chains import DomainInfo, Scaling, as_shown
+from medsynth.inference.inputs.origins import Origin, origin_of
+from medsynth.inference.inputs.planes import planes_of
+from medsynth.reading import Image, Slice, display_axes, read, read_series, take
+from medsynth.reading.geometry import RAS_FROM_LPS, volume_affine
+from medsynth.reading.quietness import decoding
 
 
 @dataclass(frozen=True)
@@ -44,16 +41,18 @@ class Picture:
     Args:
         values: (C, columns, rows, slices) float32 in [-1, 1]; C is the network's.
         planes: where each slice lies.
-        affine: (4, 4) of `values`, axes towards right, anterior, superior.
+        affine: (4, 4) of `values`, axes towards right, anterior, superior; None where the slices make no even volume.
         origin: which source it is.
         grid: to go back to, where the source is NIfTI.
+        problem: why there is no affine.
     """
 
     values: Tensor
-    planes: Sequence[Plane]
-    affine: np.ndarray
+    planes: Sequence[Slice]
+    affine: np.ndarray | None
     origin: Origin
     grid: PixelGrid | None = None
+    problem: str = ""
 
     def __len__(self) -> int:
         return self.values.shape[3]
@@ -64,7 +63,7 @@ class Reader:
 
     def __init__(self, config: DataConfig) -> None:
         self._config = config
-        self._steps: dict[tuple[str, str, bool], tuple[Any, Any]] = {}
+        self._scales = {eight_bit: Scaling(DomainInfo(eight_bit), config) for eight_bit in (True, False)}
 
     def read(self, path: Path, name: str) -> Picture:
         """Decode one file.
@@ -74,84 +73,69 @@ class Reader:
             name: identifies a file that is not DICOM.
 
         Raises:
-            UnusableError: says what is wrong with it.
+            InputError: says what is wrong with it.
         """
-        found = probe(path)
-        if isinstance(found, Problem):
-            raise UnusableError(found.message)
-        values, affine = self._decode(path, found)
-        if found.kind == "dicom":
-            origin, plane = read_origin(path)
-            # of a file with several frames the header's place, if there is one, is the first one's
-            planes = [plane] if values.shape[3] == 1 else [replace(plane, position=None)] * found.depth
-            return Picture(values=values, planes=planes, affine=affine_of(planes[:1]), origin=origin)
+        image = as_shown(read(path))
+        if image.header.kind == "dicom":
+            return self._dicom(image)
         origin = Origin(patient=name, study=name, series=name, instance=name, frame_of_reference=name)
-        if found.kind == "raster":
-            return Picture(values=values, planes=[Plane()], affine=_LPS, origin=origin)
-        import nibabel as nib
-
-        image: Any = nib.load(path)
-        affine = affine if found.axes else np.asarray(image.affine)
+        if image.affine is None:
+            affine = _unplaced(image)
+            return Picture(values=self.scaled(image), planes=[Slice()] * len(image), affine=affine, origin=origin)
         return Picture(
-            values=values,
-            planes=planes_of(affine, values.shape[3]),
-            affine=affine,
+            values=self.scaled(image),
+            planes=planes_of(image.affine, len(image)),
+            affine=image.affine,
             origin=origin,
-            grid=PixelGrid(image, found.axes),
+            grid=_grid(image) if image.header.kind == "nifti" else None,
         )
 
     def read_series(self, paths: Sequence[Path]) -> Picture:
         """Decode the files of a DICOM series, in the order of their slices, as one volume.
 
         Raises:
-            UnusableError: a file cannot be read, or the slices make no volume.
+            InputError: a file cannot be read.
         """
-        pictures = [self.read(path, path.name) for path in paths]
-        shapes = {tuple(picture.values.shape) for picture in pictures}
-        if len(shapes) > 1:
-            raise UnusableError(f"its slices have different shapes: {sorted(shape[1:3] for shape in shapes)}")
-        planes = [picture.planes[0] for picture in pictures]
-        try:
-            affine = affine_of(planes)
-        except ValueError as error:
-            raise UnusableError(f"{error}; translate it with --format dicom") from error
-        values = torch.cat([picture.values for picture in pictures], dim=3)
-        return Picture(values=values, planes=planes, affine=affine, origin=pictures[0].origin)
+        image = read_series(paths)
+        # a file is a slice; values are scaled file by file, as in training
+        values = torch.cat([self.scaled(take(image, k)) for k in range(len(image))], dim=3)
+        return self._dicom(image, values)
 
-    def _decode(self, path: Path, found: Format) -> tuple[Tensor, np.ndarray]:
-        """Return (C, columns, rows, slices) values and their affine."""
-        if found.kind == "dicom" and not has_pixels(path):
-            # GDCM searches truncated compressed files for many seconds, so they are found out before it sees them
-            raise UnusableError("is truncated: its pixel data end too early")
-        with quiet(), warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message="Divide by zero")  # a constant image becomes the darkest one
-            try:
-                eight_bit = is_eight_bit(path, found)
-                load, scale = self._transforms(found, eight_bit)
-                item = load({"image": str(path)})
-                self._check(item["image"], eight_bit)
-                image = scale(item)["image"]
-            except UnusableError:
-                raise
-            except Exception as error:  # decoders raise many types on damaged files
-                lines = str(error).strip().splitlines()
-                raise UnusableError(f"cannot be decoded: {lines[-1] if lines else type(error).__name__}") from error
-        affine = np.asarray(image.affine, dtype=np.float64)
-        values = image.as_tensor().to(torch.float32)
-        return (values if values.ndim == 4 else values[..., None]), affine
+    def scaled(self, image: Image) -> Tensor:
+        """Return (C, columns, rows, slices) in [-1, 1].
 
-    def _transforms(self, found: Format, eight_bit: bool) -> tuple[Any, Any]:
-        key = (found.kind, found.axes, eight_bit)
-        if key not in self._steps:
-            if found.kind == "dicom":
-                import_itk()
-            chain = whole_file_config(DomainInfo(eight_bit), self._config, found)
-            self._steps[key] = instantiate(chain[:2]), instantiate(chain[2:])
-        return self._steps[key]
+        Raises:
+            InputError: values are not those that the bundle was trained for.
+        """
+        low, high = float(image.values.min()), float(image.values.max())
+        if self._config.intensity == "range" and not image.header.eight_bit and (low < 0 or high > 255):
+            raise InputError(
+                f"{image.header.path} has values from {low:g} to {high:g}, but the bundle was trained for 0 to 255"
+            )
+        return self._scales[image.header.eight_bit](image)
 
-    def _check(self, image: Tensor, eight_bit: bool) -> None:
-        if not bool(torch.isfinite(image).all()):
-            raise UnusableError("contains NaN or infinite values")
-        low, high = float(image.min()), float(image.max())
-        if self._config.intensity == "range" and not eight_bit and (low < 0 or high > 255):
-            raise UnusableError(f"has values from {low:g} to {high:g}, but the bundle was trained for 0 to 255")
+    def _dicom(self, image: Image, values: Tensor | None = None) -> Picture:
+        planes = image.header.slices[image.index : image.index + len(image)]
+        affine = image.affine
+        if affine is None and all(plane.position is None for plane in planes):
+            affine = _unplaced(image)
+        return Picture(
+            values=self.scaled(image) if values is None else values,
+            planes=planes,
+            affine=affine,
+            origin=origin_of(image.header),
+            problem="" if affine is not None else volume_affine(planes)[1],
+        )
+
+
+def _unplaced(image: Image) -> np.ndarray:
+    """Return an affine for an image whose place is unknown; so are distances, where they are 1 mm."""
+    return RAS_FROM_LPS @ np.diag([*(size or 1.0 for size in image.spacing), 1.0])
+
+
+def _grid(image: Image) -> PixelGrid:
+    import nibabel as nib
+
+    path = image.header.path
+    with decoding(path):
+        return PixelGrid(nib.load(path), "" if image.header.flat else display_axes(image.affine))

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,6 @@ from medsynth.base.errors import InputError
 from medsynth.base.progress import Watch
 from medsynth.base.stopping import Stop
 from medsynth.data.config import DataConfig
-from medsynth.data.formats.probing import UnusableError
 from medsynth.data.images import Record
 from medsynth.data.listing.sources import resolve_labeled
 from medsynth.inference.bundle_classifier import BundleClassifier
@@ -31,10 +31,12 @@ class Labeled:
     Args:
         records: at least one of either class.
         root: folder that their files are relative to.
+        left_out: how many files and folders were not read, by reason.
     """
 
     records: Sequence[Record]
     root: Path
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
     def by_file(self) -> Mapping[Path, list[int]]:
         """Return which records each file holds: several for a volume or a file of several frames."""
@@ -54,15 +56,15 @@ def find_labeled(config: DataConfig, split: str) -> Labeled:
     Raises:
         InputError: data that cannot be read, or without images of both classes.
     """
-    records, root = resolve_labeled(config)
-    kept = [r for r in records if r.domain == "target" and r.label is not None and split in ("", r.split)]
+    table = resolve_labeled(config)
+    kept = [r for r in table.records if r.domain == "target" and r.label is not None and split in ("", r.split)]
     if len({record.label for record in kept}) < 2:
         asked = f" in its split {split!r}" if split else ""
         counts = f"{sum(r.label == 1 for r in kept)} positive and {sum(r.label == 0 for r in kept)} negative"
         raise InputError(
             f"{config.path} holds {counts} target images{asked}; scores need both", hint="Check labels and --split."
         )
-    return Labeled(kept, root)
+    return Labeled(kept, table.root, Counter(one.reason for one in table.left_out))
 
 
 def predict_labeled(
@@ -114,10 +116,11 @@ def _decoded(classifier: BundleClassifier, labeled: Labeled) -> Iterator[tuple[i
                 if number is None:
                     continue
                 if isinstance(image, str):
-                    raise UnusableError(image)
+                    raise InputError(f"{path} {image}")
                 yield number, image
-        except UnusableError as error:
-            raise InputError(f"{path} {error}", hint="Mend the file, or leave it out of the data.") from None
+        except InputError as error:
+            hint = error.hint or "Mend the file, or leave it out of the data."
+            raise InputError(error.message, hint=hint) from None
         if wanted:
             raise InputError(f"{path} has no slice {next(iter(wanted))}", hint="Correct the manifest.")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
@@ -17,10 +17,10 @@ from medsynth.base.errors import InputError, MedsynthError
 from medsynth.base.files import new_file
 from medsynth.base.progress import Watch
 from medsynth.base.stopping import Stop
-from medsynth.data.formats.probing import UnusableError
 from medsynth.inference.bundle_classifier import BundleClassifier
 from medsynth.inference.inputs.decoding import InputDecoder
 from medsynth.inference.inputs.listing import Listing, Source
+from medsynth.inference.inputs.reasons import reason_of
 from medsynth.inference.runtimes import Runtime
 from medsynth.inference.translate.record import csv_line
 
@@ -92,13 +92,18 @@ class PredictionSummary:
     Args:
         predicted, positive: images with a probability, and those of them at or above the threshold.
         failures: (file, problem).
-        ignored: files in folders that are no images.
+        left_out: how many files and folders were not read, by reason.
     """
 
     predicted: int = 0
     positive: int = 0
     failures: list[tuple[str, str]] = field(default_factory=list)
-    ignored: int = 0
+    left_out: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def ignored(self) -> int:
+        """Number of files and folders that were not read."""
+        return sum(self.left_out.values())
 
 
 def predict_files(job: PredictionJob) -> PredictionSummary:
@@ -112,9 +117,9 @@ def predict_files(job: PredictionJob) -> PredictionSummary:
         Interrupted: on request; the table is not written.
     """
     listing = Listing(job.images, job.heatmaps or job.out)
-    files, ignored = listing.count()
+    files = listing.count()
     _check_out(job)
-    summary = PredictionSummary(ignored=ignored)
+    summary = PredictionSummary(left_out=dict(Counter(one.reason for one in listing.left_out).most_common()))
     work = _PredictionWork(job)
     with new_file(job.out) as table, job.watch.task("predict", files) as task:
         table.write(csv_line(INTERVAL if job.intervals else COLUMNS))
@@ -201,8 +206,8 @@ class _PredictionWork:
                 mark = "" if index is None else f"#{index}"
                 row = PredictedRow(file=file + mark, name=source.name + mark)
                 yield (replace(row, error=image), None) if isinstance(image, str) else (row, image)
-        except UnusableError as error:
-            yield PredictedRow(file=file, error=str(error)), None
+        except InputError as error:
+            yield PredictedRow(file=file, error=reason_of(error, source.path)), None
 
     def _classify(self, rows: list[PredictedRow], waiting: dict[int, np.ndarray]) -> None:
         """Fill in the rows of the images that wait."""

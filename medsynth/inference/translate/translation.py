@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from itertools import groupby
@@ -16,12 +17,13 @@ from medsynth.base.files import new_file
 from medsynth.base.progress import Task, Watch
 from medsynth.base.stopping import Stop
 from medsynth.base.version import __version__
-from medsynth.data.formats.probing import UnusableError, kind_of, probe
-from medsynth.data.problems import Problem
+from medsynth.data.formats.chains import refuse_strip
 from medsynth.inference.inputs.finding import InputItem, Inputs, Refusal
 from medsynth.inference.inputs.fitting import Fitting, make_fitting
-from medsynth.inference.inputs.origins import Capture, Identities, read_origin
+from medsynth.inference.inputs.listing import GIVE
+from medsynth.inference.inputs.origins import Capture, Identities, origin_of
 from medsynth.inference.inputs.picture_reader import Picture, Reader
+from medsynth.inference.inputs.reasons import reason_of
 from medsynth.inference.translate.picture_writer import Writer
 from medsynth.inference.translate.record import (
     COLUMNS,
@@ -35,6 +37,7 @@ from medsynth.inference.translate.record import (
 )
 from medsynth.inference.translate.translator import Translator
 from medsynth.inference.translated_formats import FORMATS
+from medsynth.reading import read_header, recognize
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,13 +76,18 @@ class TranslationSummary:
         translated: written now.
         skipped: were there before.
         failures: (source, problem).
-        ignored: files of other kinds.
+        left_out: how many files and folders were not read, by reason.
     """
 
     translated: int = 0
     skipped: int = 0
     failures: list[tuple[str, str]] = field(default_factory=list)
-    ignored: int = 0
+    left_out: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def ignored(self) -> int:
+        """Number of files and folders that were not read."""
+        return sum(self.left_out.values())
 
 
 def synthesize_files(job: TranslationJob) -> TranslationSummary:
@@ -95,11 +103,13 @@ def synthesize_files(job: TranslationJob) -> TranslationSummary:
     """
     inputs = Inputs(job.source, job.out, job.format)
     files = inputs.count()
+    if not files and job.source.is_file():
+        read_header(job.source)  # which says what is wrong with it
     if not files:
-        raise InputError(f"input {job.source} holds no images", hint="Give PNG, JPEG, TIFF, BMP, NIfTI or DICOM files.")
+        raise InputError(f"input {job.source} holds no images", hint=GIVE)
     prepare_folder(job.out, job.source, _asked(job), resume=job.resume)
-    summary = TranslationSummary(ignored=inputs.ignored)
-    by_slice = files == 1 and job.source.is_file() and bool(kind_of(job.source))
+    summary = TranslationSummary(left_out=dict(Counter(one.reason for one in inputs.left_out).most_common()))
+    by_slice = files == 1 and job.source.is_file() and recognize(job.source).kind is not None
     total = _slices(job.source) if by_slice else files
     with new_file(job.out / MANIFEST) as table, job.watch.task("synthesize", total) as task:
         table.write(csv_line(COLUMNS))
@@ -128,8 +138,10 @@ def _asked(job: TranslationJob) -> dict[str, object]:
 
 
 def _slices(path: Path) -> int:
-    found = probe(path)
-    return 1 if isinstance(found, Problem) else max(found.depth, 1)
+    try:
+        return read_header(path).count
+    except InputError:
+        return 1
 
 
 @dataclass(frozen=True)
@@ -167,10 +179,15 @@ class _TranslationWork:
             if self._is_written(item):
                 self._skip(item)
                 return
+            if self._job.size != "native":
+                refuse_strip(read_header(item.paths[0]), self._job.translator.config)
             several = len(item.paths) > 1
             read = self._reader.read_series(item.paths) if several else self._reader.read(item.paths[0], item.source)
-        except UnusableError as error:
-            self._fail(item.source, str(error), len(item.paths))
+        except InputError as error:
+            self._fail(item.source, reason_of(error, item.paths[0]), len(item.paths))
+            return
+        if read.affine is None and item.format == "nifti":
+            self._fail(item.source, f"{read.problem}; translate it with --format dicom", len(item.paths))
             return
         if item.patient:
             read = replace(read, origin=replace(read.origin, patient=item.patient))
@@ -248,8 +265,8 @@ class _TranslationWork:
         name = item.file if (self._job.out / item.file).is_file() else item.folder
         patient = self._earlier.get(item.source, ("", ""))[1]
         if not patient:
-            is_dicom = kind_of(item.paths[0]) == "dicom"
-            patient = self._patient(item, read_origin(item.paths[0])[0].patient if is_dicom else "")
+            is_dicom = item.kind == "dicom"
+            patient = self._patient(item, origin_of(read_header(item.paths[0])).patient if is_dicom else "")
         self._summary.skipped += 1
         self._row(item, name, patient)
         self._advance(len(item.paths))
@@ -258,7 +275,7 @@ class _TranslationWork:
         """Return what the manifest calls a patient: as the given one does, a pseudonym, or the file itself."""
         if item.patient:
             return item.patient
-        return self._identities.pseudonym(patient) if kind_of(item.paths[0]) == "dicom" else item.source
+        return self._identities.pseudonym(patient) if item.kind == "dicom" else item.source
 
     def _row(self, item: InputItem, name: str, patient: str) -> None:
         translator = self._job.translator

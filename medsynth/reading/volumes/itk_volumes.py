@@ -103,6 +103,7 @@ def _header(path: Path, reader: Any) -> Header:
         path=path,
         kind="itk",
         shape=(slices, rows, columns),
+        flat=axes == 2,
         channels=components,
         eight_bit=component == "unsigned_char",
         spacing=(spacing[0], spacing[1], spacing[2]),

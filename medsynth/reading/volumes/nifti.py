@@ -62,7 +62,7 @@ def choose_volume(path: Path, count: int, volume: int | None) -> int:
         InputError: there are several and none was chosen, or there is none with this index.
     """
     if volume is None and count > 1:
-        hint = f"Choose one from 0 to {count - 1}, or split the file into one per volume."
+        hint = f"Split it into one file per volume; in Python, read(path, volume=0 to {count - 1}) takes one of them."
         raise InputError(f"{path} holds {count} volumes", hint=hint)
     if volume is not None and not 0 <= volume < count:
         raise InputError(f"{path} has no volume {volume}", hint=f"Its volumes are 0 to {count - 1}.")
@@ -102,6 +102,7 @@ def _header(path: Path, image: Any) -> Header:
         path=path,
         kind="nifti",
         shape=(slices, rows, columns),
+        flat=len(shape) == 2,
         channels=3 if dtype.names else 1,
         eight_bit=bool(dtype.names or (dtype == np.uint8 and _is_plain(image))),
         spacing=(zooms[0], zooms[1], zooms[2]),

@@ -15,8 +15,10 @@ from sklearn.metrics import recall_score, roc_auc_score
 from typer.testing import CliRunner
 
 from medsynth.cli import app
+from medsynth.data.config import DataConfig
 from medsynth.inference.bundle_classifier import load_classifier
 from medsynth.inference.export.forms import export_bundle
+from medsynth.inference.predict.judging import find_labeled
 from tests.rounding import equal_but_for_rounding
 
 FEW = ["--set", "evaluators.diagnostic.resamples=200"]
@@ -130,6 +132,16 @@ def test_an_image_that_says_nothing_ends_the_evaluation_with_its_name(bundle: Pa
     done = CliRunner().invoke(app, ["evaluate", str(bundle), str(manifest), "--out", str(manifest.parent / "s.json")])
     assert done.exit_code == 2
     assert "3.png is constant" in " ".join(done.output.split())
+
+
+def test_what_is_left_out_of_a_folder_is_counted(manifest: Path, tmp_path: Path) -> None:
+    for k in range(2):
+        (tmp_path / f"folder/{k}").mkdir(parents=True)
+        shutil.copy(tmp_path / f"{k}.png", tmp_path / f"folder/{k}/a.png")
+    (tmp_path / "folder/1/notes.txt").write_text("no image")
+    labeled = find_labeled(DataConfig(path=str(tmp_path / "folder")), "")
+    assert [record.label for record in labeled.records] == [0, 1]
+    assert labeled.left_out == {".txt files": 1}
 
 
 def test_other_settings_are_refused(bundle: Path, manifest: Path) -> None:

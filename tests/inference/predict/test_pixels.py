@@ -7,15 +7,15 @@ import pytest
 from PIL import Image
 
 from medsynth.data.config import DataConfig
-from medsynth.data.formats.chains import DomainInfo, instantiate, preprocessing_config
-from medsynth.data.formats.itk import quiet
-from medsynth.inference.inputs.pixels import fit, read_raster, resizing
+from medsynth.data.formats.chains import DomainInfo, instantiate, preprocessing_config, quiet
+from medsynth.inference.inputs.pixels import fit, in_range, resizing
+from medsynth.reading import read as decode
 
 SIZES = [(32, 32), (32, 20), (20, 32), (64, 48), (100, 37), (31, 33), (9, 200), (17, 17), (150, 150)]
 
 
 def read(path, config):
-    return fit(read_raster(path, config.channels), config)
+    return fit(in_range(decode(path), config.channels), config)
 
 
 def by_monai(path, config):

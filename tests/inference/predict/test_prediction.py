@@ -18,8 +18,7 @@ from medsynth.base.errors import InputError, Interrupted
 from medsynth.base.files import sha256
 from medsynth.base.progress import Silent
 from medsynth.base.stopping import Stop
-from medsynth.data.formats.chains import DomainInfo, instantiate, preprocessing_config
-from medsynth.data.formats.itk import quiet
+from medsynth.data.formats.chains import DomainInfo, instantiate, preprocessing_config, quiet
 from medsynth.data.formats.probing import Format
 from medsynth.inference.bundle_classifier import load_classifier
 from medsynth.inference.predict.prediction import AHEAD, PredictionJob, predict_files
@@ -97,7 +96,7 @@ def test_what_cannot_be_read_is_a_row_with_its_reason_and_the_others_go_on(predi
 def test_a_file_that_was_named_is_never_passed_over(predict, pictures, tmp_path):
     (tmp_path / "notes.txt").write_text("no image")
     rows, summary = predict(pictures(1), tmp_path / "notes.txt")
-    assert rows[1]["error"] == "is no image of a known format"
+    assert rows[1]["error"].startswith("is no image of a known format (.txt files)")
     assert (len(rows), summary.ignored) == (2, 0)
 
 

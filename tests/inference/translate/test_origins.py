@@ -12,7 +12,7 @@ from pydicom.dataset import Dataset
 from pydicom.sequence import Sequence
 from pydicom.uid import SecondaryCaptureImageStorage
 
-from medsynth.data.formats.headers import IDENTIFYING
+from medsynth.reading.dicom.dicom_tags import IDENTIFYING
 
 PLANTED = "Xq7Secret"
 TEXTS = (
@@ -196,11 +196,11 @@ def test_an_odd_number_of_bytes_is_padded_as_dicom_asks(tmp_path, write_dicom, t
 
 
 def test_slices_that_make_no_volume_are_told_with_what_to_do(tmp_path, write_dicom, texture, synthesize):
-    for number in range(2):
-        place = {"ImagePositionPatient": [0, 0, number], "PixelSpacing": [1, 1]}
-        orientation = [1, 0, 0, 0, 1, 0] if number else [1, 0, 0, 0, 0, 1]
-        tags = place | {"ImageOrientationPatient": orientation}
+    for number, height in enumerate((0, 1, 5)):
+        place = {"ImagePositionPatient": [0, 0, height], "PixelSpacing": [1, 1]}
+        tags = place | {"ImageOrientationPatient": [1, 0, 0, 0, 1, 0]}
         write_dicom(tmp_path / f"scan/{number}.dcm", texture((18, 21)), tags)
     ((name, problem),) = synthesize(tmp_path / "scan", format="nifti").failures
     assert name == "scan"
-    assert problem == "its slices are not parallel; translate it with --format dicom"
+    assert problem == "its slices are 1 to 4 mm apart: some are missing or overlap; translate it with --format dicom"
+    assert synthesize(tmp_path / "scan", format="dicom", out=tmp_path / "slices").translated == 3
