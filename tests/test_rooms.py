@@ -35,6 +35,7 @@ ORDER = (
     "results",
     "run",
     "studies",
+    "readers",
     "cli",
     "testing",
 )
