@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import csv
 import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -14,9 +15,6 @@ import numpy as np
 from medsynth.base.errors import InputError
 from medsynth.base.seals import check, is_finished
 from medsynth.base.seeds import derive_seed
-from medsynth.data.config import DataConfig
-from medsynth.data.images import Record
-from medsynth.data.listing.image_table import read_manifest
 from medsynth.data.png import to_bytes
 from medsynth.results.run_record import PLAN, read_record
 
@@ -56,7 +54,7 @@ def images_of_run(folder: Path, task: str) -> list[ShownImage]:
     read_record(folder)
     real = _test_images(_finished(folder, "data"))
     if task == DIAGNOSE:
-        shown = [ShownImage(record.name, record.label, image) for record, image in real if record.label is not None]
+        shown = [ShownImage(_name(row), int(row["label"]), image) for row, image in real if row["label"]]
         if {image.truth for image in shown} != {0, 1}:
             raise InputError(f"{folder} has no positive or no negative test images", hint="There is nothing to tell.")
         return shown
@@ -66,12 +64,10 @@ def images_of_run(folder: Path, task: str) -> list[ShownImage]:
             hint="Let readers look at a run of one seed.",
         )
     translated = _finished(folder, TRANSLATED)
-    records = read_manifest(translated / "manifest.csv", DataConfig())
-    pixels = np.load(translated / "pixels.npy", mmap_mode="r")
-    synthetic = zip(records, pixels, strict=True)
+    synthetic = zip(_rows(translated), np.load(translated / "pixels.npy", mmap_mode="r"), strict=True)
     return [
-        *(ShownImage(record.name, 0, image) for record, image in real),
-        *(ShownImage(f"{TRANSLATED}/{record.name}", 1, to_bytes(image)) for record, image in synthetic),
+        *(ShownImage(_name(row), 0, image) for row, image in real),
+        *(ShownImage(f"{TRANSLATED}/{_name(row)}", 1, to_bytes(np.array(image))) for row, image in synthetic),
     ]
 
 
@@ -123,9 +119,18 @@ def _finished(folder: Path, part: str) -> Path:
     return folder / part
 
 
-def _test_images(folder: Path) -> list[tuple[Record, np.ndarray]]:
-    records = read_manifest(folder / "manifest.csv", DataConfig())
+def _rows(folder: Path) -> list[dict[str, str]]:
+    """Return the rows of a sealed manifest; the images that it was made of need not be there any more."""
+    with (folder / "manifest.csv").open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def _name(row: Mapping[str, str]) -> str:
+    return f"{row['image']}#{row['slice']}" if row.get("slice") else row["image"]
+
+
+def _test_images(folder: Path) -> list[tuple[dict[str, str], np.ndarray]]:
     (path,) = folder.glob("pixels-*.npy")
-    pixels = np.load(path, mmap_mode="r")  # a row per record, in the order of the manifest
-    rows = [row for row, record in enumerate(records) if (record.domain, record.split) == ("target", "test")]
-    return [(records[row], to_bytes(np.array(pixels[row]))) for row in rows]
+    rows, pixels = _rows(folder), np.load(path, mmap_mode="r")  # a row each, in the same order
+    test = [number for number, row in enumerate(rows) if (row["domain"], row["split"]) == ("target", "test")]
+    return [(rows[number], to_bytes(np.array(pixels[number]))) for number in test]
