@@ -72,9 +72,7 @@ def _panel(readers: Sequence[Reader], evidence: Evidence, resamples: int) -> Pan
             f"readers decided on {len(unknown)} synthetic images that the run does not have: {some(unknown)}",
             hint="Score readers with the run whose images they saw.",
         )
-    placed = [
-        replace(reader, **{part: _renamed(getattr(reader, part), called) for part in PARTS}) for reader in readers
-    ]
+    placed = [_placed(reader, called) for reader in readers]
     names = [*map(str, real.names), *called.values()]
     refuse_other_images(placed, names, [*real.images, *synthetic.images])
     truth = np.repeat([0, 1], [len(real), len(synthetic)])
@@ -83,8 +81,12 @@ def _panel(readers: Sequence[Reader], evidence: Evidence, resamples: int) -> Pan
     return Panel(placed, known, names, resamples=resamples, seed=evidence.seed)
 
 
-def _renamed(values: Mapping[str, Any], called: Mapping[str, str]) -> dict[str, Any]:
-    return {called.get(case, case): value for case, value in values.items()}
+def _placed(reader: Reader, called: Mapping[str, str]) -> Reader:
+    """Return the reader with other names of cases."""
+    parts: dict[str, Any] = {
+        part: {called.get(case, case): value for case, value in getattr(reader, part).items()} for part in PARTS
+    }
+    return replace(reader, **parts)
 
 
 def _measured(panel: Panel, judge: Judged) -> Measured:

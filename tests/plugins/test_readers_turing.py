@@ -19,6 +19,7 @@ from medsynth.api import Evidence, ImageSet
 from medsynth.base.errors import InputError
 from medsynth.data.png import pixel_digest, to_bytes
 from medsynth.readers.shown_images import REAL_OR_SYNTHETIC, TRANSLATED
+from medsynth.report.tables import score_tables
 from medsynth.statistics import patient_draws
 
 NUMBER = 12
@@ -142,6 +143,15 @@ def test_synthetic_images_that_the_run_does_not_have_are_refused(given, tmp_path
     table = [{**TABLE[0], "case": f"{TRANSLATED}/images/000099.png"}]
     with pytest.raises(InputError, match=re.escape("1 synthetic images that the run does not have")):
         scores(given, written(tmp_path / "r.csv", table))
+
+
+def test_the_report_has_a_row_for_each_reader_group_and_all_under_names_that_people_know(given, tmp_path):
+    found = scores(given, written(tmp_path / "r.csv", TABLE))
+    table = score_tables(list(found.values()))["readers"]
+    columns = " ".join(table.columns)
+    assert all(f"real or synthetic: {name}" in columns for name in ("accuracy", "d'", "AUC"))
+    rows = [label for label, _, _ in table.rows]
+    assert {"reader ann", "group senior", "group junior", "all readers"} <= set(rows)
 
 
 @pytest.mark.parametrize(

@@ -9,10 +9,12 @@ import shutil
 
 import numpy as np
 import pytest
+from medsynth_readers import table
 from typer.testing import CliRunner
 
 from medsynth.base.errors import InputError
 from medsynth.cli import app
+from medsynth.cli import readers as cli
 from medsynth.data.png import to_bytes
 from medsynth.readers import (
     DIAGNOSE,
@@ -133,6 +135,10 @@ def test_the_command_writes_page_and_key_and_replaces_neither(finished, tmp_path
     assert refused.exit_code == 2
     assert "reading.html exists" in refused.output.replace("\n", "")
     assert out.read_text() == before
+
+
+def test_command_page_and_evaluator_know_the_same_tasks():
+    assert cli.TASKS == table.TASKS == TASKS
 
 
 def test_a_page_that_cannot_be_written_leaves_no_key(finished, tmp_path, monkeypatch):
