@@ -67,16 +67,19 @@ def make_command(
 @friendly
 def merge_command(
     files: Annotated[list[Path], typer.Argument(metavar="CSV...", help="Files that readers saved.")],
-    key: Annotated[list[Path], typer.Option(help="Key beside the page; repeat for several pages.", show_default=False)],
+    key: Annotated[
+        list[Path] | None,
+        typer.Option(help="Key that was written beside the page; repeat for several. Default: those found here."),
+    ] = None,
     out: Annotated[Path, typer.Option(help="Table to write.")] = Path("readers.csv"),
     as_json: Json = False,
 ) -> None:
     """Make one table for the evaluator `readers` of what readers answered."""
     if out.is_dir():
         raise InputError(f"--out {out} is a folder", hint="Name a file, for example readers.csv.")
-    from medsynth.readers import merge_answers
+    from medsynth.readers import keys_near, merge_answers
 
-    merged = merge_answers(files, key, out)
+    merged = merge_answers(files, key or keys_near(files), out)
     if as_json:
         progress = {reader: {"read": done, "of": whole} for reader, (done, whole) in merged.progress.items()}
         typer.echo(json.dumps({"schema": 1, "rows": merged.rows, "readers": progress, "out": str(out)}, indent=2))

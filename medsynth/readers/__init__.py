@@ -6,7 +6,7 @@ What is true of an image is in the run and, by way of its name, in the key; the 
 from __future__ import annotations
 
 from medsynth.readers.keyed_study import ReadingStudy, draw_study, read_key
-from medsynth.readers.merging import Merged, merge_answers
+from medsynth.readers.merging import Merged, keys_near, merge_answers
 from medsynth.readers.reading_page import make_reading
 from medsynth.readers.shown_images import DIAGNOSE, REAL_OR_SYNTHETIC, TASKS, ShownImage, choose_images, images_of_run
 
@@ -20,6 +20,7 @@ __all__ = [
     "choose_images",
     "draw_study",
     "images_of_run",
+    "keys_near",
     "make_reading",
     "merge_answers",
     "read_key",

@@ -64,9 +64,9 @@ def read_answers(path: Path, studies: Mapping[str, ReadingStudy]) -> Answers:
 def _rows(path: Path) -> list[dict[str, str]]:
     try:
         text = path.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
+        head, *lines = list(csv.reader(io.StringIO(text, newline=""))) or [[]]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{path} cannot be read: {error}", hint="Give files that a reading page saved.") from None
-    head, *lines = list(csv.reader(io.StringIO(text, newline=""))) or [[]]
     if tuple(head) != COLUMNS:
         raise InputError(
             f"{path} is no file of answers: its first line is not {','.join(COLUMNS)}",

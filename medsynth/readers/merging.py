@@ -13,6 +13,7 @@ from medsynth.base.errors import InputError
 from medsynth.base.files import write_text
 from medsynth.readers.answers import Answers, read_answers
 from medsynth.readers.keyed_study import ReadingStudy, read_key
+from medsynth.readers.reading_page import KEY_ENDING
 
 COLUMNS = ("reader", "group", "task", "case", "decision", "confidence", "repeat", "seconds", "pixels")
 
@@ -59,6 +60,22 @@ def merge_answers(files: Sequence[Path], keys: Sequence[Path], out: Path) -> Mer
     writer.writerows([COLUMNS, *rows])
     write_text(out, text.getvalue())
     return Merged(len(rows), progress)
+
+
+def keys_near(files: Sequence[Path]) -> list[Path]:
+    """Return the keys of reading pages in the working directory and beside the files.
+
+    Raises:
+        InputError: there is none.
+    """
+    folders = dict.fromkeys([Path(), *(path.parent for path in files)])
+    found = {path.resolve(): path for folder in folders for path in sorted(folder.glob(f"*{KEY_ENDING}"))}
+    if not found:
+        raise InputError(
+            f"no key of a reading page (*{KEY_ENDING}) lies here or beside the answers",
+            hint="Give with --key the file that `medsynth readers make` wrote beside the page.",
+        )
+    return list(found.values())
 
 
 def _refuse_twice(everybody: Sequence[Answers]) -> None:

@@ -133,6 +133,10 @@ def test_the_key_of_another_study_a_damaged_key_and_a_foreign_file_are_refused(k
         merge_answers([path], [key], tmp_path / "readers.csv")
     with pytest.raises(InputError, match="is damaged"):
         merge_answers([path], [path], tmp_path / "readers.csv")
+    for content in (b"\xff\xfe", b"x" * 200_000):
+        path.write_bytes(content)
+        with pytest.raises(InputError, match="cannot be read"):
+            merge_answers([path], [other], tmp_path / "readers.csv")
 
 
 def test_a_reader_who_comes_twice_and_a_table_over_its_own_input_are_refused(keyed, answer, tmp_path):
@@ -144,3 +148,20 @@ def test_a_reader_who_comes_twice_and_a_table_over_its_own_input_are_refused(key
         merge_answers([path, twin], [key], tmp_path / "readers.csv")
     with pytest.raises(InputError, match="is one of the files to read"):
         merge_answers([path], [key], path)
+
+
+def test_without_an_option_the_key_is_looked_for_in_the_working_directory_and_beside_the_answers(
+    keyed, answer, tmp_path, monkeypatch
+):
+    study, key = keyed()
+    path = answer(study, "R01", odd)
+    (elsewhere := tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(elsewhere)
+    assert CliRunner().invoke(app, ["readers", "merge", str(path)]).exit_code == 0
+    moved = path.rename(tmp_path / "elsewhere" / path.name)
+    result = CliRunner().invoke(app, ["readers", "merge", str(moved)])
+    assert result.exit_code == 2
+    assert "no key of a reading page" in result.output
+    key.rename(elsewhere / key.name)
+    assert CliRunner().invoke(app, ["readers", "merge", moved.name]).exit_code == 0
+    assert len(read_readers("readers.csv")) == 1
