@@ -36,6 +36,7 @@ ORDER = (
     "flow",
     "studies",
     "door",
+    "readers",
     "testing",
     "scaffold",
     "cli",

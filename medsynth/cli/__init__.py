@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from medsynth.base.version import __version__
-from medsynth.cli import data, plugins
+from medsynth.cli import data, plugins, readers
 from medsynth.cli.bundle import app as bundle
 from medsynth.cli.compare import compare_command
 from medsynth.cli.evaluate import evaluate_command
@@ -36,6 +36,7 @@ app.command("evaluate")(evaluate_command)
 app.add_typer(bundle.app, name="bundle")
 app.add_typer(plugins.app, name="plugins")
 app.add_typer(data.app, name="data")
+app.add_typer(readers.app, name="readers")
 
 
 def _version(wanted: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 
 import numpy as np
@@ -20,3 +21,9 @@ def png(image: np.ndarray) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(values[0] if values.shape[0] == 1 else values.transpose(1, 2, 0)).save(buffer, "PNG")
     return buffer.getvalue()
+
+
+def pixel_digest(values: np.ndarray) -> str:
+    """Return 16 hexadecimal digits that tell one (C, H, W) uint8 image from others, whatever its file is called."""
+    shaped = f"{values.shape}/".encode() + np.ascontiguousarray(values).tobytes()
+    return hashlib.sha256(shaped).hexdigest()[:16]

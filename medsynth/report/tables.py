@@ -34,6 +34,10 @@ METRICS = {
     "mutual_information": "mutual information with the source",
     "mutual_information_true": "mutual information with the truth", "dice_cavity": "Dice, cavity",
     "dice_junction": "Dice, junction", "dice_myometrium": "Dice, myometrium", "gain": "gain in AUC",
+    "turing_accuracy": "told apart", "turing_d_prime": "d'", "turing_auc": "told apart, AUC",
+    "turing_synthetic": "synthetic recognized", "turing_real": "real recognized",
+    "turing_p_value": "told apart, p", "turing_repeat_kappa": "told apart, kappa with oneself",
+    "repeat_kappa": "kappa with oneself",
 }  # fmt: skip
 _ORDER = list(SUBJECTS)
 

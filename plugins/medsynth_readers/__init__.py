@@ -1,4 +1,4 @@
-"""Evaluator: how well readers decide on the same test images, beside the model."""
+"""Evaluator: how well readers decide on the same test images, beside the model, and tell synthetic from real ones."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ class ReadersConfig(EvaluatorConfig):
 
     path: str = option(
         "",
-        "CSV of decisions: reader, case, decision, optional group and confidence; or 'phantom', 'phantom-standard': "
-        "simulated examples for the phantom at these presets, quick and standard",
+        "CSV of decisions, e.g. of `medsynth readers merge`: reader, case, decision, optional group and confidence; or "
+        "'phantom', 'phantom-standard': simulated examples for the phantom at these presets, quick and standard",
     )
     subject: str = option(Subject.SYNTHETIC, "row of the run that readers are compared with")
     resamples: int = option(2000, "bootstrap resamples of patients, and of readers where several are pooled", low=100)
@@ -27,7 +27,7 @@ def medsynth_evaluator() -> EvaluatorSpec:
     """Declare the evaluator."""
     return EvaluatorSpec(
         name="readers",
-        summary="Readers' sensitivity, specificity, AUC and agreement, alone and pooled, beside the model's decisions.",
+        summary="Readers' decisions beside the model's, their agreement; real or synthetic: can they tell?",
         config=ReadersConfig,
         factory="medsynth_readers.model:Readers",
         reference="Fleiss, Measuring nominal scale agreement among many raters, 1971",

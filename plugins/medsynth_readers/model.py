@@ -14,7 +14,10 @@ from medsynth.base.configuration import nearest
 from medsynth.base.errors import InputError
 from medsynth.statistics import cohen_kappa, fleiss_kappa, holm, mcnemar_test, percentile_interval
 from medsynth_readers.panel import Measured, Panel, pooled
-from medsynth_readers.table import Reader, read_readers
+from medsynth_readers.repeated import own_scores
+from medsynth_readers.shown import refuse_other_images
+from medsynth_readers.table import DIAGNOSE, Reader, read_readers
+from medsynth_readers.turing import turing_scores
 
 if TYPE_CHECKING:
     from medsynth_readers import ReadersConfig
@@ -31,7 +34,9 @@ class Readers:
         self.readers = read_readers(config.path)
 
     def scores(self, evidence: Evidence) -> Sequence[Score]:
-        """Return metrics, differences to the model with exact McNemar tests, and kappas."""
+        """Return metrics, differences to the model with exact McNemar tests, and kappas; for images that readers were
+        to tell from synthetic ones, how well they did.
+        """
         subject = self.config.subject
         if subject not in evidence.predictions:
             raise InputError(
@@ -39,10 +44,16 @@ class Readers:
                 hint=nearest(subject, evidence.predictions),
             )
         called = {name: evidence.alias("reader", name) for name in sorted(reader.name for reader in self.readers)}
-        readers = [replace(reader, name=called[reader.name]) for reader in self.readers]
+        renamed = [replace(reader, name=called[reader.name]) for reader in self.readers]
+        readers = [reader for reader in renamed if reader.task == DIAGNOSE]
+        found = self._diagnoses(readers, evidence) if readers else []
+        return [*found, *turing_scores(renamed, evidence, self.config), *own_scores(renamed)]
+
+    def _diagnoses(self, readers: Sequence[Reader], evidence: Evidence) -> list[Score]:
+        refuse_other_images(readers, evidence.real.names.tolist(), evidence.real.images)
         panel = Panel(
             readers,
-            evidence.predictions[subject],
+            evidence.predictions[self.config.subject],
             evidence.real.names.tolist(),
             resamples=self.config.resamples,
             seed=evidence.seed,

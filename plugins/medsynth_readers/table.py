@@ -6,7 +6,7 @@ import csv
 import io
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
 
@@ -15,7 +15,11 @@ from medsynth.base.errors import InputError
 from medsynth.data.problems import some
 
 NEEDED = ("reader", "case", "decision")
-OPTIONAL = ("group", "confidence")
+OPTIONAL = ("group", "confidence", "task", "repeat", "seconds", "pixels")
+DIAGNOSE, REAL_OR_SYNTHETIC = "diagnose", "real-or-synthetic"
+TASKS = (DIAGNOSE, REAL_OR_SYNTHETIC)
+"""What readers were asked: is it positive, or is it synthetic; the first where the table has no such column."""
+REPEATS = ("", "0", "1")
 DECISIONS = {"1": 1, "positive": 1, "0": 0, "negative": 0}
 EXAMPLES = {"phantom": "simulated-phantom-quick.csv", "phantom-standard": "simulated-phantom-standard.csv"}
 """What stands for an example that comes with this package: simulated readers of the quick and standard phantoms."""
@@ -28,18 +32,28 @@ class Reader:
     Args:
         name: as in the table.
         group: e.g. ``junior``; empty if the table has none.
-        decisions: by case, 1 positive, 0 negative.
-        confidences: by case, higher = more likely positive, on any scale; empty if not given.
+        decisions: by case, 1 positive, 0 negative; or 1 synthetic, 0 real.
+        confidences: by case, higher = more likely positive or synthetic, on any scale; empty if not given.
+        task: one of `TASKS`.
+        again: the decisions on cases that were shown a second time.
+        seconds: by case, the time until the decision; of those that have one.
+        pixels: by case the digest of the image that was shown; of those that have one.
     """
 
     name: str
     group: str
     decisions: Mapping[str, int]
     confidences: Mapping[str, float]
+    task: str = DIAGNOSE
+    again: Mapping[str, int] = field(default_factory=dict)
+    seconds: Mapping[str, float] = field(default_factory=dict)
+    pixels: Mapping[str, str] = field(default_factory=dict)
 
 
 def read_readers(path: str) -> list[Reader]:
-    """Read a CSV with the columns reader, case, decision and optionally group and confidence, in any order.
+    """Read a CSV with the columns reader, case, decision and optionally those of `OPTIONAL`, in any order.
+
+    Who answered for two tasks is a reader of each.
 
     Args:
         path: of the file, or one of `EXAMPLES`.
@@ -63,7 +77,7 @@ def read_readers(path: str) -> list[Reader]:
     _refuse(path, _row_problems(rows) or _table_problems(rows))
     if not rows:
         raise InputError(f"{path} has no rows")
-    return [_reader(name, [row for _, row in rows if row["reader"] == name]) for name in _readers(rows)]
+    return [_reader([row for _, row in rows if _whose(row) == who]) for who in _readers(rows)]
 
 
 def _text(path: str) -> str:
@@ -81,17 +95,30 @@ def _text(path: str) -> str:
 Rows = Sequence[tuple[int, Mapping[str, str]]]
 
 
-def _readers(rows: Rows) -> list[str]:
-    return list(dict.fromkeys(row["reader"] for _, row in rows))
+def _readers(rows: Rows) -> list[tuple[str, str]]:
+    return list(dict.fromkeys(_whose(row) for _, row in rows))
 
 
-def _reader(name: str, rows: Sequence[Mapping[str, str]]) -> Reader:
+def _whose(row: Mapping[str, str]) -> tuple[str, str]:
+    return row["task"] or DIAGNOSE, row["reader"]
+
+
+def _reader(rows: Sequence[Mapping[str, str]]) -> Reader:
+    first = [row for row in rows if row["repeat"] != "1"]
     return Reader(
-        name=name,
+        name=rows[0]["reader"],
         group=rows[0]["group"],
-        decisions={row["case"]: DECISIONS[row["decision"].lower()] for row in rows},
-        confidences={row["case"]: float(row["confidence"]) for row in rows if row["confidence"]},
+        decisions=_decisions(first),
+        confidences={row["case"]: float(row["confidence"]) for row in first if row["confidence"]},
+        task=rows[0]["task"] or DIAGNOSE,
+        again=_decisions([row for row in rows if row["repeat"] == "1"]),
+        seconds={row["case"]: float(row["seconds"]) for row in first if row["seconds"]},
+        pixels={row["case"]: row["pixels"] for row in first if row["pixels"]},
     )
+
+
+def _decisions(rows: Sequence[Mapping[str, str]]) -> dict[str, int]:
+    return {row["case"]: DECISIONS[row["decision"].lower()] for row in rows}
 
 
 def _row_problems(rows: Rows) -> list[str]:
@@ -100,20 +127,29 @@ def _row_problems(rows: Rows) -> list[str]:
         problems += [f"line {line}: {name} is empty" for name in ("reader", "case") if not row[name]]
         if row["decision"].lower() not in DECISIONS:
             problems.append(f"line {line}: decision {row['decision']!r} is none of {', '.join(DECISIONS)}")
-        if row["confidence"] and not _finite(row["confidence"]):
-            problems.append(f"line {line}: confidence {row['confidence']!r} is no number")
+        problems += [
+            f"line {line}: {name} {row[name]!r} is no number"
+            for name in ("confidence", "seconds")
+            if row[name] and not _finite(row[name])
+        ]
+        for name, choices in (("task", ("", *TASKS)), ("repeat", REPEATS)):
+            if row[name] not in choices:
+                problems.append(f"line {line}: {name} {row[name]!r} is none of {', '.join(filter(None, choices))}")
     return problems
 
 
 def _table_problems(rows: Rows) -> list[str]:
     problems = []
-    first: dict[tuple[str, str], int] = {}
+    first: dict[tuple[str, ...], int] = {}
     for line, row in rows:
-        before = first.setdefault((row["reader"], row["case"]), line)
+        before = first.setdefault((*_whose(row), row["case"], row["repeat"] or "0"), line)
         if before != line:
             problems.append(f"line {line}: reader {row['reader']!r} already decided on {row['case']} in line {before}")
-    for name in _readers(rows):
-        own = [row for _, row in rows if row["reader"] == name]
+    for line, row in rows:
+        if row["repeat"] == "1" and (*_whose(row), row["case"], "0") not in first:
+            problems.append(f"line {line}: reader {row['reader']!r} repeats {row['case']} without a first decision")
+    for who in _readers(rows):
+        name, own = who[1], [row for _, row in rows if _whose(row) == who]
         groups = sorted({row["group"] for row in own})
         if len(groups) > 1:
             problems.append(f"reader {name!r} is in several groups: {', '.join(map(repr, groups))}")
