@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from medsynth.cli.options import parse_names
-from medsynth.cli.shared import Json, errors, friendly, output, print_table
+from medsynth.cli.common.options import parse_names
+from medsynth.cli.common.shared import Json, errors, friendly, output, print_table
 from medsynth.cli.study import show_comparison, show_table
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from medsynth.base.errors import InputError
-from medsynth.cli.shared import DataPath, Json, Set, friendly, output
+from medsynth.cli.common.shared import DataPath, Json, Set, friendly, output
 
 app = typer.Typer(help="Check and split images before a run.", no_args_is_help=True, rich_markup_mode=None)
 

@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from medsynth.base.errors import InputError
-from medsynth.cli.foreign import GIB, MINUTES, Confines, MemoryLimit, TimeLimit, Trust, guard
-from medsynth.cli.options import Batch, LabeledData, RuntimeName, ShowGroups, UsedBundle
+from medsynth.cli.common.foreign import GIB, MINUTES, Confines, MemoryLimit, TimeLimit, Trust, guard
+from medsynth.cli.common.options import Batch, LabeledData, RuntimeName, ShowGroups, UsedBundle
+from medsynth.cli.common.shared import Json, Set, check_choice, errors, friendly, left_out_shown, output
 from medsynth.cli.run import show_scores
-from medsynth.cli.shared import Json, Set, check_choice, errors, friendly, left_out_shown, output
 from medsynth.inference.export_formats import RUNTIMES
 
 if TYPE_CHECKING:

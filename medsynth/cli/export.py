@@ -10,8 +10,8 @@ from typing import Annotated
 import typer
 
 from medsynth.base.errors import InputError
-from medsynth.cli.foreign import GIB, MINUTES, Confines, MemoryLimit, TimeLimit, Trust, guard
-from medsynth.cli.shared import Json, check_choice, friendly, output
+from medsynth.cli.common.foreign import GIB, MINUTES, Confines, MemoryLimit, TimeLimit, Trust, guard
+from medsynth.cli.common.shared import Json, check_choice, friendly, output
 from medsynth.inference.export_formats import FORMATS
 
 

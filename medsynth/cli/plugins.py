@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from medsynth.cli.shared import Json, Set, errors, friendly, output
+from medsynth.cli.common.shared import Json, Set, errors, friendly, output
 
 if TYPE_CHECKING:
     from medsynth.plugins import FoundPlugin, Registry

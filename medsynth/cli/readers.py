@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from medsynth.base.errors import InputError
-from medsynth.cli.shared import Json, check_choice, friendly, output
+from medsynth.cli.common.shared import Json, check_choice, friendly, output
 
 app = typer.Typer(
     help="Let people read the images of a run, offline, and collect what they answer.",

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from medsynth.cli.options import (
+from medsynth.cli.common.options import (
     ClassifierName,
     ConfigFile,
     GeneratorName,
@@ -22,7 +22,7 @@ from medsynth.cli.options import (
     parse_names,
     parse_seeds,
 )
-from medsynth.cli.shared import Json, Set, friendly, output
+from medsynth.cli.common.shared import Json, Set, friendly, output
 from medsynth.plan.plan import DEFAULT_EVALUATORS
 
 if TYPE_CHECKING:

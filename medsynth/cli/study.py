@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from medsynth.cli.options import PresetName, parse_seeds
-from medsynth.cli.shared import Json, Set, friendly, output
+from medsynth.cli.common.options import PresetName, parse_seeds
+from medsynth.cli.common.shared import Json, Set, friendly, output
 
 if TYPE_CHECKING:
     from medsynth.studies.comparison import Comparison

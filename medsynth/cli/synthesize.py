@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from medsynth.cli.foreign import GIB, MINUTES, Confines, MemoryLimit, TimeLimit, Trust, guard
-from medsynth.cli.options import KeepOld, ShowSources, Size, Slices, Source, Translations, UsedBundle
-from medsynth.cli.shared import Json, check_choice, errors, friendly, left_out_shown, output
+from medsynth.cli.common.foreign import GIB, MINUTES, Confines, MemoryLimit, TimeLimit, Trust, guard
+from medsynth.cli.common.options import KeepOld, ShowSources, Size, Slices, Source, Translations, UsedBundle
+from medsynth.cli.common.shared import Json, check_choice, errors, friendly, left_out_shown, output
 from medsynth.inference.translated_formats import FORMATS, SIZES
 
 if TYPE_CHECKING:

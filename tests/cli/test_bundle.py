@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from medsynth.bundle.format.manifest import digest_of, list_files
 from medsynth.cli import app
-from medsynth.cli.shared import output
+from medsynth.cli.common.shared import output
 from medsynth.confinement.limits import held
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}

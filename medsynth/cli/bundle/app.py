@@ -13,7 +13,7 @@ from medsynth.cli.bundle.export import export_command
 from medsynth.cli.bundle.init import init_command
 from medsynth.cli.bundle.listing import diff_command, index_command, list_command, show_command
 from medsynth.cli.bundle.trust import distrust_command, trust_command
-from medsynth.cli.shared import Json, friendly, output
+from medsynth.cli.common.shared import Json, friendly, output
 
 if TYPE_CHECKING:
     from medsynth.bundle.audit import Audit

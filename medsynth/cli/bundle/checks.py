@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from medsynth.base.errors import InputError
-from medsynth.cli.foreign import ENTRY, GIB, MINUTES, Confines, MemoryLimit, TimeLimit, Trust
-from medsynth.cli.shared import BundlePath, Json, bundle_argument, errors, friendly, output
+from medsynth.cli.common.foreign import ENTRY, GIB, MINUTES, Confines, MemoryLimit, TimeLimit, Trust
+from medsynth.cli.common.shared import BundlePath, Json, bundle_argument, errors, friendly, output
 
 if TYPE_CHECKING:
     from medsynth.bundle.checking.signing import Signer

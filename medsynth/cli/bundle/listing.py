@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
-from medsynth.cli.shared import Json, bundle_argument, friendly, output, print_table
+from medsynth.cli.common.shared import Json, bundle_argument, friendly, output, print_table
 
 _HEADLINE = "synthetic/diagnostic/roc_auc"
 _SHORT = 12

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from medsynth.base.errors import InputError
-from medsynth.cli.shared import Json, bundle_argument, friendly, output, print_table
+from medsynth.cli.common.shared import Json, bundle_argument, friendly, output, print_table
 
 
 @friendly

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from medsynth.base.errors import InputError
-from medsynth.cli.shared import BUNDLE_OR_RUN
+from medsynth.cli.common.shared import BUNDLE_OR_RUN
 from medsynth.door.asked import PLUGINS
 from medsynth.inference.export_formats import RUNTIMES
 

@@ -1,0 +1,1 @@
+"""What commands share: options, errors in one message, foreign bundles."""
