@@ -174,4 +174,4 @@ def test_distributions_of_others_are_found_loaded_and_shown(
         ("observer", "example-journal", "ready"),
     }
     shown = CliRunner().invoke(app, ["plugins", "show", "cut"], env={"COLUMNS": "200"})
-    assert "weight of the contrast between patches" in shown.stdout
+    assert "weight of the contrast between patches" in " ".join(shown.stdout.split())

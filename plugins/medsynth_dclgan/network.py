@@ -114,7 +114,8 @@ class DclGanGenerator(nn.Module):
         self.encoder = TappedEncoder(layers[: places[-1] + 1], places)
         place = [Coordinates(self.encoder.widths[-1])] if coordinates else []
         self.decoder = nn.Sequential(*place, *layers[places[-1] + 1 :])
-        self.arguments: dict[str, Any] = {**whole.arguments, "coordinates": coordinates, "taps": list(taps)}
+        given = {name: value for name, value in whole.arguments.items() if name != "skips"}
+        self.arguments: dict[str, Any] = {**given, "coordinates": coordinates, "taps": list(taps)}
 
     def forward(self, images: Tensor) -> Tensor:
         """Translate images."""

@@ -19,10 +19,10 @@ import medsynth
 from medsynth.base.errors import InputError, RunError
 from medsynth.bundle.format.manifest import list_files
 from medsynth.bundle.opening.opened import TRANSLATOR, open_bundle
-from medsynth.data.formats.itk import quiet
 from medsynth.door.monai_transform import RandSynthesizeD
 from medsynth.inference.both_networks import ConfinedNetworks, OwnNetworks
 from medsynth.inference.export.forms import export_bundle
+from medsynth.reading.quietness import quiet
 from tests.leftovers import left_after
 
 

@@ -16,9 +16,9 @@ from typer.testing import CliRunner
 
 import medsynth
 from medsynth.cli import app
-from medsynth.data.formats.itk import quiet
 from medsynth.door.asked import as_settings
 from medsynth.door.finished import FinishedRun
+from medsynth.reading.quietness import quiet
 
 PAGE = Path(__file__).parents[2] / "docs/python.md"
 TINY = {

@@ -16,9 +16,8 @@ from medsynth.bundle.checking.verification import verify_bundle
 from medsynth.bundle.format.manifest import digest_of, read_manifest
 from medsynth.bundle.trust.snapshot import Snapshot
 from medsynth.cli import app
-from medsynth.flow.stages.finetuning import read_parent, start_from, take_weights
+from medsynth.flow.stages.finetuning import ParentBundle, read_parent, start_from, take_weights
 from medsynth.inference.export.forms import export_bundle
-from medsynth.plan.parent import Parent
 
 DATA = ["data.phantom_source=20", "data.phantom_negative=20", "data.phantom_positive=10", "data.phantom_test=10"]
 DATA += ["evaluators.diagnostic.resamples=100"]
@@ -89,8 +88,8 @@ def test_training_starts_from_the_parents_weights(make_bundle, tmp_path):
     assert torch.equal(other.weight, before)
 
 
-def plan_of(bundle: Path) -> Parent:
-    return Parent(
+def plan_of(bundle: Path) -> ParentBundle:
+    return ParentBundle(
         snapshot=Snapshot(bundle), digest=digest_of(bundle), generator="cyclegan", classifier="mobilenet-v2", values={}
     )
 
