@@ -75,11 +75,13 @@ def _file(path: Path, config: DataConfig) -> Given:
     if not path.is_file():
         raise InputError(f"{path} is no file", hint="Give files one by one, or use: medsynth synthesize, predict")
     read = Reader(config).read(path, path.name)
+    # MONAI's transforms leave the affine of what they read; the file's own is the one to give back.
+    plain = read.values.as_tensor() if isinstance(read.values, MetaTensor) else read.values
 
     def back(values: Tensor) -> MetaTensor:
         return MetaTensor(values if values.shape[3] > 1 else values[..., 0], affine=torch.as_tensor(read.affine))
 
-    return Given(str(path), read.values, back)
+    return Given(str(path), plain, back)
 
 
 def _picture(image: Image.Image, config: DataConfig, name: str) -> Given:
