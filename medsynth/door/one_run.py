@@ -41,7 +41,8 @@ def run(
     Args:
         plan: plan.toml of a run, or the run's folder, to be carried out again; then `generator`, `classifier`,
             `evaluators` and `preset` are its own.
-        generator, classifier: plugins; default: sg-cyclegan and lsnet.
+        generator: a plugin; default: sg-cyclegan.
+        classifier: a plugin; default: lsnet.
         data: manifest, folder of images, or ``phantom``, the default.
         evaluators: plugins; default: image-quality, structure, diagnostic, screening and efficiency.
         preset: ``quick``, ``standard`` or ``paper``; default: quick on a CPU, else standard.

@@ -101,8 +101,11 @@ def study(
 
     Args:
         name: of a study that comes with medsynth, or a TOML file.
-        preset, data, seeds, settings: of all runs; default: the study's.
+        preset: of all runs, as the next two; default: the study's.
+        data: manifest, folder of images, or ``phantom``.
+        seeds: of training.
         device: ``auto``, ``cpu``, ``cuda`` or ``mps``.
+        settings: ``KIND.FIELD=VALUE``, for all runs.
         where: how many runs at a time, or on which cluster.
         reuse: folders of other studies, whose equal finished stages are taken.
         out: folder for the study; default: ``studies/NAME-PRESET``.
