@@ -5,6 +5,7 @@ a is the source domain, b the target domain. Letters in shapes: B batch, C chann
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -46,7 +47,7 @@ class Forward:
     """Values to log that are not minimized."""
 
 
-class UnpairedGenerator:
+class UnpairedGenerator(ABC):
     """Networks that translate, trained by weighted terms against discriminators; a plugin's factory subclasses it.
 
     A step is `forward`, then the generators' update by their `terms`, then the discriminators' update. The adversarial
@@ -115,9 +116,9 @@ class UnpairedGenerator:
         """Translate both batches; what is made here serves both sides of the step."""
         return Forward(source=source, target=target, fake_b=self.translate(source))
 
+    @abstractmethod
     def terms(self, made: Forward) -> dict[str, Tensor]:
         """Return the generators' own unweighted terms by name, each a mean over images."""
-        raise NotImplementedError
 
     def shown(self, made: Forward) -> tuple[Tensor | None, Tensor | None]:
         """Return the images a and b that discriminators learn from."""

@@ -152,10 +152,7 @@ def read_sealed(path: Path, *, hint: str) -> dict[str, Any]:
     Raises:
         InputError: it cannot be read or was changed; with `hint`.
     """
-    try:
-        text = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}", hint=hint) from error
+    text = _bytes_of(path, hint)
     if not is_sealed(text):
         raise InputError(f"{path} is damaged: it is not as it was written", hint=hint)
     content: dict[str, Any] = json.loads(text)
@@ -177,10 +174,14 @@ def without_digest(path: Path, *, hint: str) -> bytes:
     Raises:
         InputError: it is not as it was written; with `hint`.
     """
-    try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}", hint=hint) from error
+    content = _bytes_of(path, hint)
     if with_digest(content[:-_DIGITS]) != content:
         raise InputError(f"{path} is damaged: it is not as it was written", hint=hint)
     return content[:-_DIGITS]
+
+
+def _bytes_of(path: Path, hint: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error.strerror}", hint=hint) from error

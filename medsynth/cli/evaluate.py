@@ -10,7 +10,7 @@ import typer
 from medsynth.base.errors import InputError
 from medsynth.cli.common.foreign import GIB, MINUTES, Confines, MemoryLimit, TimeLimit, Trust, guard
 from medsynth.cli.common.options import Batch, LabeledData, RuntimeName, ShowGroups, UsedBundle
-from medsynth.cli.common.shared import Json, Set, check_choice, errors, friendly, left_out_shown, output
+from medsynth.cli.common.shared import Json, Set, carried_out, check_choice, friendly, left_out_shown, output
 from medsynth.cli.run import show_scores
 from medsynth.inference.export_formats import RUNTIMES
 
@@ -24,6 +24,7 @@ SPLITS = ("", "train", "val", "test")
 def evaluate_command(
     bundle: UsedBundle,
     data: LabeledData,
+    *,
     split: Annotated[str, typer.Option(help="Only this split of a manifest: train, val or test.")] = "",
     out: Annotated[Path, typer.Option(help="Scores to write.")] = Path("scores.json"),
     sets: Set = None,
@@ -57,11 +58,8 @@ def evaluate_command(
 
 
 def _carry_out(asked: AskedJudgment, as_json: bool) -> None:
-    from medsynth.base.progress import watch
-    from medsynth.base.stopping import Stop, stop_on_signals
-
-    with stop_on_signals(Stop("stopped on request; no scores were written", hint="Run the command again.")) as stop:
-        scores = asked.carry_out(watch(errors), stop)
+    told = "stopped on request; no scores were written"
+    scores = carried_out(asked.carry_out, told=told, hint="Run the command again.")
     if as_json:
         typer.echo(asked.out.read_text(encoding="utf-8"))
         return

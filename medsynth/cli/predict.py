@@ -10,7 +10,7 @@ import typer
 
 from medsynth.cli.common.foreign import GIB, MINUTES, Confines, MemoryLimit, TimeLimit, Trust, guard
 from medsynth.cli.common.options import Batch, Copies, Heatmaps, Images, RuntimeName, Threads, UsedBundle
-from medsynth.cli.common.shared import Json, check_choice, errors, friendly, left_out_shown, output
+from medsynth.cli.common.shared import Json, carried_out, check_choice, friendly, left_out_shown, output
 from medsynth.inference.export_formats import RUNTIMES
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 def predict_command(
     bundle: UsedBundle,
     images: Images,
+    *,
     out: Annotated[Path, typer.Option(help="Table to write.")] = Path("predictions.csv"),
     runtime: RuntimeName = "auto",
     device: Annotated[str, typer.Option(help="cpu, cuda, mps or auto; other than cpu needs PyTorch.")] = "cpu",
@@ -59,11 +60,8 @@ def predict_command(
 
 
 def _carry_out(asked: AskedPrediction, as_json: bool) -> None:
-    from medsynth.base.progress import watch
-    from medsynth.base.stopping import Stop, stop_on_signals
-
-    with stop_on_signals(Stop("stopped on request; no table was written", hint="Run the command again.")) as stop:
-        summary = asked.carry_out(watch(errors), stop)
+    told = "stopped on request; no table was written"
+    summary = carried_out(asked.carry_out, told=told, hint="Run the command again.")
     _show(summary, asked.out, asked.chosen_runtime, as_json)
     if summary.failures:
         raise typer.Exit(1)

@@ -23,6 +23,7 @@ TASKS = ("diagnose", "real-or-synthetic")
 @friendly
 def make_command(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of a finished run.", show_default=False)],
+    *,
     out: Annotated[Path, typer.Option(help="Page to write, e.g. reading.html.", show_default=False)],
     task: Annotated[str, typer.Option(help="diagnose, or real-or-synthetic: a visual Turing test.")] = TASKS[0],
     readers: Annotated[int, typer.Option(help="How many readers, each with an order of its own.", min=1, max=99)] = 10,

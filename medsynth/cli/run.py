@@ -35,6 +35,7 @@ _EVALUATORS = ",".join(DEFAULT_EVALUATORS)
 @friendly
 def run_command(
     plan: PlanFile = None,
+    *,
     config: ConfigFile = None,
     generator: GeneratorName = "",
     classifier: ClassifierName = "",

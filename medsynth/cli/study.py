@@ -35,6 +35,7 @@ def study_command(
             metavar="NAME|FILE.toml", help="A study that comes with medsynth, or a TOML file.", autocompletion=_complete
         ),
     ],
+    *,
     preset: PresetName = "",
     data: Annotated[str, typer.Option(help="Manifest, folder of images, or 'phantom'; default: the study's.")] = "",
     seeds: Annotated[str, typer.Option(help="Training seeds, separated by commas; default: the study's.")] = "",

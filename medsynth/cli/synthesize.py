@@ -10,7 +10,7 @@ import typer
 
 from medsynth.cli.common.foreign import GIB, MINUTES, Confines, MemoryLimit, TimeLimit, Trust, guard
 from medsynth.cli.common.options import KeepOld, ShowSources, Size, Slices, Source, Translations, UsedBundle
-from medsynth.cli.common.shared import Json, check_choice, errors, friendly, left_out_shown, output
+from medsynth.cli.common.shared import Json, carried_out, check_choice, friendly, left_out_shown, output
 from medsynth.inference.translated_formats import FORMATS, SIZES
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 def synthesize_command(
     bundle: UsedBundle,
     source: Source,
+    *,
     out: Translations,
     file_format: Annotated[
         str, typer.Option("--format", help="png, nifti or dicom; default: that of each input.")
@@ -61,11 +62,7 @@ def synthesize_command(
 
 
 def _carry_out(asked: AskedTranslation, as_json: bool) -> None:
-    from medsynth.base.progress import watch
-    from medsynth.base.stopping import stop_on_signals
-
-    with stop_on_signals() as stop:
-        summary = asked.carry_out(watch(errors), stop)
+    summary = carried_out(asked.carry_out)
     _show(summary, asked.out, as_json)
     if summary.failures:
         raise typer.Exit(1)

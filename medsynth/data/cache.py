@@ -99,7 +99,7 @@ def load_images(
     folder.mkdir(parents=True, exist_ok=True)
     chains = domain_chains(records, facts, config)
     write_json(folder / "preprocessing.json", chains)
-    path = folder / f"pixels-{_key(records, root, config, chains)}.npy"
+    path = folder / f"pixels-{_key(records, root, facts, config, chains)}.npy"
     if not path.exists():
         for stale in folder.glob("pixels-*"):
             stale.unlink()
@@ -111,11 +111,19 @@ def load_images(
     return Images(tuple(records), pixels, np.arange(len(records)))
 
 
-def _key(records: Sequence[Record], root: Path, config: DataConfig, chains: Mapping[str, Chain]) -> str:
+def _key(
+    records: Sequence[Record],
+    root: Path,
+    facts: Mapping[str, Facts],
+    config: DataConfig,
+    chains: Mapping[str, Chain],
+) -> str:
+    """Return what stands for the pixels: files, how they are made, and which values decoding gave."""
     digest = hashlib.sha256(json.dumps([chains, config.size, config.channels], sort_keys=True).encode())
     for record in records:
         stat = (root / record.image).stat()
-        digest.update(json.dumps([record.name, domain_of(record), stat.st_size, stat.st_mtime_ns]).encode())
+        of_file = [stat.st_size, stat.st_mtime_ns, facts[record.image].hash]
+        digest.update(json.dumps([record.name, domain_of(record), *of_file]).encode())
     return digest.hexdigest()[:16]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +35,7 @@ class _Batches(Dataset[Batch]):
         return self._build(step)
 
 
-class _Loader:
+class _Loader(ABC):
     """Iterates over the batches of one epoch."""
 
     def __init__(self, *, steps: int, seed: int, workers: int, pinned: bool) -> None:
@@ -64,8 +65,9 @@ class _Loader:
         )
         yield from loader
 
+    @abstractmethod
     def _prepare(self, epoch: int) -> Callable[[int], Batch]:
-        raise NotImplementedError
+        """Return what makes the batch with a number of the epoch."""
 
 
 class UnpairedLoader(_Loader):

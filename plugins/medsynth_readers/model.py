@@ -12,9 +12,10 @@ import numpy as np
 from medsynth.api import Evidence, Score
 from medsynth.base.configuration import nearest
 from medsynth.base.errors import InputError
-from medsynth.statistics import cohen_kappa, fleiss_kappa, holm, mcnemar_test, percentile_interval
+from medsynth.statistics import cohen_kappa, fleiss_kappa, holm, mcnemar_test
 from medsynth_readers.panel import Measured, Panel, pooled
 from medsynth_readers.repeated import own_scores
+from medsynth_readers.scoring import interval_of, make_score
 from medsynth_readers.shown import refuse_other_images
 from medsynth_readers.table import DIAGNOSE, Reader, read_readers
 from medsynth_readers.turing import turing_scores
@@ -83,7 +84,9 @@ class Readers:
             known = [kappa for kappa, _ in kappas if np.isfinite(kappa)]
             if known:
                 detail = f"mean of Cohen's kappa with {len(known)} other readers, {min(known):.2f} to {max(known):.2f}"
-                found.append(_score("cohen_kappa", subject, float(np.mean(known)), cases, detail=detail, better=True))
+                found.append(
+                    make_score("cohen_kappa", subject, float(np.mean(known)), cases, detail=detail, better=True)
+                )
         return found
 
     def _groups(
@@ -115,22 +118,17 @@ class Readers:
         else:
             detail += "interval resamples patients"
         return [
-            _score(
+            make_score(
                 name + ending,
                 subject,
                 value,
                 n,
-                interval=self._interval(measured.resampled[name]),
+                interval=interval_of(measured.resampled[name], self.config.confidence),
                 better=None if ending else True,
                 detail=detail,
             )
             for name, value in measured.values.items()
         ]
-
-    def _interval(self, values: np.ndarray) -> tuple[float | None, float | None]:
-        """Return the percentile interval, or nothing where no resample could be used."""
-        low, high = percentile_interval(values, self.config.confidence)
-        return (None, None) if np.isnan(low) else (low, high)
 
     def _fleiss(self, panel: Panel, label: str, names: Sequence[str], seed: int) -> list[Score]:
         """Score the agreement of several readers on the images that all of them judged."""
@@ -146,9 +144,9 @@ class Readers:
         draws = drawn if len(people) > 1 else drawn[:0]
         resampled = np.array([fleiss_kappa(np.repeat(counts, times[owner], axis=0)) for times in draws])
         detail = f"Fleiss' kappa of {len(names)} readers on the images that all of them judged"
-        interval = self._interval(resampled)
+        interval = interval_of(resampled, self.config.confidence)
         return [
-            _score(
+            make_score(
                 "fleiss_kappa", label, fleiss_kappa(counts), len(rows), interval=interval, better=True, detail=detail
             )
         ]
@@ -158,7 +156,7 @@ class Readers:
         found = []
         for one, two in combinations(panel.readers, 2):
             kappa, cases = _kappa(panel, one, two)
-            found.append(_score("cohen_kappa", f"readers {one} and {two}", kappa, cases, better=True))
+            found.append(make_score("cohen_kappa", f"readers {one} and {two}", kappa, cases, better=True))
         return found
 
 
@@ -185,28 +183,5 @@ def _mcnemar(panel: Panel) -> dict[str, list[Score]]:
         detail += f"{len(found)} tests"
         if len(panel.people) < len(panel.seen):
             detail += "; it takes images as independent, though some are of the same patient"
-        scores[name].append(_score(f"{metric}_p_value", name, p_value, cases, detail=detail))
+        scores[name].append(make_score(f"{metric}_p_value", name, p_value, cases, detail=detail))
     return scores
-
-
-def _score(
-    name: str,
-    subject: str,
-    value: float,
-    n: int,
-    *,
-    interval: tuple[float | None, float | None] = (None, None),
-    better: bool | None = None,
-    detail: str = "",
-) -> Score:
-    return Score(
-        evaluator="readers",
-        name=name,
-        subject=subject,
-        value=float(value),
-        low=interval[0],
-        high=interval[1],
-        n=n,
-        higher_is_better=better,
-        detail=detail,
-    )

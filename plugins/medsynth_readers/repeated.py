@@ -8,6 +8,7 @@ import numpy as np
 
 from medsynth.api import Score
 from medsynth.statistics import cohen_kappa
+from medsynth_readers.scoring import make_score
 from medsynth_readers.table import DIAGNOSE, Reader
 
 
@@ -25,26 +26,11 @@ def own_scores(readers: Sequence[Reader]) -> list[Score]:
                 ("repeat_kappa", cohen_kappa(first, second)),
                 ("repeat_agreement", float(np.mean(first == second))),
             ):
-                found.append(_score(start + name, subject, value, len(first), detail=detail, better=True))
+                found.append(make_score(start + name, subject, value, len(first), detail=detail, better=True))
         if reader.seconds:
             times = list(reader.seconds.values())
             detail = "median time per image while it could be seen"
             found.append(
-                _score(f"{start}seconds", subject, float(np.median(times)), len(times), detail=detail, unit="s")
+                make_score(f"{start}seconds", subject, float(np.median(times)), len(times), detail=detail, unit="s")
             )
     return found
-
-
-def _score(
-    name: str, subject: str, value: float, n: int, *, detail: str, better: bool | None = None, unit: str = ""
-) -> Score:
-    return Score(
-        evaluator="readers",
-        name=name,
-        subject=subject,
-        value=float(value),
-        n=n,
-        higher_is_better=better,
-        detail=detail,
-        unit=unit,
-    )

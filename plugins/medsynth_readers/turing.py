@@ -13,8 +13,9 @@ from scipy.stats import fisher_exact
 from medsynth.api import Evidence, Predictions, Score
 from medsynth.base.errors import InputError
 from medsynth.data.problems import some
-from medsynth.statistics import holm, percentile_interval
+from medsynth.statistics import holm
 from medsynth_readers.panel import Judged, Measured, Panel, pooled
+from medsynth_readers.scoring import interval_of, make_score
 from medsynth_readers.shown import refuse_other_images
 from medsynth_readers.table import REAL_OR_SYNTHETIC, Reader
 
@@ -116,19 +117,9 @@ def _scores(subject: str, measured: Measured, judges: Judged | Sequence[Judged],
         how = f"mean of {len(several)} readers; n counts readings; interval resamples patients and readers"
     found = []
     for name, value in measured.values.items():
-        low, high = percentile_interval(measured.resampled[name], config.confidence)
-        found.append(
-            Score(
-                evaluator="readers",
-                name=name,
-                subject=subject,
-                value=value,
-                low=None if np.isnan(low) else low,
-                high=None if np.isnan(high) else high,
-                n=sum(len(judge.rows) for judge in several),
-                detail=f"{DETAILS[name]}; {how}",
-            )
-        )
+        interval = interval_of(measured.resampled[name], config.confidence)
+        n = sum(len(judge.rows) for judge in several)
+        found.append(make_score(name, subject, value, n, interval=interval, detail=f"{DETAILS[name]}; {how}"))
     return found
 
 
@@ -141,12 +132,11 @@ def _tests(panel: Panel) -> list[Score]:
         p_values.append(float(fisher_exact(table).pvalue))
     adjusted = holm(p_values).tolist()
     return [
-        Score(
-            evaluator="readers",
-            name="turing_p_value",
-            subject=f"reader {name}",
-            value=adjusted[row],
-            n=len(judge.rows),
+        make_score(
+            "turing_p_value",
+            f"reader {name}",
+            adjusted[row],
+            len(judge.rows),
             detail=f"Fisher's exact test of decision against truth; p = {p_values[row]:.3g} before Holm's correction "
             f"for {len(p_values)} tests; it takes images as independent",
         )

@@ -26,6 +26,7 @@ _CHANGED = "was changed while it was verified"
 @friendly
 def verify_command(
     bundle: BundlePath,
+    *,
     reproduce: Annotated[
         bool,
         typer.Option("--reproduce", help="Run the bundle on its samples, too, and compare; it must be trusted."),

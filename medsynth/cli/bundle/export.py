@@ -17,6 +17,7 @@ _FORMS = ("portable", "source")
 @friendly
 def export_command(
     bundle: Annotated[Path, typer.Argument(metavar="RUN", help="Run, or its bundle.", show_default=False)],
+    *,
     form: Annotated[str, typer.Option(help="portable: no code, networks as TorchScript; source: trainable again.")],
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder that receives the bundle.", show_default=False)],
     zipped: Annotated[bool, typer.Option("--zip", help="Write a zip file instead of a folder.")] = False,

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
@@ -15,6 +15,11 @@ from rich.table import Column, Table
 from medsynth.base.errors import InputError, MedsynthError
 from medsynth.base.files import explained
 
+if TYPE_CHECKING:
+    from medsynth.base.progress import Watch
+    from medsynth.base.stopping import Stop
+
+T = TypeVar("T")
 F = TypeVar("F", bound=Callable[..., Any])
 
 _WRITTEN = ("out", "data", "heatmaps")
@@ -61,6 +66,22 @@ def left_out_shown(reasons: Mapping[str, int]) -> list[str]:
         return []
     listed = ", ".join(f"{reason} ({count})" for reason, count in reasons.items())
     return [f"left out {sum(reasons.values())}: {listed}"]
+
+
+def carried_out(carry_out: Callable[[Watch, Stop], T], *, told: str = "", hint: str = "") -> T:
+    """Do what is asked with progress on standard error, until it ends or somebody stops it.
+
+    Args:
+        carry_out: the work.
+        told: what is said where it was stopped and nothing is left, and `hint` what to do then; empty: that
+            everything up to there is saved, and to resume.
+        hint: see `told`.
+    """
+    from medsynth.base.progress import watch
+    from medsynth.base.stopping import Stop, stop_on_signals
+
+    with stop_on_signals(Stop(told, hint=hint) if told else None) as stop:
+        return carry_out(watch(errors), stop)
 
 
 def print_table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> None:

@@ -14,7 +14,7 @@ from medsynth.reading.dicom.dicom_pixels import stored_values
 from medsynth.reading.dicom.dicom_tags import Tags, open_dicom
 from medsynth.reading.geometry import spacing_of, volume_affine
 from medsynth.reading.records import Header, Image, Slice
-from medsynth.reading.volumes.nifti import choose_volume
+from medsynth.reading.volumes.chosen_volume import choose_volume
 
 _LARGEST_EXACT = 2**24
 """Up to here float32 holds every whole number."""

@@ -11,7 +11,7 @@ import numpy as np
 from medsynth.base.errors import InputError
 from medsynth.reading.geometry import RAS_FROM_LPS
 from medsynth.reading.records import Header, Image
-from medsynth.reading.volumes.nifti import choose_volume
+from medsynth.reading.volumes.chosen_volume import choose_volume, volume_of
 
 
 def itk_header(path: Path) -> Header:
@@ -44,14 +44,7 @@ def read_itk(path: Path, volume: int | None = None) -> Image:
     values = values.reshape((header.volumes, *header.shape, *colors))[chosen]
     if values.dtype.kind == "f":
         values = values.astype(np.float32)
-    return Image(
-        values=values,
-        header=header,
-        affine=header.affine,
-        spacing=header.spacing,
-        index=chosen * header.shape[0],
-        notes=header.notes,
-    )
+    return volume_of(header, values, chosen)
 
 
 def import_itk() -> Any:

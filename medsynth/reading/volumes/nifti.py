@@ -10,6 +10,7 @@ import numpy as np
 from medsynth.base.errors import InputError
 from medsynth.reading.quietness import quiet
 from medsynth.reading.records import Header, Image
+from medsynth.reading.volumes.chosen_volume import choose_volume, volume_of
 
 _TO_MILLIMETERS = {"meter": 1000.0, "micron": 0.001}
 
@@ -45,28 +46,7 @@ def read_nifti(path: Path, volume: int | None = None) -> Image:
     channels = () if header.channels == 1 else (3,)
     stored = values.reshape((*header.shape[::-1], *channels), order="A" if not channels else "C")
     values = np.ascontiguousarray(np.moveaxis(stored, (0, 1, 2), (2, 1, 0)))
-    return Image(
-        values=values,
-        header=header,
-        affine=header.affine,
-        spacing=header.spacing,
-        index=chosen * header.shape[0],
-        notes=header.notes,
-    )
-
-
-def choose_volume(path: Path, count: int, volume: int | None) -> int:
-    """Return the index of the volume to read of `count`.
-
-    Raises:
-        InputError: there are several and none was chosen, or there is none with this index.
-    """
-    if volume is None and count > 1:
-        hint = f"Split it into one file per volume; in Python, read(path, volume=0 to {count - 1}) takes one of them."
-        raise InputError(f"{path} holds {count} volumes", hint=hint)
-    if volume is not None and not 0 <= volume < count:
-        raise InputError(f"{path} has no volume {volume}", hint=f"Its volumes are 0 to {count - 1}.")
-    return volume or 0
+    return volume_of(header, values, chosen)
 
 
 def _opened(path: Path) -> Any:
