@@ -18,6 +18,11 @@ class LSNetConfig(SupervisedConfig):
         0, "epochs on real + synthetic images in which the teacher learns alone, before", low=0
     )
     teacher_rate: float = option(1.0, "the teacher's learning rate relative to the student's", low=0.0)
+    activation: str = option(
+        "relu6",
+        "of the convolutions outside the inverted residuals: as published, or as MobileViT has them, tokens linear",
+        choices=("relu6", "silu"),
+    )
     heads: int = option(4, "attention heads of student and teacher", choices=(1, 2, 4, 8))
     attention: str = option(
         "sparse",
@@ -68,8 +73,8 @@ def medsynth_classifier() -> ClassifierSpec:
         factory="medsynth_lsnet.model:LSNetClassifier",
         reference="Efficient endometrial carcinoma screening via cross-modal synthesis and gradient distillation, 2026",
         presets={
-            "quick": {"student_width": 0.5, "teacher_width": 0.25, "distillation_weight": 0.2},
-            "standard": {},
+            "quick": {"student_width": 0.5, "teacher_width": 0.25, "activation": "silu", "distillation_weight": 0.0},
+            "standard": {"activation": "silu"},
             "paper": {},
         },
         assumptions=Assumptions(multiple_of=32, min_size=32),

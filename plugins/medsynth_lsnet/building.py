@@ -35,6 +35,7 @@ def build_student(config: LSNetConfig, setup: Setup) -> LSNet:
         fusion_share=config.fusion_share,
         temperature=config.temperature,
         halvings=halvings(config, setup),
+        activation=config.activation,
     ).to(setup.device)
 
 
@@ -46,6 +47,7 @@ def build_teacher(config: LSNetConfig, setup: Setup) -> Teacher:
         width=config.teacher_width,
         heads=config.heads,
         halvings=halvings(config, setup),
+        activation=config.activation,
     )
     return teacher.to(setup.device)
 

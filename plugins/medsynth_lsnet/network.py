@@ -60,10 +60,13 @@ class StudentBlock(PatchBlock):
         depth: number of layers.
         heads: number of heads.
         asymmetric, places: form of the simulator.
+        activation: see `PatchBlock`.
     """
 
-    def __init__(self, channels: int, dim: int, *, depth: int, heads: int, asymmetric: bool, places: bool) -> None:
-        super().__init__(channels, dim)
+    def __init__(
+        self, channels: int, dim: int, *, depth: int, heads: int, asymmetric: bool, places: bool, activation: str
+    ) -> None:
+        super().__init__(channels, dim, activation=activation)
         self.simulator = Simulator(dim, heads, asymmetric=asymmetric, places=places)
         self.layers = nn.ModuleList(StudentLayer(dim, heads) for _ in range(depth))
 
@@ -110,6 +113,7 @@ class LSNet(Trunk):
         heads: attention heads of every block.
         asymmetric, places: form of the simulators (see `Simulator`); places adds 3,072 weights with 4 heads.
         halvings: how often H and W are halved, 5 as published.
+        activation: see `PatchBlock`.
         selection, attention, sparsity, min_keys, fusion, fusion_share, temperature: see `Rule`. They change no
             weight, so that the same weights run with any of them; `rule` may be replaced at any time.
     """
@@ -124,14 +128,15 @@ class LSNet(Trunk):
         asymmetric: bool = False,
         places: bool = False,
         halvings: int = HALVINGS,
+        activation: str = "relu6",
         **rule: Any,
     ) -> None:
         sizes = STUDENT.scaled(width)
         blocks: list[PatchBlock] = [
-            StudentBlock(c, d, depth=n, heads=heads, asymmetric=asymmetric, places=places)
+            StudentBlock(c, d, depth=n, heads=heads, asymmetric=asymmetric, places=places, activation=activation)
             for c, d, n in zip(sizes.blocks, sizes.dims, sizes.depths, strict=True)
         ]
-        super().__init__(sizes, blocks, channels=channels, classes=classes, halvings=halvings)
+        super().__init__(sizes, blocks, channels=channels, classes=classes, halvings=halvings, activation=activation)
         self.rule = Rule(**rule)
         self.arguments: dict[str, Any] = {
             "channels": channels,
@@ -141,6 +146,7 @@ class LSNet(Trunk):
             "asymmetric": asymmetric,
             "places": places,
             "halvings": halvings,
+            "activation": activation,
             **rule,
         }
         initialize(self, linear_std=0.02)

@@ -63,10 +63,11 @@ class TeacherBlock(PatchBlock):
         depth: number of layers.
         heads: number of heads.
         feed_forward: see `TeacherLayer`.
+        activation: see `PatchBlock`.
     """
 
-    def __init__(self, channels: int, dim: int, *, depth: int, heads: int, feed_forward: int) -> None:
-        super().__init__(channels, dim)
+    def __init__(self, channels: int, dim: int, *, depth: int, heads: int, feed_forward: int, activation: str) -> None:
+        super().__init__(channels, dim, activation=activation)
         self.layers = nn.ModuleList(TeacherLayer(dim, heads, feed_forward) for _ in range(depth))
 
     def forward(self, entry: Tensor) -> tuple[Tensor, Tensor]:
@@ -85,18 +86,25 @@ class Teacher(Trunk):
         channels: of the images, (B, channels, H, W) in [-1, 1]; H and W multiples of 32.
         classes: number of classes.
         width: multiplies all channel counts.
-        heads, halvings: as the student's.
+        heads, halvings, activation: as the student's.
     """
 
     def __init__(
-        self, *, channels: int, classes: int = 2, width: float = 1.0, heads: int = 4, halvings: int = HALVINGS
+        self,
+        *,
+        channels: int,
+        classes: int = 2,
+        width: float = 1.0,
+        heads: int = 4,
+        halvings: int = HALVINGS,
+        activation: str = "relu6",
     ) -> None:
         sizes = TEACHER.scaled(width)
         blocks: list[PatchBlock] = [
-            TeacherBlock(c, d, depth=n, heads=heads, feed_forward=f)
+            TeacherBlock(c, d, depth=n, heads=heads, feed_forward=f, activation=activation)
             for c, d, n, f in zip(sizes.blocks, sizes.dims, sizes.depths, FEED_FORWARD, strict=True)
         ]
-        super().__init__(sizes, blocks, channels=channels, classes=classes, halvings=halvings)
+        super().__init__(sizes, blocks, channels=channels, classes=classes, halvings=halvings, activation=activation)
         initialize(self, linear_std=0.02)
 
     def forward(self, images: Tensor) -> Tensor:

@@ -19,6 +19,8 @@ from medsynth.networks.mobile import ConvNormActivation, InvertedResidual, round
 Three = tuple[int, int, int]
 HALVINGS = 5
 """As published: the stem, one in front of the attention blocks, and one with each of them."""
+ACTIVATIONS = ("relu6", "silu")
+"""Of all convolutions outside the inverted residuals: as published, or as MobileViT has them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,15 +71,18 @@ class PatchBlock(nn.Module):
     Args:
         channels: of the features, (B, channels, H, W).
         dim: width of a token.
+        activation: one of `ACTIVATIONS`; ``silu`` leaves the tokens linear, as MobileViT does.
     """
 
-    def __init__(self, channels: int, dim: int) -> None:
+    def __init__(self, channels: int, dim: int, *, activation: str) -> None:
         super().__init__()
+        chosen, of_tokens = (nn.SiLU, None) if activation == "silu" else (nn.ReLU6, nn.ReLU6)
         self.local = nn.Sequential(
-            ConvNormActivation(channels, channels, kernel=3), ConvNormActivation(channels, dim, kernel=1)
+            ConvNormActivation(channels, channels, kernel=3, activation=chosen),
+            ConvNormActivation(channels, dim, kernel=1, activation=of_tokens),
         )
-        self.project = ConvNormActivation(dim, channels, kernel=1)
-        self.merge = ConvNormActivation(2 * channels, channels, kernel=3)
+        self.project = ConvNormActivation(dim, channels, kernel=1, activation=chosen)
+        self.merge = ConvNormActivation(2 * channels, channels, kernel=3, activation=chosen)
 
     def tokens(self, features: Tensor) -> tuple[Tensor, tuple[int, int]]:
         """Return (B, P, N, D) tokens and their (rows, columns); an odd H or W is resized up to an even one."""
@@ -99,20 +104,29 @@ class Trunk(nn.Module):
         channels: of the images.
         classes: number of classes.
         halvings: how often H and W are halved altogether, 5 as published.
+        activation: one of `ACTIVATIONS`.
     """
 
     def __init__(
-        self, sizes: Sizes, blocks: list[PatchBlock], *, channels: int, classes: int, halvings: int = HALVINGS
+        self,
+        sizes: Sizes,
+        blocks: list[PatchBlock],
+        *,
+        channels: int,
+        classes: int,
+        halvings: int = HALVINGS,
+        activation: str = "relu6",
     ) -> None:
         super().__init__()
         start, early, *others = strides(HALVINGS, halvings)
         first, second, third = sizes.stem
+        chosen = nn.SiLU if activation == "silu" else nn.ReLU6
 
         def residual(inputs: int, outputs: int, stride: int = 1) -> InvertedResidual:
             return InvertedResidual(inputs, outputs, stride=stride, expansion=sizes.expansion, activation=nn.SiLU)
 
         self.stem = nn.Sequential(
-            ConvNormActivation(channels, first, kernel=3, stride=start),
+            ConvNormActivation(channels, first, kernel=3, stride=start, activation=chosen),
             residual(first, second),
             residual(second, third, early),
             residual(third, third),
@@ -121,7 +135,7 @@ class Trunk(nn.Module):
         inputs = (third, *sizes.blocks)
         self.halvings = nn.ModuleList(residual(inputs[i], inputs[i + 1], others[i]) for i in range(3))
         self.blocks = nn.ModuleList(blocks)
-        self.last = ConvNormActivation(sizes.blocks[-1], sizes.head, kernel=1)
+        self.last = ConvNormActivation(sizes.blocks[-1], sizes.head, kernel=1, activation=chosen)
         self.classify = nn.Linear(sizes.head, classes, bias=False)
 
     def start(self, images: Tensor) -> Tensor:

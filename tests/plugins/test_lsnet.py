@@ -78,6 +78,18 @@ def test_teacher_weights_are_the_papers_part_by_part():
     assert count(teacher) == 6_713_104
 
 
+@pytest.mark.parametrize("activation", ["relu6", "silu"])
+def test_tokens_are_clipped_as_published_and_linear_with_silu_and_weights_stay_as_many(activation):
+    torch.manual_seed(0)
+    networks = LSNet(channels=3, activation=activation), Teacher(channels=3, activation=activation)
+    assert [count(network) for network in networks] == [381_776, 6_713_104]
+    for network in networks:
+        tokens, _ = network.blocks[0].tokens(seeded(2, network.blocks[0].local[0][0].in_channels, 8, 8))
+        assert (tokens.min() < 0) == (activation == "silu")
+        kinds = {type(module) for module in network.modules()}
+        assert (torch.nn.ReLU6 in kinds) == (activation == "relu6")
+
+
 def test_the_paper_preset_deploys_the_papers_student():
     config = LSNetConfig(**medsynth_classifier().presets["paper"])
     networks = LSNetClassifier(config, Setup(channels=3, size=(64, 64))).networks()

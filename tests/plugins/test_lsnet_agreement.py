@@ -126,7 +126,7 @@ def test_arbitrary_keys_are_the_same_for_every_image_evenly_spread_and_agree_wit
 @pytest.mark.parametrize("selection", ["scores", "random"])
 def test_controls_choose_keys_without_simulator_and_teacher(selection, monkeypatch):
     torch.manual_seed(0)
-    block = StudentBlock(8, 8, depth=2, heads=2, asymmetric=False, places=False).eval()
+    block = StudentBlock(8, 8, depth=2, heads=2, asymmetric=False, places=False, activation="relu6").eval()
     entry, target = seeded(2, 8, 8, 8), seeded(2, 4, 2, 16, 16, seed=1)
     tokens, grid = block.tokens(entry)
     queries, keys, _ = (
