@@ -10,8 +10,10 @@ import typer
 
 from medsynth.base.errors import InputError
 from medsynth.cli.common.shared import DataPath, Json, Set, friendly, output
+from medsynth.cli.importing import import_command
 
-app = typer.Typer(help="Check and split images before a run.", no_args_is_help=True, rich_markup_mode=None)
+app = typer.Typer(help="Import, check and split images before a run.", no_args_is_help=True, rich_markup_mode=None)
+app.command("import")(import_command)
 
 
 def _data_config(data: str, sets: list[str] | None) -> Any:
