@@ -23,9 +23,7 @@ Source = Annotated[
     ),
 ]
 Out = Annotated[Path | None, typer.Option(help="New folder for manifest.csv.", show_default=False)]
-Target = Annotated[
-    Path | None, typer.Option(help="Folder or file with target images, if elsewhere.", show_default=False)
-]
+Target = Annotated[Path | None, typer.Option(help="Folder or file with target images.", show_default=False)]
 SourceSeries = Annotated[
     str,
     typer.Option(

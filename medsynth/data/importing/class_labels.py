@@ -10,7 +10,7 @@ from medsynth.base.errors import InputError
 from medsynth.data.importing.image_items import FoundImages, ImageItem, ImportRequest
 from medsynth.data.problems import some
 
-_UNKNOWN = ("", "nan", "na", "n/a", "none", "null", "unknown")
+_UNKNOWN = ("", "nan", "na", "n/a", "unknown")
 
 
 def normalized(label: str) -> str:

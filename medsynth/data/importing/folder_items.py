@@ -68,9 +68,10 @@ def add_folder(
     found.left_out += [one for one in seen.left_out if one.path.suffix.lower() not in TABLES]
     found.problems += [problem_of(problem) for problem in seen.problems]
     base = folder if folder.is_dir() else folder.parent
+    root = found.place if found.place.is_dir() else base
     masks = masks_of_images(seen)
     for one in seen.files:
-        item = _item(one, base, request)
+        item = _item(one, base, root, request)
         found.items.append(replace(item, domain=domain, split=split, masks=tuple(masks.get(one.path, ()))))
 
 
@@ -137,10 +138,11 @@ def _below(path: Path, parent: Path) -> str:
     return stem(PurePosixPath(*parts[1:]).as_posix()).casefold() if len(parts) > 1 else ""
 
 
-def _item(one: Found, base: Path, request: ImportRequest) -> ImageItem:
-    inside = one.path.relative_to(base)
-    name, header = inside.as_posix(), one.header
-    folders = tuple(part for part in inside.parts[:-1] if not is_image_folder(part))
+def _item(one: Found, base: Path, root: Path, request: ImportRequest) -> ImageItem:
+    """Return an image: folders that mean something are those below `base`, names start at `root`."""
+    inside, header = one.path.relative_to(root), one.header
+    name = inside.as_posix()
+    folders = tuple(part for part in one.path.relative_to(base).parts[:-1] if not is_image_folder(part))
     patient, basis = "", ""
     if header is not None and header.patient:
         patient, basis = pseudonym(header.patient), DICOM
@@ -178,7 +180,7 @@ def _with_splits(items: list[ImageItem], said: list[str]) -> list[ImageItem]:
     for item in items:
         folders = item.folders[1:]
         kind = item.kind if item.series else (folders[0] if folders else "")
-        keys = item.keys | {"folder": folders[0] if folders else ""}
+        keys = {**item.keys, "folder": folders[0] if folders else ""}
         moved.append(replace(item, split=SPLITS[item.folders[0].casefold()], folders=folders, kind=kind, keys=keys))
     return moved
 

@@ -135,6 +135,8 @@ def _places(request: ImportRequest) -> list[FoundImages]:
     for place, role in ((request.source, "source"), (request.target, "target")):
         found = _contents(place, request, role)
         divide(found, request, role)
+        # files of the same name in two places are nobody's twins
+        found.items = [replace(item, otherwise=f"{role}/{item.otherwise}") for item in found.items]
         places.append(found)
     return places
 

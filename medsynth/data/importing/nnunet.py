@@ -34,14 +34,11 @@ def nnunet_contents(place: Path, request: ImportRequest) -> FoundImages:
             item = found.items[index]
             match = _CHANNEL.fullmatch(stem(item.path.name))
             case, number = (match["case"], match["channel"]) if match else (stem(item.path.name), "")
-            named = (
-                {"patient": item.patient, "basis": item.basis} if item.patient else {"patient": case, "basis": CASES}
-            )
             found.items[index] = replace(
                 item,
                 kind=channels.get(int(number), f"channel {number}") if number else item.kind,
                 masks=(masks[case],) if case in masks else item.masks,
-                keys=item.keys | {"case": case, "channel": number},
+                keys={**item.keys, "case": case, "channel": number},
                 patient=item.patient or case,
                 basis=item.basis or CASES,
             )
