@@ -19,7 +19,7 @@ _ORDER = ("positive", "negative", "unknown", "patients")
 
 
 def summary(findings: Findings) -> tuple[Literal["better", "worse", "uncertain"], str]:
-    """Return how it stands, ``better`` where nothing is wrong and ``worse`` where a run would refuse, and a sentence."""
+    """Return ``better`` where nothing is wrong, ``worse`` where a run would refuse, and how it stands in a sentence."""
     errors, warnings, images = len(findings.errors), len(findings.warnings), findings.counts.get("images", 0)
     look = f"; {_number(warnings, 'thing')} {'deserves' if warnings == 1 else 'deserve'} a look" if warnings else ""
     if errors:
