@@ -15,6 +15,7 @@ BY_CENTER = "images by domain, center, split"
 ASSUMED = "files by what was assumed"
 LEFT_OUT = "left out"
 _SPLITS = ("train", "val", "test", "no split")
+_KINDS = {"raster": "pictures", "nifti": "NIfTI", "dicom": "DICOM", "itk": "NRRD, MetaImage or ANALYZE"}
 _ORDER = ("positive", "negative", "unknown", "patients")
 
 
@@ -26,7 +27,7 @@ def summary(findings: Findings) -> tuple[Literal["better", "worse", "uncertain"]
         return "worse", f"Not ready: {_number(errors, 'problem')} would stop a run{look}."
     patients = sum(findings.counts.get(BY_PATIENT, {}).values())
     domains = len({name.split()[0] for name in findings.counts.get(BY_PATIENT, {})} - {"oracle"})
-    of = f" of {_number(patients, 'patient')}" if domains < 2 else f" of {_number(patients, 'patient')} in both domains"
+    of = f" of {_number(patients, 'patient')}{' in both domains' if domains > 1 else ''}"
     return ("uncertain" if warnings else "better"), f"Ready: a run can use these {_number(images, 'image')}{of}{look}."
 
 
@@ -67,10 +68,13 @@ def file_sentences(findings: Findings) -> list[tuple[str, str]]:
 
 
 def _files(facts: Mapping[str, Any]) -> str:
+    kinds = facts["kinds"]
+    for kind, words in _KINDS.items():
+        kinds = kinds.replace(kind, words)
     spacing = facts["spacings (mm)"]
     known = "of unknown spacing" if spacing.startswith("unknown (") and "," not in spacing else f"spacing {spacing} mm"
     return (
-        f"{_number(facts['files'], 'file')}: {facts['kinds']}; {facts['sizes (columns x rows x slices)']} pixels; "
+        f"{_number(facts['files'], 'file')}: {kinds}; {facts['sizes (columns x rows x slices)']} pixels; "
         f"{known}; values {facts['values']}"
     )
 

@@ -105,7 +105,7 @@ def _values(names: set[str], positive: set[str], domain: str) -> tuple[dict[str,
         return {name: str(int(name in positive)) for name in names}, [text]
     if names <= {"0", "1"}:
         return {name: name for name in names}, []
-    listed = some(sorted(names), 10)
+    listed = some([repr(name) for name in sorted(names)], 10)
     hint = f"Name the positive class, e.g. --positive {sorted(names)[-1]!r}; repeat it for several."
     raise InputError(f"{domain} images have the labels {listed}; which is positive is not known", hint=hint)
 

@@ -64,8 +64,7 @@ def add_folder(
 ) -> None:
     """Search a folder and add what it holds; all DICOM series are taken, to be chosen from later."""
     seen = scan(folder, series=None, skip=skip)
-    # tables are read or told elsewhere
-    found.left_out += [one for one in seen.left_out if one.path.suffix.lower() not in TABLES]
+    found.left_out += seen.left_out
     found.problems += [problem_of(problem) for problem in seen.problems]
     base = folder if folder.is_dir() else folder.parent
     root = found.place if found.place.is_dir() else base

@@ -85,7 +85,7 @@ def import_images(request: ImportRequest, out: Path | None) -> Imported:
     refuse([problem for found in places for problem in found.problems])
     said = [text for found in places for text in (_recognized(found), *found.said)]
     told = [len(found.said) for found in places]
-    said += label_by_table(places, request) + label_by_masks(places, request)
+    said += label_by_masks(places, request) + label_by_table(places, request)
     label_by_folders(places, request)
     said += resolve_labels(places, request)
     for found in places:

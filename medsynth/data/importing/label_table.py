@@ -38,6 +38,8 @@ class LabelTable:
 def label_by_table(places: Sequence[FoundImages], request: ImportRequest) -> list[str]:
     """Give images the labels of the table that was named, or that lies beside them, and say how.
 
+    The table is then none of the files that were left out.
+
     Raises:
         InputError: it cannot be read, a column is unknown, rows contradict each other, or none fits an image.
     """
@@ -57,6 +59,8 @@ def label_by_table(places: Sequence[FoundImages], request: ImportRequest) -> lis
         joined = [_joined(item, table, kind) for item in found.items]
         matched += sum(item is not None for item in joined)
         found.items = [new or old for new, old in zip(joined, found.items, strict=True)]
+    for found in places:
+        found.left_out = [one for one in found.left_out if one.path.resolve() != table.path.resolve()]
     taken = [name for name in TAKEN if any(name in row for row in table.rows.values())]
     return [
         f"Labels are the column {table.label} of {table.path}, joined on {table.join} as the {kind}: it has a row for "

@@ -49,6 +49,7 @@ def _page(config: DataConfig, checked: Checked, gathered: Gathered, sets: Sequen
     names = Pseudonyms.of(checked.records, shown=shown, places=places)
     tone, sentence = wording.summary(findings)
     head, rows = wording.count_table(findings)
+    rows = [[f"{domain}, {label}", *cells] for domain, label, *cells in rows]
     values: dict[str, Any] = {
         "tone": tone,
         "sentence": sentence,
@@ -56,9 +57,9 @@ def _page(config: DataConfig, checked: Checked, gathered: Gathered, sets: Sequen
         "shown": shown,
         "errors": _errors(checked, names),
         "warnings": [names.hide(text) for text in wording.without_left_out(findings.warnings)],
-        "head": head,
+        "head": ["images", *head[2:]],
         "rows": rows,
-        "centers": [(d, names.alias("center", c), s, n) for d, c, s, n in wording.center_rows(findings)],
+        "centers": [(f"{d}, {names.alias('center', c)}", s, n) for d, c, s, n in wording.center_rows(findings)],
         "files": wording.file_sentences(findings),
         "assumed": {names.hide(note): n for note, n in findings.counts.get(wording.ASSUMED, {}).items()},
         "left_out": {names.hide(reason): n for reason, n in findings.counts.get(wording.LEFT_OUT, {}).items()},
