@@ -37,13 +37,25 @@ def import_folder(
         source: folder or file with source images, or with those of both domains.
         out: new folder for ``manifest.csv``; None to write nothing.
         target: folder or file with target images, if they lie elsewhere.
-        options: further fields of `medsynth.data.importing.image_items.ImportRequest`, such as ``positive=("ill",)``.
+        options: further fields of `medsynth.data.importing.image_items.ImportRequest`, such as ``positive="ill"``.
 
     Raises:
-        InputError: what lies there is unknown, ambiguous or unusable, or `out` is not empty. Nothing is written.
+        InputError: what lies there is unknown, ambiguous or unusable, `out` is not empty, or an option
+            is unknown. Nothing is written.
     """
+    from dataclasses import fields
+
+    from medsynth.base.configuration import nearest
+    from medsynth.base.errors import InputError
     from medsynth.data.importing.image_items import ImportRequest
     from medsynth.data.importing.importer import import_images
 
-    places = {"source": Path(source), "target": Path(target) if target else None}
-    return import_images(ImportRequest(**places, **options), Path(out) if out else None)
+    known = {one.name for one in fields(ImportRequest)} - {"source", "target"}
+    if unknown := sorted(options.keys() - known):
+        raise InputError(f"option {unknown[0]!r} is unknown", hint=nearest(unknown[0], known))
+    if isinstance(options.get("positive"), str):
+        options["positive"] = (options["positive"],)
+    if options.get("labels"):
+        options["labels"] = Path(options["labels"])
+    request = ImportRequest(source=Path(source), target=Path(target) if target else None, **options)
+    return import_images(request, Path(out) if out else None)

@@ -37,6 +37,17 @@ def test_a_folder_that_looks_like_two_layouts_is_refused_until_one_is_named(tmp_
     assert "Did you mean 'cyclegan'?" in refused(tmp_path / "out", source=tmp_path / "data", layout="cyclgan")
 
 
+def test_python_takes_the_same_options_and_refuses_others(tmp_path):
+    from medsynth.data import import_folder
+
+    layout = LAYOUTS["labels_beside"](tmp_path / "data")
+    asked = {"target": layout.request.target, "labels": str(layout.request.labels), "label": "Befund"}
+    assert import_folder(layout.request.source, None, positive="krank", **asked).counts["target"]["positive"] == 3
+    with pytest.raises(InputError, match="option 'postive' is unknown") as caught:
+        import_folder(layout.request.source, None, postive="krank")
+    assert "Did you mean 'positive'?" in caught.value.hint
+
+
 def test_a_place_without_images_is_refused_with_what_lies_there(tmp_path):
     (tmp_path / "data").mkdir()
     (tmp_path / "data" / "a.txt").write_text("")
