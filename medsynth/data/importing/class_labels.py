@@ -82,7 +82,8 @@ def resolve_labels(places: Sequence[FoundImages], request: ImportRequest) -> lis
         for domain in ("source", "target", "oracle"):
             names = {normalized(item.label) for item in found.items if item.domain == domain} - {""}
             everything |= names
-            if names and (values := _values(names, positive, domain)):
+            resolved = found.layout == "manifest" and names <= {"0", "1"}
+            if names and not resolved and (values := _values(names, positive, domain)):
                 said += values[1]
                 found.items = [
                     replace(item, label=values[0].get(normalized(item.label), "")) if item.domain == domain else item

@@ -82,7 +82,11 @@ def manifest_contents(place: Path, request: ImportRequest) -> FoundImages:
     found = FoundImages(place, "manifest")
     table = parse_manifest(path, DataConfig(positive="".join(request.positive[:1])))
     found.problems += [
-        Problem(one.message, one.hint.replace("--set data.positive=", "--positive ")) for one in table.problems
+        Problem(
+            one.message.replace("data.positive", "--positive"),
+            one.hint.replace("--set data.positive=", "--positive ").replace("data.positive", "--positive"),
+        )
+        for one in table.problems
     ]
     for record in table.records:
         found.items.append(

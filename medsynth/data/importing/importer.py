@@ -15,7 +15,6 @@ from medsynth.data.importing.bids import bids_contents
 from medsynth.data.importing.class_labels import label_by_folders, resolve_labels, unknown_sources
 from medsynth.data.importing.dividing import divide
 from medsynth.data.importing.folder_items import (
-    FOLDERS,
     domain_contents,
     folder_contents,
     images,
@@ -27,13 +26,13 @@ from medsynth.data.importing.label_table import label_by_table
 from medsynth.data.importing.layouts import LAYOUTS, recognize_layout
 from medsynth.data.importing.mask_labels import label_by_masks
 from medsynth.data.importing.medmnist import medmnist_contents
+from medsynth.data.importing.naming import with_patients, writable
 from medsynth.data.importing.nnunet import nnunet_contents, train_if_tested
 from medsynth.data.listing.examination import counted
 from medsynth.data.listing.image_table import write_manifest
 from medsynth.data.listing.paths import relative
-from medsynth.data.listing.patients import pattern_problems, unknown_patients
-from medsynth.data.problems import Problem, refuse, some
-from medsynth.reading import LeftOut
+from medsynth.data.listing.patients import pattern_problems
+from medsynth.data.problems import refuse
 
 _LABELS = {"1": "positive", "0": "negative", "": "unknown"}
 _SPLITS = {"train": "train", "val": "val", "test": "test", "": "to draw"}
@@ -82,21 +81,12 @@ def import_images(request: ImportRequest, out: Path | None) -> Imported:
     if out is not None:
         out = _new(out)
     places = _places(request)
-    refuse([problem for found in places for problem in found.problems])
     said = [text for found in places for text in (_recognized(found), *found.said)]
-    told = [len(found.said) for found in places]
-    said += label_by_masks(places, request) + label_by_table(places, request)
-    label_by_folders(places, request)
-    said += resolve_labels(places, request)
-    for found in places:
-        train_if_tested(found)
-    said += [text for found, before in zip(places, told, strict=True) for text in found.said[before:]]
-    left_out = [one for found in places for one in found.left_out]
-    items = [item for found in places for item in found.items]
-    items, patients = _with_patients(items)
+    said += _label(places, request)
+    items, patients = with_patients([item for found in places for item in found.items])
     said += patients
-    items, unwritable = _writable(items)
-    left_out += unwritable
+    items, unwritable = writable(items)
+    left_out = [*(one for found in places for one in found.left_out), *unwritable]
     if request.source_label and (unknown := unknown_sources(items)):
         said.append(f"{unknown:,} source images have the label {request.source_label} as --source-label says.")
         items = [_with_source_label(item, request.source_label) for item in items]
@@ -111,13 +101,23 @@ def import_images(request: ImportRequest, out: Path | None) -> Imported:
     )
 
 
+def _label(places: Sequence[FoundImages], request: ImportRequest) -> list[str]:
+    """Give all images their labels, from masks, a table or folders, and say how."""
+    told = [len(found.said) for found in places]
+    said = label_by_masks(places, request) + label_by_table(places, request)
+    label_by_folders(places, request)
+    said += resolve_labels(places, request)
+    for found in places:
+        train_if_tested(found)
+    return [*said, *(text for found, before in zip(places, told, strict=True) for text in found.said[before:])]
+
+
 def _new(out: Path) -> Path:
     """Return where to write, with links resolved, so that paths in the manifest lead out of it rightly."""
     place = out.expanduser().resolve()
-    if place.is_file() or (place.is_dir() and any(place.iterdir())):
-        held = (
-            "is a file" if place.is_file() else f"is not empty: it holds {len(list(place.iterdir()))} files and folders"
-        )
+    count = len(list(place.iterdir())) if place.is_dir() else 0
+    if place.is_file() or count:
+        held = f"is not empty: it holds {count} files and folders" if count else "is a file"
         raise InputError(f"--out {out} {held}", hint="Choose a new folder; an import changes nothing that is there.")
     return place
 
@@ -173,40 +173,6 @@ def _recognized(found: FoundImages) -> str:
     tree = found.layout == "folder" and all(item.series for item in found.items)
     what = "a DICOM tree" if tree else LAYOUTS[found.layout]
     return f"{found.place} is {what}; taken: {taken}{f', of these kinds: {kinds}' if kinds else ''}."
-
-
-def _with_patients(items: Sequence[ImageItem]) -> tuple[list[ImageItem], list[str]]:
-    """Give every image its patient by the first rule that names one, and say which did."""
-    known, said = [], []
-    for item in items:
-        if item.patient:
-            known.append(item)
-        elif item.folders:
-            known.append(replace(item, patient=item.folders[0], basis=FOLDERS))
-        else:
-            known.append(replace(item, patient=item.otherwise))
-    for domain in ("source", "target"):
-        own = [item for item in known if item.domain == domain]
-        count = len({item.patient for item in own})
-        bases = list(dict.fromkeys(item.basis for item in own if item.basis))
-        if bases:
-            said.append(f"Patients of the {domain} images, {count:,}, are named by {' and '.join(bases)}.")
-        said += [f"Caution: {text}." for _, text in unknown_patients(domain, (i.patient for i in own), bool(bases))]
-    return known, said
-
-
-def _writable(items: Sequence[ImageItem]) -> tuple[list[ImageItem], list[LeftOut]]:
-    """Leave out images whose names a manifest cannot hold."""
-    kept, left = [], []
-    for item in items:
-        name = str(item.path)
-        fits = name == name.strip() and "\n" not in name and "\r" not in name and name.isprintable()
-        kept += [item] if fits else []
-        left += [] if fits else [LeftOut(item.path, "files whose names a manifest cannot hold")]
-    if left and not kept:
-        message = f"{len(left)} images have names that a manifest cannot hold: {some([repr(str(left[0].path))])}"
-        refuse([Problem(message, "Rename them.")])
-    return kept, left
 
 
 def _with_source_label(item: ImageItem, label: str) -> ImageItem:

@@ -137,6 +137,19 @@ def test_a_manifest_with_both_domains_keeps_what_it_says(tmp_path, rows):
     }
 
 
+def test_zero_may_be_the_name_of_the_positive_class_of_an_archive_but_not_of_a_manifest(tmp_path, rows):
+    labels = {f"{split}_labels": np.array([[0], [1]]) for split in ("train", "test")}
+    np.savez(tmp_path / "t.npz", **labels, train_images=noise(1, (2, 9, 9)), test_images=noise(2, (2, 9, 9)))
+    picture(tmp_path / "mr" / "a.png", 1)
+    table(tmp_path / "mr" / "manifest.csv", [("image", "domain", "label", "patient"), ("a.png", "source", "0", "p")])
+    request = ImportRequest(source=tmp_path / "mr", target=tmp_path / "t.npz", positive=("0",))
+    import_images(request, tmp_path / "out")
+    assert [(row["domain"], row["label"]) for row in rows(tmp_path / "out")] == [
+        ("source", "0"),
+        *[("target", "1"), ("target", "0")] * 2,
+    ]
+
+
 def test_what_is_left_out_is_told_by_kind_and_number(tmp_path, imported_case):
     assert imported_case("bids").imported.left_out == {".json files": 1, "folders beside the subjects of BIDS": 1}
     assert imported_case("dicom").imported.left_out == {"images that are neither source nor target": 6}
