@@ -49,6 +49,8 @@ def check_command(
     from medsynth.data.check import check_data
 
     config = _data_config(data, [*(sets or ()), *(["data.show_names=true"] if show_names else [])])
+    if html is not None and html.is_dir():
+        raise InputError(f"--html {html} is a folder", hint=f"Name a file, e.g. {html / 'check.html'}.")
     if html is not None:
         from medsynth.report.sheet.check_page import check_and_write
 
@@ -82,7 +84,12 @@ def _show_findings(findings: Findings, data: str, sets: Sequence[str], html: Pat
         if texts:
             _say("", f"{title}:", *(f"  - {text}" for text in texts))
     _say("", *([f"splits   {findings.split_hash}"] if findings.split_hash else []))
-    _say(*([f"page     {html}"] if html else []))
+    if html:
+        _say(f"page     {html}")
+        from medsynth.report.sheet.check_page import key_beside
+
+        if key_beside(html).is_file():
+            _say(f"key      {key_beside(html)}, which says what its pseudonyms stand for: keep it")
     again = " (once that is mended)" if findings.errors else ""
     _say(f"next     {wording.next_command(findings, data, sets)}{again}")
 

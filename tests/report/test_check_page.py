@@ -58,13 +58,16 @@ def hidden(data: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, 
 
 
 def test_a_page_names_nobody_unless_it_is_asked_to(hidden, data, tmp_path):
-    _, text = hidden
+    path, text = hidden
     assert SECRET not in text
     assert "image-1" in text
+    key = (path.parent / "check-key.csv").read_text().splitlines()
+    assert any(re.fullmatch(rf"image,image-\d+,{SECRET}-target-0.png", line) for line in key)
     assert "center A" in text or "source, A" in text
     named = page(data, tmp_path / "named.html", show_names=True)
     assert f"{SECRET}-target-0.png" in named
     assert f"{SECRET} hospital 1" in named
+    assert not (tmp_path / "named-key.csv").exists()
 
 
 def test_problems_that_name_files_outside_the_table_are_counted_and_not_named(data, tmp_path):
@@ -108,6 +111,8 @@ def test_a_command_tells_the_same_in_sentences_and_as_json(data, tmp_path):
     assert (tmp_path / "check.html").stat().st_size < 300_000
     found = json.loads(CliRunner().invoke(app, [*arguments, "--json"]).stdout)
     assert (found["schema"], found["counts"]["images"]) == (1, 18)
+    folder = CliRunner().invoke(app, [*arguments, "--html", str(tmp_path)])
+    assert (folder.exit_code, "is a folder" in folder.output) == (2, True)
     refused = CliRunner().invoke(app, ["data", "check", "--data", str(tmp_path / "none")])
     assert refused.exit_code == 2
     assert "Not ready: " in refused.output

@@ -12,7 +12,7 @@ from medsynth.base.files import write_text
 from medsynth.data.check import Checked, check_closely
 from medsynth.data.checking import wording
 from medsynth.data.config import DataConfig
-from medsynth.data.pseudonyms import IMAGE, Pseudonyms
+from medsynth.data.pseudonyms import IMAGE, KEY, Pseudonyms
 from medsynth.report.sheet.gathering import DomainSheet, Gathered, Thumbnail
 from medsynth.report.writer import page_environment
 
@@ -23,7 +23,8 @@ DATA = "DATA"
 def check_and_write(config: DataConfig, seed: int, path: Path, sets: Sequence[str] = ()) -> Checked:
     """Check images and write what was found as a page.
 
-    Files, patients and centers have pseudonyms on it, unless ``show_names`` is set or the data are the phantom.
+    Files, patients and centers have pseudonyms on it, unless ``show_names`` is set or the data are the phantom; what
+    they stand for is then written beside it, see `key_beside`.
 
     Args:
         config: where images come from and how they are read.
@@ -36,17 +37,27 @@ def check_and_write(config: DataConfig, seed: int, path: Path, sets: Sequence[st
     """
     gathered = Gathered()
     checked = check_closely(config, seed, gathered.see)
-    write_text(path, _page(config, checked, gathered, sets))
+    names = _names(config, checked)
+    write_text(path, _page(config, checked, gathered, names, sets=sets))
+    names.write_key(key_beside(path))
     return checked
 
 
-def _page(config: DataConfig, checked: Checked, gathered: Gathered, sets: Sequence[str]) -> str:
-    findings = checked.findings
-    shown = config.show_names or config.path == "phantom"
+def key_beside(path: Path) -> Path:
+    """Return where the key to the pseudonyms of a page lies."""
+    return path.with_name(f"{path.stem}-{KEY}")
+
+
+def _names(config: DataConfig, checked: Checked) -> Pseudonyms:
     places = [config.path, str(Path(config.path).absolute()), str(checked.root), config.source, config.series]
     # a resolved path may stand in a message, too
     places += [str(Path(place).resolve()) for place in (config.path, checked.root)]
-    names = Pseudonyms.of(checked.records, shown=shown, places=places)
+    shown = config.show_names or config.path == "phantom"
+    return Pseudonyms.of(checked.records, shown=shown, places=places)
+
+
+def _page(config: DataConfig, checked: Checked, gathered: Gathered, names: Pseudonyms, *, sets: Sequence[str]) -> str:
+    findings, shown = checked.findings, names.shown
     tone, sentence = wording.summary(findings)
     head, rows = wording.count_table(findings)
     rows = [[f"{domain}, {label}", *cells] for domain, label, *cells in rows]
