@@ -34,7 +34,7 @@ def bids_contents(place: Path, request: ImportRequest) -> FoundImages:
     found.left_out += [LeftOut(path, "masks of other images") for path in masks]
     masks += [path for item in raw for path in item.masks]
     masks += [one.path for entry in beside for one in _masks_below(entry)]
-    found.items = [replace(item, kind=suffix_of(item.path) or item.kind, folders=()) for item in raw]
+    found.items = [replace(item, kind=item.kind if item.series else suffix_of(item.path), folders=()) for item in raw]
     if request.label_from_mask:
         found.items = _with_masks(place, found.items, list(dict.fromkeys(masks)), request)
     if not (place / "dataset_description.json").is_file():

@@ -143,8 +143,7 @@ def _places(request: ImportRequest) -> list[FoundImages]:
 
 def _contents(place: Path, request: ImportRequest, role: str) -> FoundImages:
     place = place.expanduser()
-    # --layout says what one place is: of two, each is asked, and the other one stays what it is recognized as
-    layout = recognize_layout(place, request.layout if role != "source" or request.target is None else "")
+    layout = recognize_layout(place, request.layout, alone=request.target is None)
     readers = {
         "manifest": manifest_contents,
         "nnunet": nnunet_contents,

@@ -27,12 +27,13 @@ LAYOUTS = {
 TABLES = (".csv", ".tsv")
 
 
-def recognize_layout(place: Path, wanted: str = "") -> str:
+def recognize_layout(place: Path, wanted: str = "", *, alone: bool = True) -> str:
     """Return the name of a place's layout.
 
     Args:
         place: file or folder.
         wanted: the name, where a user said it.
+        alone: there is one place; of two, the wanted name counts where several fit.
 
     Raises:
         InputError: it does not exist, several layouts fit, or the wanted one is unknown.
@@ -41,7 +42,7 @@ def recognize_layout(place: Path, wanted: str = "") -> str:
         raise InputError(f"--layout {wanted!r} is unknown", hint=nearest(wanted, LAYOUTS))
     if not place.exists():
         raise InputError(f"{place} does not exist", hint="Check its spelling.")
-    if wanted:
+    if wanted and alone:
         return wanted
     if place.is_file():
         if place.suffix.lower() in TABLES:
@@ -50,6 +51,8 @@ def recognize_layout(place: Path, wanted: str = "") -> str:
     seen = {name: found for name, found in _marks(place).items() if found}
     if "manifest" in seen:  # somebody wrote down what is in it
         return "manifest"
+    if wanted in seen:
+        return wanted
     if len(seen) > 1:
         listed = "; ".join(f"{LAYOUTS[name]} ({', '.join(found[:4])})" for name, found in seen.items())
         hint = f"Say which one it is with --layout {' or --layout '.join(seen)}, or name a folder further down."
@@ -101,6 +104,10 @@ def _marks(place: Path) -> dict[str, list[str]]:
         "cyclegan": [name for name in folders if name in CYCLEGAN],
         "domains": ["source", "target"] if {"source", "target"} <= set(folders) else [],
         "nnunet": [name for name in folders if name in ("imagesTr", "imagesTs")],
-        "bids": described + subjects if subjects else [],
+        "bids": described + subjects if subjects and (described or _named_as_in_bids(place)) else [],
         "medmnist": archives if len(archives) == 1 and not folders else [],
     }
+
+
+def _named_as_in_bids(place: Path) -> bool:
+    return next(place.glob("sub-*/**/sub-*_*.nii*"), None) is not None

@@ -150,6 +150,14 @@ def test_zero_may_be_the_name_of_the_positive_class_of_an_archive_but_not_of_a_m
     ]
 
 
+def test_dicom_of_subjects_is_a_tree_and_no_bids(tmp_path):
+    LAYOUTS["dicom"](tmp_path / "tree")
+    for k in range(6):
+        (tmp_path / "tree" / f"patient{k}").rename(tmp_path / "tree" / f"sub-{k}")
+    request = ImportRequest(source=tmp_path / "tree", source_series="t2*", target_series="modality=US")
+    assert "is a DICOM tree" in import_images(request, None).said[0]
+
+
 def test_what_is_left_out_is_told_by_kind_and_number(tmp_path, imported_case):
     assert imported_case("bids").imported.left_out == {".json files": 1, "folders beside the subjects of BIDS": 1}
     assert imported_case("dicom").imported.left_out == {"images that are neither source nor target": 6}
