@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from medsynth.base.errors import InputError
-from medsynth.cli.common.shared import DataPath, Json, Set, friendly, output
+from medsynth.cli.common.shared import DataPath, Json, Set, friendly, left_out_shown, output, print_table
+from medsynth.cli.importing import import_command
 
-app = typer.Typer(help="Check and split images before a run.", no_args_is_help=True, rich_markup_mode=None)
+if TYPE_CHECKING:
+    from medsynth.data.check import Findings
+
+app = typer.Typer(help="Import, check and split images before a run.", no_args_is_help=True, rich_markup_mode=None)
+app.command("import")(import_command)
 
 
 def _data_config(data: str, sets: list[str] | None) -> Any:
@@ -28,41 +34,69 @@ def _data_config(data: str, sets: list[str] | None) -> Any:
 
 @app.command("check")
 @friendly
-def check_command(data: DataPath = "phantom", sets: Set = None, as_json: Json = False) -> None:
+def check_command(
+    data: DataPath = "phantom",
+    sets: Set = None,
+    html: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write a page with a contact sheet, too.", show_default=False)
+    ] = None,
+    show_names: Annotated[
+        bool, typer.Option("--show-names", help="Call files, patients and centers by name on the page.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
     """Report everything found in a data set: counts, sizes, faults, duplicates, identifying tags."""
     from medsynth.data.check import check_data
 
-    config = _data_config(data, sets)
-    findings = check_data(config, config.seed)
+    config = _data_config(data, [*(sets or ()), *(["data.show_names=true"] if show_names else [])])
+    if html is not None and html.is_dir():
+        raise InputError(f"--html {html} is a folder", hint=f"Name a file, e.g. {html / 'check.html'}.")
+    if html is not None:
+        from medsynth.report.sheet.check_page import check_and_write
+
+        findings = check_and_write(config, config.seed, html, sets or ()).findings
+    else:
+        findings = check_data(config, config.seed)
     if as_json:
         typer.echo(json.dumps(findings.as_dict(), indent=2))
     else:
-        _show_findings(findings.as_dict())
+        _show_findings(findings, data, sets or (), html)
     if findings.errors:
         raise typer.Exit(2)
 
 
-def _show_findings(findings: dict[str, Any]) -> None:
-    for name, value in findings.items():
-        if name in ("errors", "warnings"):
-            output.print(f"{name}: {len(value)}", highlight=False)
-            for line in value:
-                output.print(f"  {line}", markup=False, highlight=False, soft_wrap=True)
-        elif isinstance(value, dict):
-            output.print(name, highlight=False)
-            for key, item in value.items():
-                output.print(f"  {key}: {_line(item)}", markup=False, highlight=False, soft_wrap=True)
-        else:
-            output.print(f"{name}: {value}", markup=False, highlight=False, soft_wrap=True)
+def _show_findings(findings: Findings, data: str, sets: Sequence[str], html: Path | None) -> None:
+    from medsynth.data.checking import wording
+
+    _say(wording.summary(findings)[1], "")
+    head, rows = wording.count_table(findings)
+    if rows:
+        print_table(head, rows)
+        _say("")
+    if centers := wording.center_rows(findings):
+        print_table(("domain", "center", "split", "images"), ([*names, f"{count:,}"] for *names, count in centers))
+        _say("")
+    _say(*(f"{domain}: {text}." for domain, text in wording.file_sentences(findings)))
+    counts = findings.counts
+    _say(*(f"Assumed of {count:,} files: {note}." for note, count in counts.get(wording.ASSUMED, {}).items()))
+    _say(*(f"{line[:1].upper()}{line[1:]}." for line in left_out_shown(counts.get(wording.LEFT_OUT, {}))))
+    for title, texts in (("Problems that a run would refuse", findings.errors), ("Worth a look", findings.warnings)):
+        if texts:
+            _say("", f"{title}:", *(f"  - {text}" for text in texts))
+    _say("", *([f"splits   {findings.split_hash}"] if findings.split_hash else []))
+    if html:
+        _say(f"page     {html}")
+        from medsynth.report.sheet.check_page import key_beside
+
+        if key_beside(html).is_file():
+            _say(f"key      {key_beside(html)}, which says what its pseudonyms stand for: keep it")
+    again = " (once that is mended)" if findings.errors else ""
+    _say(f"next     {wording.next_command(findings, data, sets)}{again}")
 
 
-def _line(item: Any) -> str:
-    """Return counts as ``name (count), name (count)``, facts as ``name: fact; name: fact``."""
-    if not isinstance(item, dict):
-        return str(item)
-    if all(isinstance(value, int) for value in item.values()):
-        return ", ".join(f"{name} ({count})" for name, count in item.items()) or "none"
-    return "; ".join(f"{name}: {value}" for name, value in item.items())
+def _say(*lines: str) -> None:
+    for line in lines:
+        output.print(line, markup=False, highlight=False, soft_wrap=True)
 
 
 @app.command("split")

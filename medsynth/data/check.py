@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from medsynth.data.config import DataConfig
 from medsynth.data.formats.probing import Facts
-from medsynth.data.images import Record
+from medsynth.data.images import Images, Record
 from medsynth.data.listing.examination import examine_files, settle
 from medsynth.data.listing.image_table import ImageTable
 from medsynth.data.listing.paths import relative
@@ -18,6 +18,8 @@ from medsynth.data.listing.sources import collect_sources
 from medsynth.data.listing.splits import split_hash
 from medsynth.data.problems import Problem, some
 
+See = Callable[[Images, Mapping[str, Facts]], None]
+"""Shown the images of a domain as networks will see them, with what decoding their files has shown."""
 _LABELS = {1: "positive", 0: "negative", None: "unknown"}
 
 
@@ -42,6 +44,23 @@ class Findings:
         return {"schema": 1, **asdict(self), "errors": list(self.errors), "warnings": list(self.warnings)}
 
 
+@dataclass(frozen=True)
+class Checked:
+    """A check with what is needed to tell of it without names.
+
+    Args:
+        findings: what was found.
+        records: all images, unusable ones, too.
+        root: folder that images are relative to.
+        of_table: those errors that may name files which are no images of `records`.
+    """
+
+    findings: Findings
+    records: tuple[Record, ...]
+    root: Path
+    of_table: tuple[str, ...]
+
+
 def check_data(config: DataConfig, seed: int) -> Findings:
     """Look at all files, labels and splits of a data set and report everything at once.
 
@@ -51,21 +70,33 @@ def check_data(config: DataConfig, seed: int) -> Findings:
         config: where images come from and how they are read.
         seed: of drawn splits.
     """
+    return check_closely(config, seed).findings
+
+
+def check_closely(config: DataConfig, seed: int, see: See | None = None) -> Checked:
+    """Do the work of `check_data`.
+
+    Args:
+        config, seed: see `check_data`.
+        see: called once for each domain whose images can be used, while they are decoded.
+    """
     if config.path == "phantom":
-        return _check_phantom(config, seed)
+        return _check_phantom(config, seed, see)
     table = collect_sources(config)
     facts, damaged = examine_files(table.records, table.root, config)
     usable = [record for record in table.records if record.image in facts]
     split, wrong, told = settle(usable, facts, config, seed=seed)
     warnings = [text for _, text in (*table.warnings, *told)] + _duplicates(split, facts, table.root)
-    alike, unfit = _near_duplicates(split, table.root, config, facts)
+    alike, unfit = _near_duplicates(split, table.root, config, facts, see)
     warnings += alike + _privacy(split, facts) + _left_out(table)
-    return Findings(
-        (*map(_text, (*table.problems, *damaged, *wrong)), *unfit),
+    of_table = tuple(map(_text, table.problems))
+    findings = Findings(
+        (*of_table, *map(_text, (*damaged, *wrong)), *unfit),
         tuple(warnings),
         _counts(split, facts, table),
         split_hash(split) if all(record.split for record in split) else "",
     )
+    return Checked(findings, tuple(table.records), table.root, of_table)
 
 
 def _left_out(table: ImageTable) -> list[str]:
@@ -76,7 +107,7 @@ def _left_out(table: ImageTable) -> list[str]:
     return [f"left out, {reason}: {some(found)}" for reason, found in names.items()]
 
 
-def _check_phantom(config: DataConfig, seed: int) -> Findings:
+def _check_phantom(config: DataConfig, seed: int, see: See | None) -> Checked:
     from dataclasses import replace
     from tempfile import TemporaryDirectory
 
@@ -84,7 +115,7 @@ def _check_phantom(config: DataConfig, seed: int) -> Findings:
 
     with TemporaryDirectory() as folder:
         path = write_phantom_for(config, Path(folder), seed)
-        return check_data(replace(config, path=str(path)), seed)
+        return check_closely(replace(config, path=str(path)), seed, see)
 
 
 def _text(problem: Problem) -> str:
@@ -146,7 +177,7 @@ def _duplicates(records: Sequence[Record], facts: Mapping[str, Facts], root: Pat
 
 
 def _near_duplicates(
-    records: Sequence[Record], root: Path, config: DataConfig, facts: Mapping[str, Facts]
+    records: Sequence[Record], root: Path, config: DataConfig, facts: Mapping[str, Facts], see: See | None
 ) -> tuple[list[str], list[str]]:
     """Compare what networks will see, in both domains separately, across splits; also return what cannot be seen."""
     from tempfile import TemporaryDirectory
@@ -171,6 +202,8 @@ def _near_duplicates(
                 for pair in look_alikes(images)
                 if facts[pair[0].image].hash != facts[pair[1].image].hash
             ]
+            if see:
+                see(images, facts)
             del images
     return warnings, unfit
 

@@ -62,10 +62,14 @@ class Images:
         chosen = [index for index, record in enumerate(self.records) if keep(record)]
         return self.take(chosen)
 
-    def select(self, *, domain: str | None = None, split: str | None = None) -> Images:
-        """Return the images of one domain and/or one split."""
+    def select(self, *, domain: str | None = None, split: str | None = None, labeled: bool = False) -> Images:
+        """Return the images of one domain and/or one split, of which none or all must have a label."""
         return self.where(
-            lambda record: (domain is None or record.domain == domain) and (split is None or record.split == split)
+            lambda record: (
+                (domain is None or record.domain == domain)
+                and (split is None or record.split == split)
+                and not (labeled and record.label is None)
+            )
         )
 
     def take(self, indices: Sequence[int] | np.ndarray) -> Images:

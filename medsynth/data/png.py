@@ -18,8 +18,13 @@ def to_bytes(images: np.ndarray) -> np.ndarray:
 def png(image: np.ndarray) -> bytes:
     """Encode one (C, H, W) image in [-1, 1] as an 8-bit PNG file."""
     values = to_bytes(image)
+    return picture_bytes(values[0] if values.shape[0] == 1 else values.transpose(1, 2, 0))
+
+
+def picture_bytes(values: np.ndarray) -> bytes:
+    """Encode (H, W) or (H, W, 3) uint8 values as a PNG file."""
     buffer = io.BytesIO()
-    Image.fromarray(values[0] if values.shape[0] == 1 else values.transpose(1, 2, 0)).save(buffer, "PNG")
+    Image.fromarray(values).save(buffer, "PNG")
     return buffer.getvalue()
 
 

@@ -26,6 +26,22 @@ def is_mask_folder(name: str, siblings: Iterable[str]) -> bool:
     return bool(_MASK_FOLDERS.fullmatch(name)) and any(_IMAGE_FOLDERS.fullmatch(one) for one in siblings)
 
 
+def is_image_folder(name: str) -> bool:
+    """Tell a folder that says no more than that it holds images: ``images``, ``imagesTr``, ``scans``."""
+    return bool(_IMAGE_FOLDERS.fullmatch(name))
+
+
+def without_mask_ending(key: str) -> str:
+    """Return what image and mask have in common of their names without suffix, in lower case.
+
+    Example:
+        >>> without_mask_ending("a_mask"), without_mask_ending("case_0000"), without_mask_ending("case")
+        ('a', 'case', 'case')
+    """
+    match = _MASK.fullmatch(key)
+    return match["of"] if match else _shortened(key)
+
+
 def masks(names: Iterable[str]) -> dict[str, str]:
     """Return the masks among the names of one folder, each with the name of its image.
 

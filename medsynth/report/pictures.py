@@ -21,14 +21,14 @@ KINDS = (
 )
 
 
-def png_address(image: np.ndarray) -> str:
-    """Return a (C, H, W) or (H, W) image in [-1, 1] as ``data:image/png;base64,...``, at most 320 pixels a side."""
+def png_address(image: np.ndarray, side: int = LARGEST_SIDE) -> str:
+    """Return a (C, H, W) or (H, W) image in [-1, 1] as ``data:image/png;base64,...``, at most `side` pixels a side."""
     pixels = np.asarray(image, dtype=np.float32)
     if pixels.ndim == 3:
         pixels = pixels[0] if pixels.shape[0] == 1 else np.moveaxis(pixels[:3], 0, -1)
     grey = np.round((np.clip(np.nan_to_num(pixels), -1, 1) + 1) * 127.5).astype(np.uint8)
     picture = Image.fromarray(grey)
-    picture.thumbnail((LARGEST_SIDE, LARGEST_SIDE), Image.Resampling.BOX)
+    picture.thumbnail((side, side), Image.Resampling.BOX)
     buffer = io.BytesIO()
     picture.save(buffer, format="PNG", optimize=True)
     return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()

@@ -146,7 +146,9 @@ def test_near_duplicates_across_splits_are_told_with_the_pair(tmp_path, table, c
 def test_target_images_without_label_are_told(tmp_path, table, config):
     path = table(lambda rows: rows[-1].update(label=""))
     text = "1 target images have no label and train the generator only: target9.png"
-    assert prepare(config(path), tmp_path / "run", seed=0).warnings == (("unlabeled-targets", text),)
+    data = prepare(config(path), tmp_path / "run", seed=0)
+    assert data.warnings == (("unlabeled-targets", text),)
+    assert len(data.images.select(domain="target")) == len(data.images.select(domain="target", labeled=True)) + 1
 
 
 def test_the_phantom_takes_no_source(config):

@@ -42,7 +42,7 @@ def jobs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, device: str) -> list[J
     plan = make_plan(Registry(), **names, seeds=[1], device=device, overrides=["data.match_labels=false"])
     run = SimpleNamespace(plan=plan, watch=Silent(), stop=Stop(), stage=lambda _: nullcontext())
     seed_run: Any = SimpleNamespace(run=run, seed=1, folder=tmp_path, stage_name=str, shared=lambda *_: nullcontext())
-    data: Any = SimpleNamespace(images=SimpleNamespace(select=lambda *, domain, split: images(domain)))
+    data: Any = SimpleNamespace(images=SimpleNamespace(select=lambda *, domain, split, labeled=False: images(domain)))
     train_generator.train_generator(seed_run, data)
     train_classifiers.train_row(seed_run, data, "real-only", TrainingRow(images("target"), None, steps=2))
     return taken

@@ -72,7 +72,7 @@ def _predict(
     seed_run: SeedRun, data: Data, classifiers: Mapping[str, Classifier], *, write: bool
 ) -> dict[str, Predictions]:
     plan = seed_run.run.plan
-    validation, real = (data.images.select(domain="target", split=split) for split in ("val", "test"))
+    validation, real = (data.images.select(domain="target", split=split, labeled=True) for split in ("val", "test"))
     predictions = {}
     for name, classifier in classifiers.items():
         network = exported(classifier)
@@ -112,7 +112,7 @@ def _evidence(
         "classifier": exported(classifiers[Subject.SYNTHETIC]),
     }
     return Evidence(
-        real=data.images.select(domain="target", split="test").as_set(),
+        real=data.images.select(domain="target", split="test", labeled=True).as_set(),
         source=source.as_set(),
         synthetic=translated.as_set(),
         truth=true_counterparts(source, data.images),

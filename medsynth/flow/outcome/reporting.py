@@ -64,7 +64,9 @@ def write_run_report(
             gallery=_gallery(evaluation, data),
             importance=_importance(run, data, classifiers, evaluation),
             inspection=inspect(
-                classifiers[Subject.SYNTHETIC], data.images.select(domain="target", split="test"), policy_of(plan)
+                classifiers[Subject.SYNTHETIC],
+                data.images.select(domain="target", split="test", labeled=True),
+                policy_of(plan),
             ),
             curves={name: _curves(history, "losses") for name, history in histories.items()},
             validation={name: _curves(history, "validation") for name, history in histories.items()},

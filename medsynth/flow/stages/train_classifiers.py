@@ -37,7 +37,8 @@ def train_classifiers(seed_run: SeedRun, data: Data, synthetic: Images, team: Te
 
 def classifier_rows(plan: Plan, data: Data, synthetic: Images) -> dict[str, TrainingRow]:
     """Return the images of each classifier row that the plan asks for, by its name."""
-    real, source, oracle = (data.images.select(domain=name, split="train") for name in ("target", "source", "oracle"))
+    source, oracle = (data.images.select(domain=name, split="train") for name in ("source", "oracle"))
+    real = data.images.select(domain="target", split="train", labeled=True)
     added = {Subject.SYNTHETIC: synthetic, Subject.UNTRANSLATED: source, Subject.ORACLE: oracle}
     rows = make_rows(real, added, plan.classifier_config.batch_size)
     return {name: row for name, row in rows.items() if name in (Subject.SYNTHETIC, *plan.training.baselines)}
@@ -50,7 +51,7 @@ def train_row(seed_run: SeedRun, data: Data, name: str, row: TrainingRow) -> Cla
     # The rows share initial weights and, as far as their images agree, batches: they differ in data only.
     classifier = cast(Classifier, build(run, "classifier", seed_run.seed))
     network = exported(classifier)
-    validation = data.images.select(domain="target", split="val")
+    validation = data.images.select(domain="target", split="val", labeled=True)
 
     def loader(phase: Phase) -> Any:
         return row.loader(

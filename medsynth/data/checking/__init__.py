@@ -1,0 +1,1 @@
+"""What a check of images has found, in words."""
