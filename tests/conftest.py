@@ -79,7 +79,14 @@ def make_bundle(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]
     from medsynth.plugins import Registry
 
     def make(
-        name: str = "cyclegan", *, chain=None, eight_bit: bool = True, classifier=None, samples: int = 0, **fields
+        name: str = "cyclegan",
+        *,
+        chain=None,
+        eight_bit: bool = True,
+        classifier=None,
+        samples: int = 0,
+        windows=None,
+        **fields,
     ) -> Path:
         config = DataConfig(**({"size": 32} | fields))
         chain = chain or preprocessing_config(DomainInfo(eight_bit=eight_bit), config)
@@ -102,6 +109,7 @@ def make_bundle(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]
             size=(config.size, config.size),
             channels=config.channels,
             positive="positive",
+            windows=windows or {},
             threshold=0.5,
             split_hash="0" * 64,
             plan={"data": {"intensity": config.intensity}},

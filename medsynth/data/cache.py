@@ -14,8 +14,16 @@ from typing import TYPE_CHECKING, Any
 from medsynth.base.errors import InputError
 from medsynth.base.files import not_written, write_json
 from medsynth.data.config import DataConfig
-from medsynth.data.formats.chains import Chain, DomainInfo, FileDecoder, domain_info, preprocessing_config
+from medsynth.data.formats.chains import (
+    Chain,
+    DomainInfo,
+    FileDecoder,
+    domain_info,
+    measured_window,
+    preprocessing_config,
+)
 from medsynth.data.formats.probing import Facts
+from medsynth.data.formats.windows import Window, parse_windows
 from medsynth.data.problems import Problem, problem_of, refuse
 
 if TYPE_CHECKING:
@@ -32,17 +40,37 @@ def domain_of(record: Record) -> str:
     return "target" if record.domain == "oracle" else record.domain
 
 
-def domain_infos(records: Sequence[Record], facts: Mapping[str, Facts]) -> dict[str, DomainInfo]:
-    """Summarize the files of each domain; true counterparts follow the target and do not decide."""
-    return {
-        domain: domain_info(facts[record.image] for record in records if record.domain == domain)
-        for domain in ("source", "target")
-    }
+def domain_infos(records: Sequence[Record], facts: Mapping[str, Facts], config: DataConfig) -> dict[str, DomainInfo]:
+    """Summarize the files of each domain; true counterparts follow the target and do not decide.
+
+    Under ``intensity="dataset"`` the window is measured on training images only, where any are known.
+
+    Raises:
+        InputError: a window cannot be read, or cannot be measured.
+    """
+    asked = parse_windows(config.window)
+    return {domain: _info(domain, records, facts, config, asked.get(domain)) for domain in ("source", "target")}
+
+
+def _info(
+    domain: str, records: Sequence[Record], facts: Mapping[str, Facts], config: DataConfig, window: Window | None
+) -> DomainInfo:
+    own = [record for record in records if record.domain == domain]
+    if window is None and config.intensity == "dataset" and own:
+        training = [record for record in own if record.split == "train"] or own
+        window = measured_window(domain, [facts[image] for image in dict.fromkeys(r.image for r in training)])
+    return domain_info((facts[record.image] for record in own), window)
+
+
+def domain_windows(records: Sequence[Record], facts: Mapping[str, Facts], config: DataConfig) -> dict[str, Window]:
+    """Return the windows of the domains that have one; errors as of `domain_infos`."""
+    infos = domain_infos(records, facts, config)
+    return {domain: info.window for domain, info in infos.items() if info.window}
 
 
 def domain_chains(records: Sequence[Record], facts: Mapping[str, Facts], config: DataConfig) -> dict[str, Chain]:
     """Return the preprocessing of each domain, for its most frequent kind of file, reading one slice of it."""
-    infos = domain_infos(records, facts)
+    infos = domain_infos(records, facts, config)
     chains = {}
     for domain, info in infos.items():
         formats = [facts[record.image].format for record in records if record.domain == domain]
@@ -138,7 +166,7 @@ def _decode(
     partial = path.with_suffix(".partial")
     shape = (len(records), config.channels, config.size, config.size)
     pixels = new_map(partial, shape)
-    infos = domain_infos(records, facts)
+    infos = domain_infos(records, facts, config)
     decoders: dict[str, FileDecoder] = {}
     problems: list[Problem] = []
     order = sorted(range(len(records)), key=lambda i: (records[i].image, domain_of(records[i])))
@@ -155,7 +183,9 @@ def _decode(
         except Exception as error:  # transforms raise many types
             problems.append(Problem(f"{root / image} cannot be scaled and resized: {error}"))
             continue
-        problems += [Problem(f"{records[i].name} is constant") for i, x in zip(rows, images, strict=True) if _flat(x)]
+        window = infos[domain].window
+        fault = f"shows nothing within the window {window}" if window else "is constant"
+        problems += [Problem(f"{records[i].name} {fault}") for i, x in zip(rows, images, strict=True) if _flat(x)]
         for i, x in zip(rows, images, strict=True):
             pixels[i] = x
         done += len(rows)

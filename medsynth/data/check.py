@@ -10,6 +10,7 @@ from typing import Any
 
 from medsynth.data.config import DataConfig
 from medsynth.data.formats.probing import Facts
+from medsynth.data.formats.windows import parse_windows
 from medsynth.data.images import Record
 from medsynth.data.listing.examination import examine_files, settle
 from medsynth.data.listing.image_table import ImageTable
@@ -50,7 +51,11 @@ def check_data(config: DataConfig, seed: int) -> Findings:
     Args:
         config: where images come from and how they are read.
         seed: of drawn splits.
+
+    Raises:
+        InputError: ``data.window`` cannot be read.
     """
+    parse_windows(config.window)  # which is not a matter of the data
     if config.path == "phantom":
         return _check_phantom(config, seed)
     table = collect_sources(config)

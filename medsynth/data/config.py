@@ -24,9 +24,14 @@ class DataConfig:
     fit: str = option("pad", "non-square images: pad with the darkest value, or stretch", choices=("pad", "stretch"))
     intensity: str = option(
         "auto",
-        "to [-1, 1] by the full 8-bit range, or by the 0.5 to 99.5 percentiles of the file; "
-        "auto = range if all files of a domain are 8-bit",
-        choices=("auto", "range", "percentile"),
+        "to [-1, 1] by the full 8-bit range, by the 0.5 to 99.5 percentiles of the file, or by those of all training "
+        "images of the domain (dataset); auto = range if all files of a domain are 8-bit, else percentile",
+        choices=("auto", "range", "percentile", "dataset"),
+    )
+    window: str = option(
+        "",
+        "values that become -1 and 1, instead of intensity: LOW:HIGH, or per domain source=LOW:HIGH,target=LOW:HIGH, "
+        "in the unit of the files, such as HU",
     )
     slices: float = option(1.0, "central share of a volume's slices to use", low=0.01, high=1.0)
     series: str = option(

@@ -91,7 +91,21 @@ classifies labeled images, those of {contents.positive} in `FOLDER/1`, all other
 
 writes translated source images as PNG files into `BUNDLE/eval/translated`. Images are brought to {height} x {width}
 pixels and {contents.channels} channel(s). `--output_dir FOLDER` writes elsewhere, `--device cpu` runs without a GPU.
-`samples/expected.json`, where present, says what the samples must give."""
+`samples/expected.json`, where present, says what the samples must give.{_windows(contents)}"""
+
+
+def _windows(contents: BundleContents) -> str:
+    if not contents.windows:
+        return ""
+    shown = "\n".join(f"- {domain}: {window}" for domain, window in sorted(contents.windows.items()))
+    text = f"\n\nValues that are shown, from darkest to brightest:\n\n{shown}"
+    if target := contents.windows.get("target"):
+        extent = f"{target.high - target.low:g} {target.unit}".rstrip()
+        text += (
+            f"\n\nA grey level g of a translated PNG file stands for {target.low:g} + g / 255 x {extent}. NIfTI and DICOM "
+            "files by `medsynth synthesize` hold these values themselves."
+        )
+    return text
 
 
 def _figures(contents: BundleContents) -> str:

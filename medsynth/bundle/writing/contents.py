@@ -10,6 +10,7 @@ from typing import Any
 from torch import nn
 
 from medsynth.api import Score
+from medsynth.data.formats.windows import Window
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +82,7 @@ class BundleContents:
         parent: sha256 of the manifest of the bundle whose weights training started from; empty if from none.
         trained: False for a bundle to start from, whose weights are random.
         counts: images used, e.g. ``{"target train positive": 24}``; numbers only.
+        windows: by domain the values that become -1 and 1, where they are the same for all files.
         target_samples, source_samples: images that may be given away (phantom, or released by the user).
     """
 
@@ -103,5 +105,6 @@ class BundleContents:
     plan: Mapping[str, Any] = field(default_factory=dict)
     plugins: Sequence[PluginVersion] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
+    windows: Mapping[str, Window] = field(default_factory=dict)
     target_samples: Sequence[TargetSample] = ()
     source_samples: Sequence[SourceSample] = ()

@@ -11,6 +11,7 @@ from medsynth.api import Score, Subject
 from medsynth.bundle.format.privacy import without_locations
 from medsynth.bundle.format.versions import installed
 from medsynth.bundle.writing.contents import BundleContents
+from medsynth.data.formats.windows import as_facts
 
 SCHEMA = "https://project-monai.github.io/schema/meta_schema_20240725.json"
 PAPER = "Efficient endometrial carcinoma screening via cross-modal synthesis and gradient distillation, 2026"
@@ -63,6 +64,7 @@ def metadata(contents: BundleContents) -> dict[str, Any]:
         "intended_use": INTENDED_USE,
         "references": [PAPER, *dict.fromkeys(plugin.reference for plugin in contents.plugins if plugin.reference)],
         "supported_apps": {},
+        **({"intensity_windows": as_facts(contents.windows)} if contents.windows else {}),
         "network_data_format": {
             "inputs": {"image": image},
             "outputs": {"pred": _classes("logits", [-1000, 1000], classes)},

@@ -10,6 +10,7 @@ from medsynth.bundle.trust.memory import RUN, remember
 from medsynth.bundle.writing.assembling import write_bundle
 from medsynth.bundle.writing.contents import BundleContents, PluginVersion
 from medsynth.data.formats.chains import DomainInfo, preprocessing_config
+from medsynth.data.formats.windows import parse_windows
 from medsynth.plan.plan import Plan
 from medsynth.plugins import Registry
 
@@ -17,7 +18,7 @@ from medsynth.plugins import Registry
 def write_template(plan: Plan, registry: Registry, out: Path) -> Path:
     """Write a bundle of `plan`'s untrained networks into a folder of `out` that is named after its plugins.
 
-    It reads 8-bit images until a run that starts from it has seen others.
+    It reads 8-bit images, or those within ``data.window``, until a run that starts from it has seen others.
 
     Args:
         plan: resolved; its first seed decides the weights.
@@ -28,8 +29,14 @@ def write_template(plan: Plan, registry: Registry, out: Path) -> Path:
         The bundle's folder.
 
     Raises:
+        InputError: ``data.window`` cannot be read, or the scale is to be measured on images, which it has none of.
         RunError: as `medsynth.bundle.write_bundle` does.
     """
+    windows = parse_windows(plan.data.window)
+    source, target = (
+        preprocessing_config(DomainInfo(eight_bit=True, window=windows.get(domain)), plan.data)
+        for domain in ("source", "target")
+    )
     setup = Setup(channels=plan.data.channels, size=(plan.data.size, plan.data.size), device="cpu")
     chosen = {
         "generator": (plan.generator, plan.generator_config),
@@ -50,13 +57,13 @@ def write_template(plan: Plan, registry: Registry, out: Path) -> Path:
                 reference=spec.reference,
             )
         )
-    preprocessing = preprocessing_config(DomainInfo(eight_bit=True), plan.data)
     contents = BundleContents(
         name=f"{plan.generator}-{plan.classifier}",
         generator=networks["generator"],
         classifier=networks["classifier"],
-        source_preprocessing=preprocessing,
-        target_preprocessing=preprocessing,
+        source_preprocessing=source,
+        target_preprocessing=target,
+        windows=windows,
         size=setup.size,
         channels=setup.channels,
         positive=plan.data.positive or "positive",

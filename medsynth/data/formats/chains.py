@@ -6,13 +6,14 @@ import logging
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medsynth.base.errors import InputError
 from medsynth.data.config import DataConfig
-from medsynth.data.formats.probing import PERCENTILES, Facts, Format
+from medsynth.data.formats.probing import PERCENTILES, QUANTILES, Facts, Format
+from medsynth.data.formats.windows import Window
 from medsynth.reading import read, upright
 
 if TYPE_CHECKING:
@@ -40,14 +41,40 @@ class DomainInfo:
 
     Args:
         eight_bit: all files hold 8-bit values, so that their full range is comparable.
+        window: values that all of them are scaled by; None where each file, or its type, gives its own.
     """
 
     eight_bit: bool
+    window: Window | None = None
 
 
-def domain_info(facts: Iterable[Facts]) -> DomainInfo:
-    """Summarize the files of a domain."""
-    return DomainInfo(all(fact.eight_bit for fact in facts))
+def domain_info(facts: Iterable[Facts], window: Window | None = None) -> DomainInfo:
+    """Summarize the files of a domain, whose window gets their unit."""
+    known = list(facts)
+    units = {fact.header.unit for fact in known}
+    named = window and replace(window, unit=units.pop() if len(units) == 1 else "")
+    return DomainInfo(all(fact.eight_bit for fact in known), named)
+
+
+def measured_window(domain: str, facts: Sequence[Facts]) -> Window:
+    """Return the percentiles of the values of all files together, where a scanner wrote one.
+
+    Each file is represented by its quantiles, which places the percentiles within a thousandth of the values.
+
+    Raises:
+        InputError: both are equal.
+    """
+    import numpy as np
+
+    values = np.array([fact.quantiles for fact in facts]).ravel()
+    weights = np.repeat([fact.count / QUANTILES for fact in facts], QUANTILES)
+    order = np.argsort(values)
+    shares = (np.cumsum(weights[order]) - weights[order] / 2) / weights.sum()
+    low, high = (float(f"{np.interp(p / 100, shares, values[order]):.6g}") for p in PERCENTILES)
+    if not low < high:
+        message = f"all {domain} images together have the value {low:g} in 99 % of their pixels"
+        raise InputError(message, hint=f"Say which values to show: --set data.window={domain}=LOW:HIGH")
+    return Window(low, high)
 
 
 def preprocessing_config(
@@ -59,7 +86,7 @@ def preprocessing_config(
     up to the last but one transform; then they are dropped.
 
     Args:
-        info: the domain, which decides the intensity scale under ``intensity="auto"``.
+        info: the domain, which has a window or decides the intensity scale under ``intensity="auto"``.
         config: size, channels, fit and intensity.
         found: format of the file; default is a 2D image file.
         index: slice or frame; by default the middle one where the file has several.
@@ -78,7 +105,12 @@ def whole_file_config(info: DomainInfo, config: DataConfig, found: Format) -> Ch
         load["converter"] = _TO_PLAIN_MODE
     chain = [load, _transform("Lambdad", func=_TO_GREY if config.channels == 1 else _TO_COLOR)]
     target = {"b_min": -1.0, "b_max": 1.0, "clip": True}
-    if config.intensity == "range" or (config.intensity == "auto" and info.eight_bit):
+    if info.window:
+        chain.append(_transform("ScaleIntensityRanged", a_min=info.window.low, a_max=info.window.high, **target))
+    elif config.intensity == "dataset":
+        hint = "Name the values: --set data.window=LOW:HIGH"
+        raise InputError("data.intensity=dataset is measured on images, and here are none", hint=hint)
+    elif config.intensity == "range" or (config.intensity == "auto" and info.eight_bit):
         chain.append(_transform("ScaleIntensityRanged", a_min=0.0, a_max=255.0, **target))
     else:
         lower, upper = PERCENTILES
@@ -156,7 +188,7 @@ class Scaling:
     """Decoded values to [-1, 1], by the transforms that a bundle holds; padding has no part in the scale.
 
     Args:
-        info: the domain, which decides the scale under ``intensity="auto"``.
+        info: the domain, which has a window or decides the scale under ``intensity="auto"``.
         config: channels and intensity.
     """
 

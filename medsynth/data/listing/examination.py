@@ -11,6 +11,7 @@ from medsynth.base.errors import InputError
 from medsynth.data.config import DataConfig
 from medsynth.data.formats.chains import refuse_strip
 from medsynth.data.formats.probing import Facts, examine
+from medsynth.data.formats.windows import parse_windows
 from medsynth.data.images import Record
 from medsynth.data.listing.repetitions import merge_patients, parted_copies
 from medsynth.data.listing.sources import collect_sources
@@ -44,6 +45,7 @@ def inspect_data(config: DataConfig, seed: int) -> Examination:
     Raises:
         InputError: with all problems of the first stage that has any: table and folders, files, splits.
     """
+    parse_windows(config.window)  # before minutes of reading
     table = collect_sources(config)
     refuse(table.problems)
     facts, problems = examine_files(table.records, table.root, config)
@@ -66,7 +68,9 @@ def settle(
     records, merged = merge_patients(records, facts, config)
     records, problems = assign_splits(records, config, seed=seed)
     if not problems:
-        problems = split_problems(records) + parted_copies(records, facts)
+        records, blank, problems = without_blank_slices(records, facts, config)
+        dropped += blank
+        problems += split_problems(records) + parted_copies(records, facts)
     return records, problems, [*dropped, *merged, *split_warnings(records)]
 
 
@@ -90,7 +94,7 @@ def examine_files(records: Sequence[Record], root: Path, config: DataConfig) -> 
     for record in records:
         slices[record.image].append(record)
     for image, rows in slices.items():
-        found = examine(root / image)
+        found = examine(root / image, channels=config.channels if config.intensity == "dataset" else 0)
         if isinstance(found, Problem):
             problems.append(found)
             continue
@@ -109,7 +113,10 @@ def _intensity_problems(
     records: Sequence[Record], facts: Mapping[str, Facts], root: Path, config: DataConfig
 ) -> list[Problem]:
     problems = []
+    windows = parse_windows(config.window)
     for domain in ("source", "target"):
+        if domain in windows or config.intensity == "dataset":
+            continue
         own = list(dict.fromkeys(r.image for r in records if r.domain == domain and r.image in facts))
         by_range = config.intensity == "range" or (
             config.intensity == "auto" and all(facts[image].eight_bit for image in own)
@@ -130,6 +137,29 @@ def without_empty_slices(records: Sequence[Record], facts: Mapping[str, Facts]) 
     kept = [r for r in records if r.slice is None or r.slice not in facts[r.image].empty_slices]
     count = len(records) - len(kept)
     return kept, [("constant-slices", f"{count} constant slices of volumes were left out")] if count else []
+
+
+def without_blank_slices(
+    records: Sequence[Record], facts: Mapping[str, Facts], config: DataConfig
+) -> tuple[list[Record], list[Warned], list[Problem]]:
+    """Leave out slices of volumes that lie wholly below or above the window of their domain, and say how many."""
+    from medsynth.data.cache import domain_of, domain_windows
+
+    try:
+        windows = domain_windows(records, facts, config)
+    except InputError as error:
+        return list(records), [], [problem_of(error)]
+
+    def is_blank(record: Record) -> bool:
+        window, ends = windows.get(domain_of(record)), facts[record.image].ends
+        if window is None or not ends:
+            return False
+        low, high = ends[record.slice or 0]
+        return high <= window.low or low >= window.high
+
+    kept = [record for record in records if not is_blank(record)]
+    text = f"{len(records) - len(kept)} slices of volumes that show nothing within the window were left out"
+    return kept, [("constant-slices", text)] if len(kept) < len(records) else [], []
 
 
 def split_warnings(records: Sequence[Record]) -> list[Warned]:

@@ -56,6 +56,7 @@ def write_run_bundle(
             target_preprocessing=data.preprocessing["target"],
             size=(plan.data.size, plan.data.size),
             channels=plan.data.channels,
+            windows=data.windows,
             positive=data.positive,
             threshold=judged.threshold,
             temperature=judged.temperature,
@@ -120,6 +121,7 @@ def _sample_files(seed_run: SeedRun, data: Data) -> tuple[list[_Sample], list[_S
     targets, sources = (
         [(root / image, label) for image, label in _spread(found[domain])]
         if _reads_flat_files(data.preprocessing[domain])
+        and _shows_all([root / image for image, _ in _spread(found[domain])], data, domain)
         else []
         for domain in ("target", "source")
     )
@@ -129,6 +131,15 @@ def _sample_files(seed_run: SeedRun, data: Data) -> tuple[list[_Sample], list[_S
 def _reads_flat_files(chain: Sequence[Mapping[str, Any]]) -> bool:
     """Tell whether a preprocessing takes 2D files such as the samples, or volumes of which it cuts a slice."""
     return not any(str(transform["_target_"]).endswith("SqueezeDimd") for transform in chain)
+
+
+def _shows_all(paths: Sequence[Path], data: Data, domain: str) -> bool:
+    """Tell whether samples of 8 bits have anything to show in a domain with a window, which may lie beyond them."""
+    if domain not in data.windows:
+        return True
+    transform = instantiate(data.preprocessing[domain])
+    images = [np.asarray(transform({"image": str(path)})["image"]) for path in paths]
+    return all(image.min() < image.max() for image in images)
 
 
 def _spread(images: Sequence[tuple[str, int | None]]) -> list[tuple[str, int | None]]:

@@ -18,6 +18,7 @@ from medsynth.base.progress import Task, Watch
 from medsynth.base.stopping import Stop
 from medsynth.base.version import __version__
 from medsynth.data.formats.chains import refuse_strip
+from medsynth.data.formats.windows import as_facts
 from medsynth.inference.inputs.finding import InputItem, Inputs, Refusal
 from medsynth.inference.inputs.fitting import Fitting, make_fitting
 from medsynth.inference.inputs.listing import GIVE
@@ -134,6 +135,7 @@ def _asked(job: TranslationJob) -> dict[str, object]:
         "format": job.format,
         "size": job.size,
         "show_names": job.show_names,
+        **({"values": as_facts({"target": translator.window})["target"]} if translator.window else {}),
     }
 
 
@@ -165,7 +167,7 @@ class _TranslationWork:
         self._earlier = read_earlier(job.out)
         self._reader = Reader(translator.config)
         self._fitting: Fitting = make_fitting(job.size, translator.config)
-        self._writer = Writer(Capture(identities=self._identities, maker=maker), maker)
+        self._writer = Writer(Capture(identities=self._identities, maker=maker), maker, translator.window)
         self._waiting: list[_Open] = []
         self._done = 0
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from medsynth.base.errors import RunError
 from medsynth.bundle.opening.opened import TRANSLATOR, Opened, open_bundle
 from medsynth.data.config import DataConfig
+from medsynth.data.formats.windows import Window
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +26,7 @@ class Translator:
             files and percentiles for others.
         network: in evaluation mode on `device`.
         device: where it computes.
+        window: values that -1 and 1 stand for in its translations; None where these are grey levels.
     """
 
     name: str
@@ -34,6 +36,7 @@ class Translator:
     config: DataConfig
     network: nn.Module
     device: str
+    window: Window | None = None
 
     def translate(self, images: Tensor) -> Tensor:
         """Translate (B, C, H, W) float32 images in [-1, 1]; the result is on the CPU and has the same shape.
@@ -69,4 +72,5 @@ def load_translator(path: Path | Opened, device: str) -> Translator:
         config=config,
         network=network.to(device),
         device=device,
+        window=bundle.windows.get("target"),
     )
