@@ -102,8 +102,8 @@ def _windows(contents: BundleContents) -> str:
     if target := contents.windows.get("target"):
         extent = f"{target.high - target.low:g} {target.unit}".rstrip()
         text += (
-            f"\n\nA grey level g of a translated PNG file stands for {target.low:g} + g / 255 x {extent}. NIfTI and DICOM "
-            "files by `medsynth synthesize` hold these values themselves."
+            f"\n\nA grey level g of a translated PNG file stands for {target.low:g} + g / 255 x {extent}. NIfTI and "
+            "DICOM files by `medsynth synthesize` hold these values themselves."
         )
     return text
 

@@ -142,24 +142,30 @@ def without_empty_slices(records: Sequence[Record], facts: Mapping[str, Facts]) 
 def without_blank_slices(
     records: Sequence[Record], facts: Mapping[str, Facts], config: DataConfig
 ) -> tuple[list[Record], list[Warned], list[Problem]]:
-    """Leave out slices of volumes that lie wholly below or above the window of their domain, and say how many."""
+    """Leave out slices of volumes and series that lie wholly below or above the window of their domain.
+
+    Returns:
+        The other records, how many were left out, and single images that show nothing.
+    """
     from medsynth.data.cache import domain_of, domain_windows
 
     try:
         windows = domain_windows(records, facts, config)
     except InputError as error:
         return list(records), [], [problem_of(error)]
-
-    def is_blank(record: Record) -> bool:
-        window, ends = windows.get(domain_of(record)), facts[record.image].ends
-        if window is None or not ends:
-            return False
-        low, high = ends[record.slice or 0]
-        return high <= window.low or low >= window.high
-
-    kept = [record for record in records if not is_blank(record)]
-    text = f"{len(records) - len(kept)} slices of volumes that show nothing within the window were left out"
-    return kept, [("constant-slices", text)] if len(kept) < len(records) else [], []
+    members = Counter(facts[record.image].header.series for record in records)
+    kept, problems = [], []
+    for record in records:
+        window, fact = windows.get(domain_of(record)), facts[record.image]
+        low, high = fact.ends[record.slice or 0] if fact.ends else (fact.low, fact.high)
+        if window is None or (low < window.high and high > window.low):
+            kept.append(record)
+        elif not (fact.ends or (fact.header.series and members[fact.header.series] > 1)):
+            message = f"{record.name} shows nothing within the window {window}: its values are {low:g} to {high:g}"
+            problems.append(Problem(message, "leave it out, or choose another data.window"))
+    left_out = len(records) - len(kept) - len(problems)
+    text = f"{left_out} slices of volumes that show nothing within the window were left out"
+    return kept, [("constant-slices", text)] if left_out else [], problems
 
 
 def split_warnings(records: Sequence[Record]) -> list[Warned]:
