@@ -7,6 +7,7 @@ import json
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,7 @@ from medsynth.data.formats.chains import (
     preprocessing_config,
 )
 from medsynth.data.formats.probing import Facts
+from medsynth.data.formats.stacks import Stacks, join_series, places_of
 from medsynth.data.formats.windows import Window, parse_windows
 from medsynth.data.problems import Problem, problem_of, refuse
 
@@ -76,7 +78,9 @@ def domain_chains(records: Sequence[Record], facts: Mapping[str, Facts], config:
         formats = [facts[record.image].format for record in records if record.domain == domain]
         if formats:
             most = max(dict.fromkeys(formats), key=formats.count)
-            chains[domain] = preprocessing_config(info, config, most)
+            # a classifier sees target images without their neighbors
+            own = replace(config, neighbors=config.neighbors if domain == "source" else 0)
+            chains[domain] = preprocessing_config(info, own, most)
     return chains
 
 
@@ -87,7 +91,7 @@ def cache_bytes(records: Sequence[Record], config: DataConfig) -> int:
         sources, targets = config.phantom_source, config.phantom_negative + config.phantom_positive
         # every source image has a true counterpart, and the extra test patients come per class and domain
         count = 2 * (sources + 2 * config.held_out_sources) + targets + 2 * config.phantom_test
-    return 128 + count * config.channels * config.size**2 * 4
+    return 128 + count * config.stacked * config.size**2 * 4
 
 
 def load_images(
@@ -136,7 +140,8 @@ def load_images(
         progress(len(records), len(records))
     # As a plain array: selecting from a memmap object takes longer than copying a small image.
     pixels = np.load(path, mmap_mode="r").view(np.ndarray)
-    return Images(tuple(records), pixels, np.arange(len(records)))
+    places = tuple(places_of(records, facts)) if config.neighbors else ()
+    return Images(tuple(records), pixels, np.arange(len(records)), config.neighbors, places)
 
 
 def _key(
@@ -147,7 +152,8 @@ def _key(
     chains: Mapping[str, Chain],
 ) -> str:
     """Return what stands for the pixels: files, how they are made, and which values decoding gave."""
-    digest = hashlib.sha256(json.dumps([chains, config.size, config.channels], sort_keys=True).encode())
+    settings = [chains, config.size, config.channels, *([config.neighbors] if config.neighbors else [])]
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for record in records:
         stat = (root / record.image).stat()
         of_file = [stat.st_size, stat.st_mtime_ns, facts[record.image].hash]
@@ -164,7 +170,7 @@ def _decode(
     progress: Progress | None,
 ) -> list[Problem]:
     partial = path.with_suffix(".partial")
-    shape = (len(records), config.channels, config.size, config.size)
+    shape = (len(records), config.stacked, config.size, config.size)
     pixels = new_map(partial, shape)
     infos = domain_infos(records, facts, config)
     decoders: dict[str, FileDecoder] = {}
@@ -189,6 +195,8 @@ def _decode(
         done += len(rows)
         if progress:
             progress(done, len(records))
+    if config.neighbors:
+        join_series(pixels, records, places_of(records, facts), Stacks(config.neighbors))
     pixels.flush()
     del pixels
     _publish(partial, path, problems)

@@ -34,6 +34,15 @@ class DataConfig:
         "in the unit of the files, such as HU",
     )
     slices: float = option(1.0, "central share of a volume's slices to use", low=0.01, high=1.0)
+    neighbors: int = option(
+        0,
+        "2.5D: slices on either side of a volume's slice that the generator sees and translates with it, as channels",
+        low=0,
+        high=5,
+    )
+    smooth: bool = option(
+        False, "2.5D: a translated slice is the mean of its translations in all stacks of neighbors that hold it"
+    )
     series: str = option(
         "",
         "DICOM series to use: a description such as 't2*tra*', a SeriesInstanceUID, or modality=MR, orientation=tra, "
@@ -62,6 +71,11 @@ class DataConfig:
     phantom_test_source: int = option(
         60, "phantom: of the source domain at most so many of them, whose translations are judged", low=10
     )
+
+    @property
+    def stacked(self) -> int:
+        """Channels of what the generator takes: those of a slice and of its neighbors."""
+        return self.channels * (2 * self.neighbors + 1)
 
     @property
     def held_out_sources(self) -> int:

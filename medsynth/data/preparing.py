@@ -157,6 +157,9 @@ def write_split(config: DataConfig, out: Path, *, seed: int) -> dict[str, Any]:
 
 
 def _check_phantom(config: DataConfig) -> None:
+    if config.neighbors:
+        hint = "give --data volumes, or leave out data.neighbors"
+        raise InputError("data.neighbors cannot be combined with the phantom, which has no volumes", hint=hint)
     if config.source:
         hint = "give --data the target images that these source images are to be translated to"
         raise InputError("data.source cannot be combined with the phantom", hint=hint)

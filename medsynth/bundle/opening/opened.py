@@ -123,7 +123,7 @@ class Opened:
         """Return the config that gives exactly the bundle's preprocessing.
 
         ``auto`` means the 8-bit range for 8-bit files and percentiles for others. A window is that of the images
-        that the role's network takes, for whichever domain.
+        that the role's network takes, for whichever domain; only a translator has neighbors.
 
         Raises:
             InputError: the bundle is damaged, or this version of medsynth would preprocess in another way.
@@ -131,7 +131,9 @@ class Opened:
         with self._explained():
             chain = self.json(self.role.config)["preprocessing"]["transforms"][:-1]
             self._check([self.role.config, METADATA])
-            asked = str(self.origin.get("plan", {}).get("data", {}).get("intensity", "auto"))
+            asked = dict(self.origin.get("plan", {}).get("data", {}))
+            if self.role is not TRANSLATOR:
+                asked |= {"neighbors": 0, "smooth": False}
             return config_of(chain, asked, self.windows.get(self.role.domain))
 
     @cached_property

@@ -154,10 +154,20 @@ def _limits(contents: BundleContents) -> str:
 - Nothing is known about its behavior on other scanners, centers or populations than those of its test images.
 - {figures}
 - Synthetic images may show structures that the patient does not have. Never use them as images of a patient.
-- 2D images only; a volume must be cut into slices first.
+- {_slices(contents)}
 - MONAI alone reads some files in another way than medsynth, which trained the networks; use `medsynth predict` and
   `medsynth synthesize` for them:
 {otherwise}"""
+
+
+def _slices(contents: BundleContents) -> str:
+    if not contents.neighbors:
+        return "2D images only; a volume must be cut into slices first."
+    return (
+        f"The generator translates stacks of {2 * contents.neighbors + 1} slices, of which the middle one is kept; an "
+        "image that stands alone is repeated. MONAI alone translates one slice of a volume and averages no overlapping "
+        "stacks, `medsynth synthesize` translates all."
+    )
 
 
 def _citation(contents: BundleContents) -> str:

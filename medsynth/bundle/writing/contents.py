@@ -71,7 +71,8 @@ class BundleContents:
         source_preprocessing, target_preprocessing: MONAI transforms as configs (``_target_`` and arguments) that turn
             ``{"image": path}`` into ``{"image": (C, H, W) float32 in [-1, 1]}``.
         size: (H, W) in pixels.
-        channels: 1 or 3.
+        channels: 1 or 3, of a slice.
+        neighbors: slices on either side that the generator takes and returns with each, as channels.
         positive, negative: class names; class 1 is the positive one.
         threshold: a probability at or above it is called positive.
         temperature: the classifier's logits are divided by it to get probabilities.
@@ -97,6 +98,7 @@ class BundleContents:
     threshold: float
     split_hash: str
     temperature: float = 1.0
+    neighbors: int = 0
     negative: str = "negative"
     version: str = "0.1.0"
     parent: str = ""

@@ -42,6 +42,7 @@ def kept_scores(contents: BundleContents) -> list[Score]:
 def metadata(contents: BundleContents) -> dict[str, Any]:
     """Return configs/metadata.json, valid against MONAI's schema of 2024-07-25."""
     classes = {"0": contents.negative, "1": contents.positive}
+    stacked = contents.channels * (2 * contents.neighbors + 1)
     image = _tensor(contents, "image", {str(i): "image" for i in range(contents.channels)})
     return {
         "schema": SCHEMA,
@@ -71,8 +72,8 @@ def metadata(contents: BundleContents) -> dict[str, Any]:
             "post_processed_outputs": {"pred": _classes("probabilities", [0, 1], classes)},
         },
         "translator_data_format": {
-            "inputs": {"image": image},
-            "outputs": {"pred": _tensor(contents, "image", {str(i): "translated" for i in range(contents.channels)})},
+            "inputs": {"image": _tensor(contents, "image", {str(i): "image" for i in range(stacked)})},
+            "outputs": {"pred": _tensor(contents, "image", {str(i): "translated" for i in range(stacked)})},
         },
     }
 
@@ -133,7 +134,7 @@ def _tensor(contents: BundleContents, kind: str, channels: dict[str, str]) -> di
     return {
         "type": kind,
         "format": "magnitude",
-        "num_channels": contents.channels,
+        "num_channels": len(channels),
         "spatial_shape": list(contents.size),
         "dtype": "float32",
         "value_range": [-1, 1],

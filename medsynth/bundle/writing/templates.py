@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 from medsynth.api import Setup, exported
@@ -34,10 +35,11 @@ def write_template(plan: Plan, registry: Registry, out: Path) -> Path:
     """
     windows = parse_windows(plan.data.window)
     source, target = (
-        preprocessing_config(DomainInfo(eight_bit=True, window=windows.get(domain)), plan.data)
-        for domain in ("source", "target")
+        preprocessing_config(DomainInfo(eight_bit=True, window=windows.get(domain)), config)
+        for domain, config in (("source", plan.data), ("target", dataclasses.replace(plan.data, neighbors=0)))
     )
-    setup = Setup(channels=plan.data.channels, size=(plan.data.size, plan.data.size), device="cpu")
+    size = (plan.data.size, plan.data.size)
+    channels = {"generator": plan.data.stacked, "classifier": plan.data.channels}
     chosen = {
         "generator": (plan.generator, plan.generator_config),
         "classifier": (plan.classifier, plan.classifier_config),
@@ -46,7 +48,9 @@ def write_template(plan: Plan, registry: Registry, out: Path) -> Path:
     for kind, (name, config) in chosen.items():
         seed_everything(plan.seeds[0], kind, "", "weights")
         spec = registry.load(kind, name)
-        networks[kind] = exported(registry.create(spec, config, setup)).eval()
+        networks[kind] = exported(
+            registry.create(spec, config, Setup(channels=channels[kind], size=size, device="cpu"))
+        ).eval()
         record = next(record for record in registry.by_name(name) if record.kind == kind)
         plugins.append(
             PluginVersion(
@@ -64,8 +68,9 @@ def write_template(plan: Plan, registry: Registry, out: Path) -> Path:
         source_preprocessing=source,
         target_preprocessing=target,
         windows=windows,
-        size=setup.size,
-        channels=setup.channels,
+        size=size,
+        channels=plan.data.channels,
+        neighbors=plan.data.neighbors,
         positive=plan.data.positive or "positive",
         threshold=0.5,
         split_hash="",

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from medsynth.base.errors import InputError
 from medsynth.data.config import DataConfig
 from medsynth.data.formats.probing import PERCENTILES, QUANTILES, Facts, Format
+from medsynth.data.formats.stacks import Stacks
 from medsynth.data.formats.windows import Window
 from medsynth.reading import read, upright
 
@@ -87,7 +88,7 @@ def preprocessing_config(
 
     Args:
         info: the domain, which has a window or decides the intensity scale under ``intensity="auto"``.
-        config: size, channels, fit and intensity.
+        config: size, channels, fit, intensity and neighbors, with which the result is a stack of slices.
         found: format of the file; default is a 2D image file.
         index: slice or frame; by default the middle one where the file has several.
     """
@@ -123,7 +124,13 @@ def whole_file_config(info: DomainInfo, config: DataConfig, found: Format) -> Ch
 
 def _one_slice(config: DataConfig, found: Format, index: int | None) -> Chain:
     chain: Chain = []
-    if found.depth:
+    if config.neighbors:
+        n, k = config.neighbors, found.depth // 2 if index is None else index
+        # the slices lie side by side as channels; an image without any is repeated
+        chosen = [min(max(k + offset, 0), found.depth - 1) for offset in range(-n, n + 1)]
+        several = f"$lambda x: x[..., {chosen}].movedim(-1, 0).flatten(0, 1)"
+        chain.append(_transform("Lambdad", func=several if found.depth else f"$lambda x: x.repeat({2 * n + 1}, 1, 1)"))
+    elif found.depth:
         k = found.depth // 2 if index is None else index
         chain.append(_transform("SpatialCropd", roi_start=[0, 0, k], roi_end=[_BEYOND, _BEYOND, k + 1]))
         chain.append(_transform("SqueezeDimd", dim=-1))
@@ -217,10 +224,13 @@ class FileDecoder:
 
     def __init__(self, info: DomainInfo, config: DataConfig) -> None:
         self._scale = Scaling(info, config)
+        self._stacks = Stacks(config.neighbors)
         self._fit = instantiate(fitting_config(config))
 
     def read(self, path: Path, indices: Sequence[int | None]) -> list[np.ndarray]:
-        """Return one (C, size, size) float32 array in [-1, 1] per slice index; None for a file without slices.
+        """Return one float32 array in [-1, 1] per slice index, (C, size, size) or with neighbors a stack of slices.
+
+        The index of a file without slices is None.
 
         Raises:
             InputError: the file cannot be read.
@@ -229,7 +239,7 @@ class FileDecoder:
 
         whole = self._scale(as_shown(read(path)))
         with quiet():
-            planes = [whole[..., index or 0] for index in indices]
+            planes = [self._stacks.of(whole, index or 0) for index in indices]
             return [np.asarray(self._fit({"image": plane})["image"], dtype=np.float32) for plane in planes]
 
 

@@ -11,6 +11,7 @@ from medsynth.base.errors import InputError
 from medsynth.data.config import DataConfig
 from medsynth.data.formats.chains import refuse_strip
 from medsynth.data.formats.probing import Facts, examine
+from medsynth.data.formats.stacks import places_of
 from medsynth.data.formats.windows import parse_windows
 from medsynth.data.images import Record
 from medsynth.data.listing.repetitions import merge_patients, parted_copies
@@ -106,7 +107,8 @@ def examine_files(records: Sequence[Record], root: Path, config: DataConfig) -> 
         deepest = max((row.slice for row in rows if row.slice is not None), default=-1)
         if deepest >= max(found.format.depth, 1):
             problems.append(Problem(f"{root / image} has {found.format.depth} slices; the manifest asks for {deepest}"))
-    return facts, problems + _intensity_problems(records, facts, root, config)
+    problems += _intensity_problems(records, facts, root, config)
+    return facts, problems + _neighbor_problems(records, facts, config)
 
 
 def _intensity_problems(
@@ -129,6 +131,29 @@ def _intensity_problems(
             if not by_range and fact.flat:
                 message = f"{root / image} is constant but for less than 1 % of its pixels"
                 problems.append(Problem(message, "leave it out, or use --set data.intensity=range for 8-bit images"))
+    return problems
+
+
+def _neighbor_problems(records: Sequence[Record], facts: Mapping[str, Facts], config: DataConfig) -> list[Problem]:
+    """Say where slices have no neighbors, or neighbors of another scale."""
+    if not config.neighbors:
+        return []
+    usable = [record for record in records if record.image in facts]
+    places = places_of(usable, facts)
+    if usable and not any(places):
+        hint = "leave out data.neighbors, or give volumes or DICOM series"
+        return [Problem(f"data.neighbors = {config.neighbors}, but every image stands alone", hint)]
+    problems = []
+    for domain in ("source", "target"):
+        own = [(r, place) for r, place in zip(usable, places, strict=True) if r.domain == domain]
+        by_file = config.intensity == "percentile" or (
+            config.intensity == "auto" and not all(facts[record.image].eight_bit for record, _ in own)
+        )
+        parted = [record.image for record, place in own if place and record.slice is None]
+        if parted and by_file and domain not in parse_windows(config.window):
+            message = f"{domain}: the slices of a series lie in files such as {parted[0]}, each with a scale of its own"
+            hint = "give all one scale: --set data.intensity=dataset, or data.window=LOW:HIGH"
+            problems.append(Problem(message, hint))
     return problems
 
 

@@ -19,6 +19,7 @@ from medsynth.bundle.trust.memory import RUN, remember
 from medsynth.bundle.writing.assembling import write_bundle
 from medsynth.bundle.writing.contents import BundleContents, SourceSample, TargetSample
 from medsynth.data.formats.chains import instantiate
+from medsynth.data.formats.stacks import Stacks
 from medsynth.data.phantom.cohort import write_phantom
 from medsynth.data.png import png
 from medsynth.data.preparing import Data
@@ -56,6 +57,7 @@ def write_run_bundle(
             target_preprocessing=data.preprocessing["target"],
             size=(plan.data.size, plan.data.size),
             channels=plan.data.channels,
+            neighbors=plan.data.neighbors,
             windows=data.windows,
             positive=data.positive,
             threshold=judged.threshold,
@@ -157,7 +159,8 @@ def _judged(network: torch.nn.Module, files: Sequence[_Sample], data: Data, temp
 
 def _translated(network: torch.nn.Module, paths: Sequence[Path], data: Data) -> list[SourceSample]:
     images = _outputs(network, paths, data.preprocessing["source"])
-    files = [png(one[0].float().numpy()) for one in images]
+    stacks = Stacks(data.images.neighbors)
+    files = [png(stacks.middle(one)[0].float().numpy()) for one in images]
     return [SourceSample(path=path, translation=file) for path, file in zip(paths, files, strict=True)]
 
 

@@ -26,6 +26,7 @@ FOLDER = "parent"
 """Folder of a run that holds the weights it starts from."""
 _WEIGHTS = {"generator": "models/translator.pt", "classifier": "models/model.pt"}
 _IMAGES = ("size", "channels", "fit", "intensity")
+_STACKS = ("neighbors", "smooth")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +66,9 @@ def read_parent(path: Path) -> ParentBundle:
             generator=str(plan["generator"]["name"]),
             classifier=str(plan["classifier"]["name"]),
             values={
-                "data": {name: plan["data"][name] for name in _IMAGES} | _windows(snapshot),
+                "data": {name: plan["data"][name] for name in _IMAGES}
+                | {name: plan["data"][name] for name in _STACKS if name in plan["data"]}
+                | _windows(snapshot),
                 **{kind: _kept(plan[kind]) for kind in ("generator", "classifier")},
             },
         )

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from itertools import groupby
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-import torch
 
 from medsynth.base.errors import InputError, Interrupted, MedsynthError
 from medsynth.base.files import new_file
@@ -37,6 +35,7 @@ from medsynth.inference.translate.record import (
     write_errors,
 )
 from medsynth.inference.translate.translator import Translator
+from medsynth.inference.translate.volumes import translate_volumes
 from medsynth.inference.translated_formats import FORMATS
 from medsynth.reading import read_header, recognize
 
@@ -102,7 +101,7 @@ def synthesize_files(job: TranslationJob) -> TranslationSummary:
         RunError: the disk is full.
         Interrupted: on request; what is written stays.
     """
-    inputs = Inputs(job.source, job.out, job.format)
+    inputs = Inputs(job.source, job.out, job.format, joined=bool(job.translator.stacks.neighbors))
     files = inputs.count()
     if not files and job.source.is_file():
         read_header(job.source)  # which says what is wrong with it
@@ -234,19 +233,21 @@ class _TranslationWork:
 
     def _translated(self, waiting: Sequence[_Open]) -> list[list[np.ndarray]]:
         """Return for each source its slices, (C, rows, columns) float32 in [-1, 1]."""
-        results: list[list[np.ndarray]] = [[] for _ in waiting]
-        queue = [(i, k) for i, one in enumerate(waiting) for k in range(len(one.picture))]
-        for start in range(0, len(queue), self._job.batch):
-            self._job.stop.check()
-            chunk = queue[start : start + self._job.batch]
-            fitted = [(i, self._fitting.forward(waiting[i].picture.values[..., k])) for i, k in chunk]
-            for _, same in groupby(fitted, key=lambda pair: pair[1].shape):
-                owners, images = zip(*same, strict=True)
-                for i, image in zip(owners, self._job.translator.translate(torch.stack(images)), strict=True):
-                    columns, rows = waiting[i].picture.values.shape[1:3]
-                    results[i].append(self._fitting.back(image, columns, rows).clone().numpy())
-            self._advance(len(chunk) if self._by_slice else 0)
-        return results
+        job = self._job
+
+        def before(done: int) -> None:
+            self._advance(done if self._by_slice else 0)
+            job.stop.check()
+
+        found = translate_volumes(
+            [one.picture.values for one in waiting],
+            self._fitting,
+            job.translator.translate,
+            stacks=job.translator.stacks,
+            batch=job.batch,
+            before=before,
+        )
+        return [[image.numpy() for image in slices] for slices in found]
 
     def _called(self, item: InputItem) -> InputItem:
         """Return the item with names of its translation that do not show the source's, where it says it has none.

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from medsynth.base.errors import RunError
 from medsynth.bundle.opening.opened import TRANSLATOR, Opened, open_bundle
 from medsynth.data.config import DataConfig
+from medsynth.data.formats.stacks import Stacks
 from medsynth.data.formats.windows import Window
 
 
@@ -38,8 +39,13 @@ class Translator:
     device: str
     window: Window | None = None
 
+    @property
+    def stacks(self) -> Stacks:
+        """How slices become what the network takes."""
+        return Stacks(self.config.neighbors, self.config.smooth)
+
     def translate(self, images: Tensor) -> Tensor:
-        """Translate (B, C, H, W) float32 images in [-1, 1]; the result is on the CPU and has the same shape.
+        """Translate (B, C, H, W) float32 images or stacks in [-1, 1]; the result is on the CPU and has the same shape.
 
         Raises:
             RunError: the network returns another shape.
