@@ -7,7 +7,6 @@ import json
 import math
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,17 +14,11 @@ from typing import TYPE_CHECKING, Any
 from medsynth.base.errors import InputError
 from medsynth.base.files import not_written, write_json
 from medsynth.data.config import DataConfig
-from medsynth.data.formats.chains import (
-    Chain,
-    DomainInfo,
-    FileDecoder,
-    domain_info,
-    measured_window,
-    preprocessing_config,
-)
+from medsynth.data.formats.chains import Chain, FileDecoder
 from medsynth.data.formats.probing import Facts
-from medsynth.data.formats.stacks import Stacks, join_series, places_of
-from medsynth.data.formats.windows import Window, parse_windows
+from medsynth.data.formats.stacks import Stacks
+from medsynth.data.listing.domains import domain_chains, domain_infos, domain_of
+from medsynth.data.listing.places import join_series, places_of
 from medsynth.data.problems import Problem, problem_of, refuse
 
 if TYPE_CHECKING:
@@ -35,53 +28,6 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int, int], None]
 """Called with (images done, images in all)."""
-
-
-def domain_of(record: Record) -> str:
-    """Return the domain whose preprocessing the record shares: true counterparts are read as target images."""
-    return "target" if record.domain == "oracle" else record.domain
-
-
-def domain_infos(records: Sequence[Record], facts: Mapping[str, Facts], config: DataConfig) -> dict[str, DomainInfo]:
-    """Summarize the files of each domain; true counterparts follow the target and do not decide.
-
-    Under ``intensity="dataset"`` the window is measured on training images only, where any are known.
-
-    Raises:
-        InputError: a window cannot be read, or cannot be measured.
-    """
-    asked = parse_windows(config.window)
-    return {domain: _info(domain, records, facts, config, asked.get(domain)) for domain in ("source", "target")}
-
-
-def _info(
-    domain: str, records: Sequence[Record], facts: Mapping[str, Facts], config: DataConfig, window: Window | None
-) -> DomainInfo:
-    own = [record for record in records if record.domain == domain]
-    if window is None and config.intensity == "dataset" and own:
-        training = [record for record in own if record.split == "train"] or own
-        window = measured_window(domain, [facts[image] for image in dict.fromkeys(r.image for r in training)])
-    return domain_info((facts[record.image] for record in own), window)
-
-
-def domain_windows(records: Sequence[Record], facts: Mapping[str, Facts], config: DataConfig) -> dict[str, Window]:
-    """Return the windows of the domains that have one; errors as of `domain_infos`."""
-    infos = domain_infos(records, facts, config)
-    return {domain: info.window for domain, info in infos.items() if info.window}
-
-
-def domain_chains(records: Sequence[Record], facts: Mapping[str, Facts], config: DataConfig) -> dict[str, Chain]:
-    """Return the preprocessing of each domain, for its most frequent kind of file, reading one slice of it."""
-    infos = domain_infos(records, facts, config)
-    chains = {}
-    for domain, info in infos.items():
-        formats = [facts[record.image].format for record in records if record.domain == domain]
-        if formats:
-            most = max(dict.fromkeys(formats), key=formats.count)
-            # a classifier sees target images without their neighbors
-            own = replace(config, neighbors=config.neighbors if domain == "source" else 0)
-            chains[domain] = preprocessing_config(info, own, most)
-    return chains
 
 
 def cache_bytes(records: Sequence[Record], config: DataConfig) -> int:

@@ -94,8 +94,9 @@ def prepare(config: DataConfig, folder: Path, *, seed: int, progress: Callable[[
 
     from medsynth.base.files import write_json
     from medsynth.base.seals import finish
-    from medsynth.data.cache import domain_chains, domain_windows, load_images
+    from medsynth.data.cache import load_images
     from medsynth.data.identity import check_prepared, identity, refuse_others
+    from medsynth.data.listing.domains import domain_chains, domain_windows
 
     shown = config.show_names or config.path == PHANTOM  # nobody's names
     before, own = check_prepared(folder), config.path == PHANTOM

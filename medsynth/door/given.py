@@ -67,7 +67,7 @@ def translate_given(
     """
     if batch < 1:
         raise InputError(f"batch {batch} is not positive")
-    parts = [one.values.split(1, dim=3) if one.apart else (one.values,) for one in given]
+    parts = [one.values[..., None].unbind(3) if one.apart else (one.values,) for one in given]
     found = translate_volumes(
         [part for volume in parts for part in volume],
         fitting,

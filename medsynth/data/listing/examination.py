@@ -11,9 +11,10 @@ from medsynth.base.errors import InputError
 from medsynth.data.config import DataConfig
 from medsynth.data.formats.chains import refuse_strip
 from medsynth.data.formats.probing import Facts, examine
-from medsynth.data.formats.stacks import places_of
 from medsynth.data.formats.windows import parse_windows
 from medsynth.data.images import Record
+from medsynth.data.listing.domains import domain_of, domain_windows
+from medsynth.data.listing.places import places_of
 from medsynth.data.listing.repetitions import merge_patients, parted_copies
 from medsynth.data.listing.sources import collect_sources
 from medsynth.data.listing.splits import assign_splits, split_hash, split_problems
@@ -172,8 +173,6 @@ def without_blank_slices(
     Returns:
         The other records, how many were left out, and single images that show nothing.
     """
-    from medsynth.data.cache import domain_of, domain_windows
-
     try:
         windows = domain_windows(records, facts, config)
     except InputError as error:
