@@ -13,7 +13,7 @@ from medsynth.data.formats.chains import Chain, DomainInfo, preprocessing_config
 from medsynth.data.formats.probing import Format
 from medsynth.data.formats.windows import Window
 
-_CHOSEN = re.compile(r"x\[\.\.\., \[([\d, ]+)\]\]")
+_CHOSEN = re.compile(r"x\[\.\.\., (\d+)\]")
 _KINDS = {"PILReader": "raster", "NibabelReader": "nifti", "ITKReader": "dicom"}
 
 
@@ -59,8 +59,8 @@ def _same_kind(by_name: Mapping[str, Mapping[str, Any]], info: DomainInfo, confi
     if "SpatialCropd" in by_name:
         index = by_name["SpatialCropd"]["roi_start"][2]
         depth = index + 1
-    elif config.neighbors and (chosen := _CHOSEN.search(str(by_name["Lambdad"]["func"]))):
-        slices = [int(number) for number in chosen.group(1).split(",")]
+    elif config.neighbors and (chosen := _CHOSEN.findall(str(by_name["Lambdad"]["func"]))):
+        slices = [int(number) for number in chosen]
         index, depth = slices[config.neighbors], max(slices) + 1
     axes = by_name["Orientationd"]["axcodes"] if "Orientationd" in by_name else ""
     return preprocessing_config(info, config, Format(kind, depth, axes), index)

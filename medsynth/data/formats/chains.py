@@ -127,9 +127,9 @@ def _one_slice(config: DataConfig, found: Format, index: int | None) -> Chain:
     if config.neighbors:
         n, k = config.neighbors, found.depth // 2 if index is None else index
         # the slices lie side by side as channels; an image without any is repeated
-        chosen = [min(max(k + offset, 0), found.depth - 1) for offset in range(-n, n + 1)]
-        several = f"$lambda x: x[..., {chosen}].movedim(-1, 0).flatten(0, 1)"
-        chain.append(_transform("Lambdad", func=several if found.depth else f"$lambda x: x.repeat({2 * n + 1}, 1, 1)"))
+        several = [f"x[..., {min(max(k + offset, 0), found.depth - 1)}]" for offset in range(-n, n + 1)]
+        parts = several if found.depth else ["x"] * (2 * n + 1)
+        chain.append(_transform("Lambdad", func=f"$lambda x: torch.cat([{', '.join(parts)}])"))
     elif found.depth:
         k = found.depth // 2 if index is None else index
         chain.append(_transform("SpatialCropd", roi_start=[0, 0, k], roi_end=[_BEYOND, _BEYOND, k + 1]))

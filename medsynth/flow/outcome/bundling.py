@@ -132,7 +132,9 @@ def _sample_files(seed_run: SeedRun, data: Data) -> tuple[list[_Sample], list[_S
 
 def _reads_flat_files(chain: Sequence[Mapping[str, Any]]) -> bool:
     """Tell whether a preprocessing takes 2D files such as the samples, or volumes of which it cuts a slice."""
-    return not any(str(transform["_target_"]).endswith("SqueezeDimd") for transform in chain)
+    cutting = ("SqueezeDimd", "x[..., ")  # a slice, or slices side by side
+    steps = (str(transform["_target_"]) + str(transform.get("func", "")) for transform in chain)
+    return not any(word in step for step in steps for word in cutting)
 
 
 def _shows_all(paths: Sequence[Path], data: Data, domain: str) -> bool:
