@@ -158,9 +158,10 @@ def write_split(config: DataConfig, out: Path, *, seed: int) -> dict[str, Any]:
 
 
 def _check_phantom(config: DataConfig) -> None:
-    if config.neighbors:
-        hint = "give --data volumes, or leave out data.neighbors"
-        raise InputError("data.neighbors cannot be combined with the phantom, which has no volumes", hint=hint)
+    if config.neighbors or config.smooth:
+        name = "data.neighbors" if config.neighbors else "data.smooth"
+        hint = f"give --data volumes, or leave out {name}"
+        raise InputError(f"{name} cannot be combined with the phantom, which has no volumes", hint=hint)
     if config.source:
         hint = "give --data the target images that these source images are to be translated to"
         raise InputError("data.source cannot be combined with the phantom", hint=hint)

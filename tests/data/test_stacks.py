@@ -126,7 +126,12 @@ def test_neighbors_without_one_scale_or_without_volumes_are_refused_alike_by_che
     rows = write.rows(tmp_path / "flat", patients=10)
     flat = config(write.table(tmp_path / "flat", rows), neighbors=1)
     parted = config(tree, neighbors=1, positive="ill", source_label="0")
-    for asked, word in ((flat, "every image stands alone"), (parted, "each with a scale of its own")):
+    restless = replace(flat, neighbors=0, smooth=True)
+    for asked, word in (
+        (flat, "every image stands alone"),
+        (parted, "each with a scale of its own"),
+        (restless, "no stacks of slices to average"),
+    ):
         with pytest.raises(InputError, match=word):
             prepare(asked, tmp_path / "run", seed=0)
         assert any(word in text for text in check_data(asked, 0).errors)

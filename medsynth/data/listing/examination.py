@@ -138,7 +138,8 @@ def _intensity_problems(
 def _neighbor_problems(records: Sequence[Record], facts: Mapping[str, Facts], config: DataConfig) -> list[Problem]:
     """Say where slices have no neighbors, or neighbors of another scale."""
     if not config.neighbors:
-        return []
+        hint = "add --set data.neighbors=1"
+        return [Problem("data.smooth has no stacks of slices to average", hint)] if config.smooth else []
     usable = [record for record in records if record.image in facts]
     places = places_of(usable, facts)
     if usable and not any(places):
