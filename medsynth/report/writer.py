@@ -15,6 +15,7 @@ from markupsafe import Markup
 
 from medsynth.api import Predictions, Subject
 from medsynth.base.files import new_folder, write_text
+from medsynth.base.progress import duration
 from medsynth.report import tables
 from medsynth.report.classifier_figures import bootstrap_figure, calibration_figure, precision_figure, roc_figure
 from medsynth.report.content import Curves, ReportContent
@@ -76,7 +77,7 @@ def page_environment() -> Environment:
         loader=PackageLoader("medsynth", "report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
-    environment.filters.update(number=tables.number, percent=tables.percent, duration=tables.duration)
+    environment.filters.update(number=tables.number, percent=tables.percent, duration=duration)
     return environment
 
 

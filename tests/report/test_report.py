@@ -18,12 +18,13 @@ from sklearn.metrics import precision_recall_curve
 from sklearn.metrics import roc_curve as sklearn_roc_curve
 
 from medsynth.api import Inspection, Predictions, Score, Section
+from medsynth.base.progress import duration
 from medsynth.report import GalleryRow, ImportanceRow, ReportContent, content_verdict, verdict, write_report
 from medsynth.report.bands import precision_band, reliability, roc_band
 from medsynth.report.downloads import csv_text, latex_text
 from medsynth.report.pictures import gallery, importance, png_address
 from medsynth.report.screening import prevalence_figure, screening_table
-from medsynth.report.tables import Cell, duration, metric_label, number, ordered, percent
+from medsynth.report.tables import Cell, metric_label, number, ordered, percent
 from medsynth.statistics import patient_draws
 from medsynth.statistics.gain import Gain, gains
 
