@@ -118,12 +118,12 @@ class _Bars(Progress):
     """Bar, count and time left first; then the name, and as many values as the width allows."""
 
     def __init__(self, console: Console) -> None:
-        self._width = lambda: console.width  # of the moment: people resize terminals
+        self._terminal = console  # needed before Progress knows its own
         super().__init__(console=console, refresh_per_second=4, transient=True)
 
     def get_renderables(self) -> Iterable[RenderableType]:
         """Yield a line for each stage and each task that work."""
-        width = self._width()
+        width = self._terminal.width  # of the moment: people resize terminals
         stages, counted = ([one for one in self.tasks if (one.total is None) is stage] for stage in (True, False))
         yield from (Text(one.description, no_wrap=True, overflow="ellipsis") for one in stages)
         bar = next((size for below, size in BARS.items() if width < below), WIDEST_BAR)
@@ -177,8 +177,9 @@ class _Bar:
 
     def advance(self, done: int, values: Mapping[str, float] | None = None) -> None:
         self._left.advance(done)
-        fields = {"values": dict(values)} if values else {}
-        self._bars.update(self._number, completed=done, **fields)
+        self._bars.update(self._number, completed=done)
+        if values:
+            self._bars.update(self._number, values=dict(values))
 
 
 class Lines:
