@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -94,13 +95,10 @@ def curves_figure(name: str, panels: Panels) -> str:
         axes.locator_params(axis="y", nbins=4)
         axes.margins(x=0.03, y=0.12)
     if lines:
-        known = {
-            h.get_label(): h for axes in figure.axes for h in axes.get_lines() if not h.get_label().startswith("_")
-        }
-        figure.legend(
-            known.values(), known.keys(), loc="outside upper left", ncols=len(known), frameon=False, fontsize=9,
-            labelcolor=INK,
-        )  # fmt: skip
+        drawn = {str(curve.get_label()): curve for axes in figure.axes for curve in axes.get_lines()}
+        known = {label: curve for label, curve in drawn.items() if not label.startswith("_")}
+        style: dict[str, Any] = {"ncols": len(known), "frameon": False, "fontsize": 9, "labelcolor": INK}
+        figure.legend(list(known.values()), list(known), loc="outside upper left", **style)
     figure.supxlabel("epoch", fontsize=9, color=MUTED)
     return to_svg(figure, name, "Curves over epochs: " + ", ".join(panels))
 
