@@ -136,11 +136,13 @@ def test_a_link_opens_its_chapter(tab):
     assert tab.evaluate("document.querySelectorAll('details.chapter[open]').length") == 1
 
 
-SHOWN = "[...document.querySelectorAll('#case-table tbody tr')].filter(row => !row.hidden).map(row => row.innerText)"
+SHOWN = "[...document.querySelectorAll('#case-table tbody tr')].filter(row => row.getClientRects().length).map(row => row.innerText)"
 ROWS = "[...document.querySelectorAll('#case-table tbody tr')].map(row => [...row.cells].map(cell => cell.textContent))"
 
 
-def test_images_are_filtered_by_flag_and_name_and_sorted_by_any_column(tab):
+@pytest.mark.parametrize("width", [390, 1280])
+def test_images_are_filtered_by_flag_and_name_and_sorted_by_any_column(tab, width):
+    tab.command("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=True)
     tab.evaluate("document.querySelector('#cases details').open = true")
     rows = tab.evaluate(ROWS)
     assert len(rows) == 60
