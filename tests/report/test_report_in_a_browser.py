@@ -136,8 +136,9 @@ def test_a_link_opens_its_chapter(tab):
     assert tab.evaluate("document.querySelectorAll('details.chapter[open]').length") == 1
 
 
-SHOWN = "[...document.querySelectorAll('#case-table tbody tr')].filter(row => row.getClientRects().length).map(row => row.innerText)"
-ROWS = "[...document.querySelectorAll('#case-table tbody tr')].map(row => [...row.cells].map(cell => cell.textContent))"
+LISTED = "[...document.querySelectorAll('#case-table tbody tr')]"
+SHOWN = f"{LISTED}.filter(row => row.getClientRects().length).map(row => row.innerText)"
+ROWS = f"{LISTED}.map(row => [...row.cells].map(cell => cell.textContent))"
 
 
 @pytest.mark.parametrize("width", [390, 1280])
