@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -128,3 +130,21 @@ def browser(profile: Path) -> Iterator[Browser]:
             yield Browser(commands, answers)
         finally:
             process.terminate()
+
+
+CLIPPED = """[...document.querySelectorAll('main .scroll, main table, main .strip')].filter(one =>
+  one.getClientRects().length && (one.scrollWidth > one.clientWidth + 1
+  || one.getBoundingClientRect().right > document.querySelector('main').getBoundingClientRect().right + 1)
+).map(one => one.outerHTML.slice(0, 200))"""
+
+
+def clipped(tab: Browser) -> list[str]:
+    """Return the tables and galleries of which some is cut off or has to be scrolled to."""
+    found: list[str] = tab.evaluate(CLIPPED)
+    return found
+
+
+def printed_pages(tab: Browser) -> int:
+    """Return on how many pages the browser prints what is shown."""
+    pdf = tab.command("Page.printToPDF", preferCSSPageSize=True, printBackground=True)["data"]
+    return len(re.findall(rb"/Type\s*/Page\b", base64.b64decode(pdf)))

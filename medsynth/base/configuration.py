@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import math
+import types
 import typing
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeVar
@@ -12,6 +13,7 @@ from typing import Any, TypeVar
 from medsynth.base.errors import InputError
 
 T = TypeVar("T")
+_WORDS: Mapping[Any, str] = {int: "whole number", float: "number", bool: "true or false", str: "text"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -36,12 +38,36 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 def describe(config_type: type) -> list[FieldInfo]:
     """List the fields of a config dataclass in declaration order."""
+    hints = typing.get_type_hints(config_type)
     return [
         FieldInfo(
-            field.name, str(field.type), field.default, _range_text(field.metadata), field.metadata.get("help", "")
+            field.name,
+            readable_type(hints[field.name]),
+            field.default,
+            _range_text(field.metadata),
+            field.metadata.get("help", ""),
         )
         for field in dataclasses.fields(config_type)
     ]
+
+
+def readable_type(hint: Any) -> str:
+    """Return a type as users should read it.
+
+    Examples:
+        >>> readable_type(int), readable_type(tuple[float, ...]), readable_type(str | None)
+        ('whole number', 'numbers, separated by commas', 'text or nothing')
+        >>> readable_type(typing.Literal["linear", "cosine"])
+        'linear or cosine'
+    """
+    kind, parts = typing.get_origin(hint), typing.get_args(hint)
+    if kind is typing.Literal:
+        return " or ".join(map(str, parts))
+    if kind is tuple:
+        return f"{_WORDS.get(parts[0], 'value')}s, separated by commas".replace("texts", "words")
+    if kind in (typing.Union, types.UnionType):
+        return " or ".join("nothing" if part is type(None) else readable_type(part) for part in parts)
+    return _WORDS.get(hint, getattr(hint, "__name__", str(hint)))
 
 
 def contract_faults(config_type: type, base: type) -> list[str]:
@@ -101,7 +127,7 @@ def _convert(value: Any, hint: Any, rules: Mapping[str, Any], where: str) -> Any
         result = TypeAdapter(hint).validate_python(value)
     except ValidationError as error:
         reason = error.errors()[0]["msg"].lower()
-        raise InputError(f"{where} = {value!r} is not a valid {_type_name(hint)}: {reason}") from None
+        raise InputError(f"{where} = {value!r} is not valid, {readable_type(hint)} is expected: {reason}") from None
     if isinstance(result, float) and not math.isfinite(result):
         raise InputError(f"{where} = {value!r} is not a finite number")
     low, high, choices = rules.get("low"), rules.get("high"), rules.get("choices")
@@ -121,7 +147,3 @@ def _range_text(rules: Mapping[str, Any]) -> str:
     if low is not None:
         return f">= {low:g}"
     return f"<= {high:g}" if high is not None else ""
-
-
-def _type_name(hint: Any) -> str:
-    return getattr(hint, "__name__", str(hint))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import sys
+from inspect import getdoc
 from typing import Annotated
 
 import typer
@@ -37,6 +38,19 @@ app.add_typer(bundle.app, name="bundle")
 app.add_typer(plugins.app, name="plugins")
 app.add_typer(data.app, name="data")
 app.add_typer(readers.app, name="readers")
+
+
+def _whole_summaries(commands: typer.Typer) -> None:
+    """Let ``--help`` list the whole first sentence of each command, which would be cut after a line otherwise."""
+    for command in commands.registered_commands:
+        command.short_help = (getdoc(command.callback) or "").partition("\n\n")[0].replace("\n", " ")
+    for group in commands.registered_groups:
+        assert group.typer_instance is not None
+        group.short_help = group.typer_instance.info.help
+        _whole_summaries(group.typer_instance)
+
+
+_whole_summaries(app)
 
 
 def _version(wanted: bool) -> None:

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from medsynth.cli.common.options import parse_names
-from medsynth.cli.common.shared import Json, errors, friendly, output, print_table
-from medsynth.cli.study import show_comparison, show_table
+from medsynth.cli.common.shared import Json, errors, friendly, output
+from medsynth.cli.common.tables import show_table
+from medsynth.cli.study import show_comparison
 
 if TYPE_CHECKING:
     from medsynth.door.comparing import ComparedRuns
-    from medsynth.door.frame import Frame
 
 _STATED = "as the bundles state; without each patient's prediction there are no paired tests"
 
@@ -43,7 +43,8 @@ def compare_command(
     if as_json:
         typer.echo(json.dumps(compared.as_dict(), indent=2))
     elif isinstance(compared, ComparedBundles):
-        _print(compared.frame())
+        frame = compared.frame()
+        show_table(frame.columns, [list(map(str, row.values())) for row in frame])
         output.print(_STATED, soft_wrap=True)
     else:
         _show(compared)
@@ -58,7 +59,3 @@ def _show(compared: ComparedRuns) -> None:
     show_table(list(PAIR_COLUMNS), pair_rows(compared.comparison.pairs))
     for sentence in compared.obstacles():
         output.print(sentence, highlight=False, soft_wrap=True, markup=False)
-
-
-def _print(frame: Frame) -> None:
-    print_table(frame.columns, (map(str, row.values()) for row in frame))

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
+from medsynth.cli.common.completion import complete_any_plugin
 from medsynth.cli.common.shared import Json, Set, errors, friendly, output
 
 if TYPE_CHECKING:
@@ -53,7 +55,7 @@ def _complaint(record: FoundPlugin) -> str:
 @app.command("show")
 @friendly
 def show_command(
-    name: Annotated[str, typer.Argument(help="Plugin name.")],
+    name: Annotated[str, typer.Argument(help="Plugin name.", autocompletion=complete_any_plugin)],
     wish: Annotated[
         str,
         typer.Option(
@@ -86,14 +88,32 @@ def show_command(
         )
         output.print(f"{spec.summary}\n{spec.reference}\n".rstrip(), markup=False, highlight=False)
         table = Table(box=None, pad_edge=False)
-        for column in ("field", "type", "default", "range", "help"):
+        table.add_column("field", no_wrap=True)
+        for column in ("value", "default", "help"):
             table.add_column(column, overflow="fold")
         for row in _spec_dict(record, spec)["fields"]:
-            table.add_row(*(str(row[key]) for key in ("name", "type", "default", "range", "help")))
-        output.print(table)
+            table.add_row(row["name"], *map(_plain, (_value(row), _text(row["default"]), row["help"])))
+        output.print(table, highlight=False)
         for preset, values in spec.presets.items():
-            shown = ", ".join(f"{key}={value}" for key, value in values.items()) or "defaults"
+            shown = ", ".join(f"{key}={_text(value)}" for key, value in values.items()) or "defaults"
             output.print(f"preset {preset}: {shown}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _value(field: dict[str, Any]) -> str:
+    """Return what a field takes: its choices, or its type with the range."""
+    allowed = str(field["range"])
+    return allowed.replace(", ", " or ") if allowed[:1].isalpha() else f"{field['type']} {allowed}".strip()
+
+
+def _text(value: object) -> str:
+    """Return a value as ``--set`` takes it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ",".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
+
+
+def _plain(text: str) -> Text:
+    return Text(text)  # so that brackets are no markup
 
 
 @app.command("new")
@@ -117,18 +137,20 @@ def new_command(
 @app.command("check")
 @friendly
 def check_command(
-    name: Annotated[str, typer.Argument(help="Plugin name.")],
+    name: Annotated[str, typer.Argument(help="Plugin name.", autocompletion=complete_any_plugin)],
     sets: Set = None,
     as_json: Json = False,
 ) -> None:
     """Check a plugin against its contract, with the options of its quick preset; exit code 1 if it is broken."""
     from medsynth.plan.plan import parse_overrides
     from medsynth.plugins import KINDS, Registry
-    from medsynth.testing.contract_run import clauses
 
     registry, given = Registry(), parse_overrides(sets or [])
+    records = [record for record in registry.by_name(name) if record.kind in KINDS]
+    from medsynth.testing.contract_run import clauses
+
     found = []
-    for record in (record for record in registry.by_name(name) if record.kind in KINDS):
+    for record in records:
         spec = registry.load(record.kind, name)
         if not as_json:
             output.print(f"{record.kind} {name} ({record.distribution} {record.version})", highlight=False)
@@ -148,6 +170,11 @@ def _match(
     registry: Registry, name: str, wish: str, *, size: int, channels: int, sets: list[str], as_json: bool
 ) -> None:
     """Print the options whose network comes nearest to a wished cost, as they are given to ``medsynth run``."""
+    from medsynth.plan.plan import parse_overrides
+    from medsynth.plan.wishes import parse_wish
+
+    # Refused before torch is imported.
+    registry.by_name(name), parse_wish(wish), parse_overrides(sets)
     from medsynth.plan.matching import find_match
 
     kind, match = find_match(registry, name, wish, size=size, channels=channels, overrides=sets)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
 from medsynth.cli.common.options import (
     ClassifierName,
@@ -23,6 +22,7 @@ from medsynth.cli.common.options import (
     parse_seeds,
 )
 from medsynth.cli.common.shared import Json, Set, friendly, output
+from medsynth.cli.common.tables import show_table
 from medsynth.plan.plan import DEFAULT_EVALUATORS
 
 if TYPE_CHECKING:
@@ -88,25 +88,24 @@ def _show(result: FinishedRun, as_json: bool) -> None:
     if as_json:
         typer.echo(json.dumps(result.as_dict(), indent=2))
         return
-    output.print(result.verdict, markup=False, highlight=False, soft_wrap=True)
+    for text in filter(None, (result.answer, result.verdict)):
+        output.print(text, markup=False, highlight=False, soft_wrap=True)
     show_scores(result.scores.headline())
     output.print(f"report  {result.report}\nbundle  {result.bundle}", highlight=False, soft_wrap=True)
 
 
 def show_scores(scores: Sequence[Score]) -> None:
     """Print scores as a table."""
-    table = Table(title=None, box=None, pad_edge=False, show_edge=False)
-    for column in ("evaluator", "score", "subject", "value", "95 % interval", "n"):
-        table.add_column(column, justify="right" if column in ("value", "n") else "left", overflow="fold")
-    for score in scores:
-        table.add_row(*_row(score))
-    output.print(table)
+    from medsynth.report.tables import metric_label, subject_label
+
+    head = ("score", "of", "value", "95 % interval", "n")
+    show_table(head, [(metric_label(score.name), subject_label(score.subject), *_row(score)) for score in scores])
 
 
 def _row(score: Score) -> tuple[str, ...]:
-    interval = f"{score.low:.4f} to {score.high:.4f}" if score.low is not None and score.high is not None else ""
-    value = f"{score.value:.4f}" if math.isfinite(score.value) else _unmeasured(score)
-    return score.evaluator, score.name, score.subject, value, interval, str(score.n or "")
+    interval = f"{score.low:.3f} to {score.high:.3f}" if score.low is not None and score.high is not None else ""
+    value = f"{score.value:.3f}" if math.isfinite(score.value) else _unmeasured(score)
+    return value, interval, str(score.n or "")
 
 
 def _unmeasured(score: Score) -> str:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
 
 from medsynth.cli.common.options import PresetName, parse_seeds
 from medsynth.cli.common.shared import Json, Set, friendly, output
+from medsynth.cli.common.tables import show_table
 
 if TYPE_CHECKING:
     from medsynth.studies.comparison import Comparison
@@ -82,13 +81,3 @@ def show_comparison(comparison: Comparison) -> None:
     for row in comparison.gains:
         output.print(row.sentence, markup=False, highlight=False, soft_wrap=True)
     show_table(*printed(comparison))
-
-
-def show_table(head: Sequence[str], body: Sequence[Sequence[str]]) -> None:
-    """Print a table of text."""
-    table = Table(title=None, box=None, pad_edge=False, show_edge=False)
-    for index, column in enumerate(head):
-        table.add_column(column, justify="right" if index else "left")
-    for row in body:
-        table.add_row(*row)
-    output.print(table, markup=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -47,14 +47,25 @@ class Asked:
     settings: Sequence[str] = ()
 
 
-def resolve_plan(asked: Asked, registry: Registry) -> tuple[Plan, ParentBundle | None]:
+def resolve_plan(
+    asked: Asked, registry: Registry, *, early: Callable[[Plan], object] = lambda _: None
+) -> tuple[Plan, ParentBundle | None]:
     """Return the plan for what is asked, and the bundle whose weights it starts from, if any.
+
+    Args:
+        asked: by the user.
+        registry: of the plugins.
+        early: refuses plans, whose device may still be ``auto``, before torch is imported.
 
     Raises:
         InputError: for any unknown name or unusable value; PluginError for a plugin that cannot be loaded.
     """
+    from medsynth.data.listing.sources import refuse_missing
+
     parent = _parent(asked.start)
     plan = _plan(asked, registry, parent)
+    refuse_missing(plan.data)
+    early(plan)
     # Names and values were checked before torch is imported, so that a typing error is answered at once.
     from medsynth.training.devices import resolve_device
 

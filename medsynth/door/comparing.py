@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from medsynth.base.errors import InputError
 from medsynth.door.frame import Frame, framed
+from medsynth.results.run_record import refuse_no_run
 
 if TYPE_CHECKING:
     from medsynth.studies.comparison import Comparison
@@ -92,10 +93,15 @@ def compare(
     Raises:
         InputError: fewer than two places, one that is no finished run or bundle, other test data than the first's.
     """
+    paths, folder = [Path(place) for place in places], None if out is None else Path(out)
+    for path in paths:  # a typing error is answered before anything heavy is imported
+        if not path.exists():
+            refuse_no_run(path)
+    if len({path.resolve() for path in paths}) < 2:
+        raise InputError("a comparison needs two different runs", hint="Give the folders of two or more runs.")
     from medsynth.studies.between import compare_runs, write_runs_comparison
     from medsynth.studies.stated import compare_stated, names_bundle
 
-    paths, folder = [Path(place) for place in places], None if out is None else Path(out)
     if any(map(names_bundle, paths)):
         if folder is not None:
             raise InputError("--out takes runs only", hint="Print the figures of bundles with --json.")

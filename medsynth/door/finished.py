@@ -73,6 +73,11 @@ class FinishedRun:
         """The sentence that the report begins with."""
         return str(self.record["verdict"]["sentence"])
 
+    @property
+    def answer(self) -> str:
+        """The verdict in one short sentence; empty where nothing was compared."""
+        return str(self.record["verdict"].get("answer", ""))
+
     def as_dict(self) -> dict[str, Any]:
         """Return what ``medsynth run --json`` prints."""
         return {

@@ -76,10 +76,12 @@ def run(
 
 def carry_out(asked: Asked, out: Path | None = None, *, resume: bool = False, progress: bool = True) -> FinishedRun:
     """Do what is asked; arguments, result and errors as of `run`."""
-    from medsynth.flow.folder.choosing import choose_folder
+    from medsynth.flow.folder.choosing import choose_folder, refuse_nothing_to_resume
 
     registry = Registry()
-    plan, parent = resolve_plan(asked, registry)
+    plan, parent = resolve_plan(
+        asked, registry, early=lambda plan: refuse_nothing_to_resume(plan, out) if resume else None
+    )
     from medsynth.training.processes import joined, leads
 
     with joined(plan.device):

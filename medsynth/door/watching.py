@@ -11,7 +11,7 @@ from typing import Any
 
 from rich.console import Console
 
-from medsynth.base.progress import Silent, Task, Watch, short, watch
+from medsynth.base.progress import Silent, Task, TimeLeft, Watch, clock, duration, short, watch
 
 _INTERVAL = 0.25
 """Seconds between two changes of a bar: a notebook keeps each of them."""
@@ -36,6 +36,13 @@ class Notebook:
         """Show a bar, which stays when the block has run."""
         yield _HtmlBar(self._ipython, name, total, done)
 
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        """Say after the block how long it took."""
+        start = time.monotonic()
+        yield
+        self.say(f"{name}  {duration(time.monotonic() - start)}")
+
     def say(self, text: str) -> None:
         """Show one line."""
         self._ipython.display(self._ipython.HTML(f"<code>{escape(text)}</code>"))
@@ -44,10 +51,11 @@ class Notebook:
 class _HtmlBar:
     def __init__(self, ipython: Any, name: str, total: int, done: int) -> None:
         self._ipython, self._name, self._total = ipython, name, total
-        self._last = time.monotonic()
+        self._last, self._left = time.monotonic(), TimeLeft(total, done)
         self._shown = ipython.display(self._content(done, {}), display_id=True)
 
     def advance(self, done: int, values: Mapping[str, float] | None = None) -> None:
+        self._left.advance(done)
         now = time.monotonic()
         if done < self._total and now - self._last < _INTERVAL:
             return
@@ -56,4 +64,6 @@ class _HtmlBar:
 
     def _content(self, done: int, values: Mapping[str, float]) -> Any:
         bar = f'<progress value="{done}" max="{self._total}"></progress>'
-        return self._ipython.HTML(f"<code>{escape(self._name)}</code> {bar} {done}/{self._total} {short(values)}")
+        seconds = self._left.seconds()
+        left = f"{clock(seconds)} left " if seconds else ""
+        return self._ipython.HTML(f"<code>{escape(self._name)}</code> {bar} {done}/{self._total} {left}{short(values)}")

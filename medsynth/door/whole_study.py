@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from html import escape
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -68,6 +69,17 @@ class Where:
     cpus: int = 1
     gpus: float | None = None
 
+    def refuse_missing_ray(self) -> None:
+        """Refuse a cluster where Ray is not installed.
+
+        Raises:
+            InputError: with the command that installs it.
+        """
+        if self.ray and find_spec("ray") is None:
+            from medsynth.studies.cluster import import_ray
+
+            import_ray()
+
     def cluster(self, device: str) -> Cluster | None:
         """Return the cluster, if one is wanted.
 
@@ -122,20 +134,23 @@ def study(
 
     where, registry = where or Where(), Registry()
     asked = {"preset": preset, "data": str(data), "seeds": tuple(seeds), "settings": as_settings(settings)}
+    others = find_studies([Path(folder) for folder in reuse])
+    where.refuse_missing_ray()
     resolved = _resolved(str(name), asked, device, registry, anywhere=bool(where.ray))
-    resolved = replace(resolved, reuse=find_studies([Path(folder) for folder in reuse]))
+    resolved = replace(resolved, reuse=others)
     cluster = where.cluster(resolved.device)
     folder = _prepared(resolved, registry, None if out is None else Path(out), resume=resume)
     return FinishedStudy(folder, _conducted(resolved, folder, where.workers, cluster, progress=progress))
 
 
 def _resolved(name: str, asked: dict[str, Any], device: str, registry: Registry, *, anywhere: bool) -> Study:
+    from medsynth.data.listing.sources import refuse_missing
     from medsynth.studies.study import load_study
 
     def checked(default_preset: str, device: str) -> Study:
         found = load_study(name, default_preset=default_preset, device=device, **asked)
         for one in found.runs():
-            found.plan(one, registry)
+            refuse_missing(found.plan(one, registry).data)
         return found
 
     # Names and values are checked before torch is imported, so that a typing error is answered at once.

@@ -23,6 +23,7 @@ class BundleClassifier:
         temperature: logits are divided by it; 1 where the bundle names none.
         slices: central share of a volume's slices that training used.
         augment: strength of the changes that training made to its images.
+        classes: names of the negative and the positive class.
     """
 
     bundle: Opened
@@ -31,6 +32,7 @@ class BundleClassifier:
     temperature: float = 1.0
     slices: float = 1.0
     augment: float = 1.0
+    classes: tuple[str, str] = ("negative", "positive")
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
         """Turn (B, 2) logits into the positive class's probabilities, (B,) float64."""
@@ -56,7 +58,15 @@ def load_classifier(path: Path | Opened) -> BundleClassifier:
             temperature=float(bundle.origin.get("temperature", 1.0)),
             slices=float(plan.get("data", {}).get("slices", 1.0)),
             augment=float(plan.get("classifier", {}).get("augment", 1.0)),
+            classes=_classes(bundle),
         )
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         message = f"{bundle.root / 'medsynth.json'} says nothing usable about the classifier: {error}"
         raise InputError(message, hint="Copy the bundle again.") from error
+
+
+def _classes(bundle: Opened) -> tuple[str, str]:
+    """Return the names of the negative and the positive class as the bundle's metadata has them."""
+    outputs = bundle.metadata.get("network_data_format", {}).get("outputs", {})
+    named = outputs.get("pred", {}).get("channel_def", {})
+    return str(named.get("0", "negative")), str(named.get("1", bundle.origin.get("positive", "positive")))

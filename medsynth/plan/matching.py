@@ -11,13 +11,13 @@ from typing import Any
 import torch
 
 from medsynth.api import GeneratorSpec, Setup, Spec, exported
-from medsynth.base.configuration import nearest, resolve
+from medsynth.base.configuration import resolve
 from medsynth.base.costs import count_macs, count_parameters, count_thop, shapes_only
 from medsynth.base.errors import InputError
 from medsynth.plan.plan import parse_overrides
+from medsynth.plan.wishes import parse_wish
 from medsynth.plugins import Registry
 
-UNITS = {"": 1.0, "K": 1e3, "M": 1e6, "G": 1e9}
 COARSE = 3
 """Values of each field in the first look."""
 STARTS = 2
@@ -54,46 +54,11 @@ def _count_params(network: torch.nn.Module, image: torch.Tensor) -> int:
     return count_parameters(network)
 
 
-COSTS: Mapping[str, Callable[[torch.nn.Module, torch.Tensor], int]] = {
+COUNTED: Mapping[str, Callable[[torch.nn.Module, torch.Tensor], int]] = {
     "params": _count_params,
     "macs": count_macs,
     "thop": count_thop,
 }
-
-
-def parse_wish(text: str) -> dict[str, float]:
-    """Read a wish; K, M and G are 10^3, 10^6 and 10^9.
-
-    Raises:
-        InputError: for an unknown cost, or a value that is no positive number with one of these units.
-
-    Examples:
-        >>> parse_wish("macs=0.29G,params=400K")
-        {'macs': 290000000.0, 'params': 400000.0}
-    """
-    wish: dict[str, float] = {}
-    for item in text.split(","):
-        name, _, value = (part.strip() for part in item.partition("="))
-        if name not in COSTS:
-            raise InputError(f"--match {item!r} names the unknown cost '{name}'", hint=nearest(name, COSTS))
-        if name in wish:
-            raise InputError(f"--match {text!r} names '{name}' twice")
-        wish[name] = _number(value, item)
-    return wish
-
-
-def _number(text: str, item: str) -> float:
-    unit = text[-1:].upper() if text[-1:].isalpha() else ""
-    try:
-        value = float(text.removesuffix(text[-1:]) if unit else text) * UNITS[unit]
-    except (ValueError, KeyError):
-        value = math.nan
-    if not (math.isfinite(value) and value > 0.0):
-        raise InputError(
-            f"--match {item!r} has no positive number with unit K, M or G",
-            hint="Write --match macs=0.29G,params=400K.",
-        )
-    return value
 
 
 def find_match(
@@ -227,10 +192,10 @@ class Search:
             image = torch.empty(1, self.setup.channels, *self.setup.size)
         costs: dict[str, int] = {}
         distance = 0.0
-        for name in sorted(wish, key=list(COSTS).index):
+        for name in sorted(wish, key=list(COUNTED).index):
             if distance <= limit:
                 with shapes_only():
-                    costs[name] = COSTS[name](network, image)
+                    costs[name] = COUNTED[name](network, image)
                 distance += math.log(costs[name] / wish[name]) ** 2
         return costs
 

@@ -1,4 +1,3 @@
-"use strict";
 // Enlarges a gallery row: two of its images on top of each other, and a slider that says how much of each is seen.
 const dialog = document.getElementById("compare");
 const [left, right] = dialog.querySelectorAll("select");

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from medsynth.api import Inspection, Predictions, Score, Section
+from medsynth.report.cases import Case
 from medsynth.statistics.gain import Gain
 
 Curves = Mapping[str, Mapping[str, Sequence[float]]]
@@ -42,11 +43,13 @@ class ImportanceRow:
         image: as the classifiers were given it.
         overlays: by kind of map and classifier, the map laid over the image.
         caption: of the row.
+        empty: kinds whose map is zero everywhere on this image.
     """
 
     image: np.ndarray
     overlays: Mapping[str, np.ndarray]
     caption: str = ""
+    empty: Collection[str] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,6 +63,7 @@ class ReportContent:
         scores, measurements: what the evaluators returned.
         predictions: by subject, ``synthetic`` being the row that the run is about.
         gallery: some translated images.
+        cases: every test image with what the main classifier said of it.
         importance: some test images with importance maps.
         inspection: what the main classifier found out about its own working on test images.
         gains: what synthesis was worth, with tests; None = of `predictions`, which are one training's.
@@ -83,6 +87,7 @@ class ReportContent:
     measurements: Sequence[Score] = ()
     predictions: Mapping[str, Predictions] = field(default_factory=dict)
     gallery: Sequence[GalleryRow] = ()
+    cases: Sequence[Case] = ()
     importance: Sequence[ImportanceRow] = ()
     inspection: Inspection | None = None
     gains: Sequence[Gain] | None = None

@@ -40,6 +40,8 @@ METRICS = {
     "repeat_kappa": "kappa with oneself",
 }  # fmt: skip
 _ORDER = list(SUBJECTS)
+WIDEST = 6
+"""Columns that a table has room for beside its first one."""
 
 
 def subject_label(subject: str) -> str:
@@ -115,6 +117,16 @@ class ScoreTable:
     main: str
 
     @property
+    def is_tall(self) -> bool:
+        """Whether it is read more easily with a row per score and a column per subject."""
+        return len(self.columns) > WIDEST and len(self.rows) <= WIDEST
+
+    @property
+    def tall_rows(self) -> list[tuple[str, list[Cell | None]]]:
+        """Each score's heading, with its cells in the order of the subjects."""
+        return [(column, [cells[k] for _, cells, _ in self.rows]) for k, column in enumerate(self.columns)]
+
+    @property
     def counted(self) -> bool:
         """Whether any row rests on more than one case."""
         return any(n not in ("", "1") for _, _, n in self.rows)
@@ -188,16 +200,12 @@ def flat(values: Mapping[str, Any], prefix: str = "") -> list[tuple[str, str]]:
         if isinstance(value, Mapping):
             pairs += flat(value, f"{prefix}{key}.")
         elif isinstance(value, list | tuple):
-            pairs.append((f"{prefix}{key}", ", ".join(str(item) for item in value)))
+            pairs.append((f"{prefix}{key}", ", ".join(_item(item) for item in value)))
         else:
             pairs.append((f"{prefix}{key}", "" if value is None else str(value)))
     return pairs
 
 
-def duration(seconds: float) -> str:
-    """Return seconds as people say them, e.g. ``3 min 20 s``."""
-    if seconds < 60:
-        return f"{seconds:.1f} s"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+def _item(value: object) -> str:
+    """Return an item of a list as text; of one with named parts the parts without their names."""
+    return " ".join(_item(part) for part in value.values()) if isinstance(value, Mapping) else str(value)

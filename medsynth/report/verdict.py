@@ -33,11 +33,13 @@ class RunVerdict:
             the intervals do not overlap; ``better`` also asks for more than the untranslated images gave.
         sentence: the verdict.
         remarks: what should be kept in mind with it.
+        answer: the same in one short sentence; empty where nothing was compared.
     """
 
     tone: Tone
     sentence: str
     remarks: tuple[str, ...] = ()
+    answer: str = ""
 
 
 def find(scores: Sequence[Score], name: str, subject: str) -> Score | None:
@@ -70,7 +72,8 @@ def verdict(scores: Sequence[Score], gains: Sequence[Gain] = ()) -> RunVerdict:
     over = {gain.against: gain for gain in gains}
     if Subject.REAL_ONLY not in over:
         tone, conclusion = _compare(main, baseline)
-        return RunVerdict(tone, f"{start} against {shown(baseline)} real only: {conclusion}.", remarks)
+        sentence = f"{start} against {shown(baseline)} real only: {conclusion}."
+        return RunVerdict(tone, sentence, remarks)
     tone, meaning = meaning_of(gains)
     sentence = (
         f"{meaning}: {start} against {shown(baseline)} real only, a difference of {over[Subject.REAL_ONLY].shown}"
@@ -78,7 +81,22 @@ def verdict(scores: Sequence[Score], gains: Sequence[Gain] = ()) -> RunVerdict:
     control = find(scores, "roc_auc", Subject.UNTRANSLATED)
     if control and Subject.UNTRANSLATED in over:
         sentence += f", and {shown(control)} with the source images untranslated, of {over[Subject.UNTRANSLATED].shown}"
-    return RunVerdict(tone, f"{sentence}; {over[Subject.REAL_ONLY].basis}.", (*remarks, *_cautions(gains)))
+    return RunVerdict(
+        tone,
+        f"{sentence}; {over[Subject.REAL_ONLY].basis}.",
+        (*remarks, *_cautions(gains)),
+        in_words(over[Subject.REAL_ONLY]),
+    )
+
+
+def in_words(gain: Gain) -> str:
+    """Return what a gain over real images only says, e.g. ``Synthetic images raised AUC by 0.03 (0.01 to 0.05).``"""
+    value, low, high = gain.value, gain.low, gain.high
+    if gain.told > 0:
+        return f"Synthetic images raised AUC by {value:.2f} ({low:.2f} to {high:.2f})."
+    if gain.told < 0:
+        return f"Synthetic images lowered AUC by {-value:.2f} ({-high:.2f} to {-low:.2f})."
+    return f"Whether synthetic images change AUC is open: {value:+.2f} ({low:+.2f} to {high:+.2f})."
 
 
 def meaning_of(gains: Sequence[Gain]) -> tuple[Tone, str]:

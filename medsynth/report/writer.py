@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from importlib import resources
 from pathlib import Path
@@ -15,12 +15,14 @@ from markupsafe import Markup
 
 from medsynth.api import Predictions, Subject
 from medsynth.base.files import new_folder, write_text
+from medsynth.base.progress import duration
 from medsynth.report import tables
+from medsynth.report.cases import case_rows
 from medsynth.report.classifier_figures import bootstrap_figure, calibration_figure, precision_figure, roc_figure
 from medsynth.report.content import Curves, ReportContent
 from medsynth.report.downloads import count_download, inspection_download, score_download
-from medsynth.report.figures import curves_figure, interval_figure
-from medsynth.report.pictures import gallery, importance
+from medsynth.report.figures import curve_panels, curves_figure, interval_figure
+from medsynth.report.pictures import front_cases, front_gallery, gallery, importance, mistakes
 from medsynth.report.screening import prevalence_figure, screening_table
 from medsynth.report.svg import standalone
 from medsynth.report.verdict import RunVerdict, find, verdict
@@ -76,7 +78,7 @@ def page_environment() -> Environment:
         loader=PackageLoader("medsynth", "report"), autoescape=True, undefined=StrictUndefined, trim_blocks=True,
         lstrip_blocks=True,
     )  # fmt: skip
-    environment.filters.update(number=tables.number, percent=tables.percent, duration=tables.duration)
+    environment.filters.update(number=tables.number, percent=tables.percent, duration=duration)
     return environment
 
 
@@ -89,16 +91,22 @@ def _values(content: ReportContent) -> dict[str, Any]:
     prevalence = _prevalence_figure(content) if screening else {}
     curves, validation = _curves("training", content.curves), _curves("validation", content.validation)
     splits = list(dict.fromkeys(split for row in content.counts.values() for split in row))
-    script = (resources.files("medsynth") / "report/compare.js").read_text(encoding="utf-8")
+    said = content_verdict(content)
     return {
         "content": content,
-        "verdict": content_verdict(content),
+        "verdict": said,
+        "remarks": [remark for remark in said.remarks if remark not in content.warnings],
         "worth": found.get(EVALUATOR),
         "headline": _headline(content),
         "asked": _asked(content.plan),
         "plan": tables.flat(content.plan),
         "run": tables.flat(content.run),
         "splits": splits,
+        "front_gallery": front_gallery(content.gallery),
+        "front_cases": front_cases(content.cases),
+        "front_figure": next(((Markup(figure), caption) for figure, caption in judged.values()), None),
+        "mistakes": mistakes(content.cases),
+        "case_rows": case_rows(content.cases),
         "gallery": gallery(content.gallery),
         "importance": importance(content.importance),
         "quality": found.get("image-quality"),
@@ -109,7 +117,7 @@ def _values(content: ReportContent) -> dict[str, Any]:
         "screening": screening,
         "rates": [tables.cell(score) for name in RATES if (score := find(content.scores, name, Subject.SYNTHETIC))],
         "prevalence_figures": [Markup(figure) for figure in prevalence.values()],
-        "classifier_figures": [(Markup(figure), caption) for figure, caption in judged.values()],
+        "classifier_figures": [(Markup(figure), caption) for figure, caption in list(judged.values())[1:]],
         "curves": [(title, Markup(figure)) for title, figure in curves.values()],
         "validation": [(title, Markup(figure)) for title, figure in validation.values()],
         "figures": prevalence
@@ -119,10 +127,8 @@ def _values(content: ReportContent) -> dict[str, Any]:
         | ({"screening": screening.download} if screening else {})
         | ({"inspection": inspection_download(content.inspection)} if content.inspection else {})
         | {"images": count_download(content.counts, splits)},
-        "script": Markup(script),
-        # The page forbids all other scripts, so that nothing a user wrote can become one.
-        "script_hash": "sha256-" + base64.b64encode(hashlib.sha256(script.encode()).digest()).decode(),
-        "references": list(dict.fromkeys([PAPER, *content.references])),
+        **page_script("page.js", *(["compare.js"] if content.gallery or content.importance or content.cases else [])),
+        "references": _cited(content.references),
     }
 
 
@@ -168,12 +174,33 @@ def _complete(content: ReportContent) -> dict[str, Predictions]:
 
 
 def _curves(kind: str, curves: Curves) -> dict[str, tuple[str, str]]:
-    """Return title and figure of each training, by the figure's name."""
-    drawn = [
-        (title, {name: values for name, values in losses.items() if len(values)}) for title, losses in curves.items()
-    ]
+    """Return title and figure by the figure's name; trainings with the same losses or metrics share one."""
+    groups: dict[tuple[str, ...], dict[str, Mapping[str, Sequence[float]]]] = {}
+    for title, losses in curves.items():
+        drawn = {name: values for name, values in losses.items() if len(values)}
+        if drawn:
+            groups.setdefault(tuple(drawn), {})[title] = drawn
     return {
-        f"{kind}-{index}": (title, curves_figure(f"{kind}-{index}", losses))
-        for index, (title, losses) in enumerate(drawn)
-        if losses
+        f"{kind}-{index}": (
+            ", ".join(tables.subject_label(title) for title in group),
+            curves_figure(f"{kind}-{index}", curve_panels(group)),
+        )
+        for index, group in enumerate(groups.values())
     }
+
+
+def _cited(references: Sequence[str]) -> list[str]:
+    """Return each work once, however often and with whichever full stop it is named."""
+    works = [work.strip().rstrip(".") for listed in (PAPER, *references) for work in listed.split("; ")]
+    return [f"{work}." for work in dict.fromkeys(filter(None, works))]
+
+
+def page_script(*names: str) -> dict[str, object]:
+    """Return the scripts of a page as one, and its hash.
+
+    The page forbids all other scripts, so that nothing a user wrote can become one.
+    """
+    files = (resources.files("medsynth") / "report" / name for name in names)
+    script = "".join(file.read_text(encoding="utf-8") for file in files)
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return {"script": Markup(script), "script_hash": f"sha256-{digest}"}

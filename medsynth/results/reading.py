@@ -17,7 +17,7 @@ import numpy as np
 from medsynth.api import Predictions, Score
 from medsynth.base.errors import InputError
 from medsynth.base.seals import check, is_finished
-from medsynth.results.run_record import PLAN, RECORD, read_record
+from medsynth.results.run_record import PLAN, read_record, refuse_no_run
 from medsynth.results.score_files import MEASUREMENTS, SCORES, read_scores
 from medsynth.results.stage_keys import WITHOUT_EFFECT
 from medsynth.results.warned import of_seed
@@ -108,9 +108,7 @@ def read_run(folder: Path) -> list[RunResult]:
     Raises:
         InputError: there is no finished run, or a file that is read is not as the run wrote it.
     """
-    for name in (PLAN, RECORD):
-        if not (folder / name).exists():
-            raise InputError(f"{folder} holds no run: {name} is missing", hint=_runs_below(folder))
+    refuse_no_run(folder)
     record = read_record(folder, older=True)
     plan = _checked_plan(folder / PLAN, record)
     seeds = plan["seeds"]
@@ -130,15 +128,6 @@ def _checked_plan(path: Path, record: Mapping[str, Any]) -> dict[str, Any]:
         hint = "Restore it from a copy, or remove it and repeat the run's own command with --resume."
         raise InputError(f"{path} is damaged: it is not as it was written", hint=hint)
     return tomllib.loads(text.decode())
-
-
-def _runs_below(folder: Path) -> str:
-    """Return what to name instead of a folder that is no run."""
-    if not folder.exists():
-        return "There is no such folder; name that of a run, or a bundle."
-    if runs := sorted(path.parent for path in folder.glob(f"runs/*/*/{PLAN}")):
-        return f"It is a study; name its runs, such as {runs[0]}."
-    return "Name the folder of a run, or a bundle."
 
 
 def differing(one: RunResult, other: RunResult) -> list[str]:

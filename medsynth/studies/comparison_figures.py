@@ -10,11 +10,12 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullLocator
 
 from medsynth.api import Score
+from medsynth.report.bands import Band, roc_band
 from medsynth.report.classifier_figures import MARKERS, histogram
 from medsynth.report.svg import DASHES, GRID, INK, MUTED, SERIES, literal, new_figure, plain, to_svg
 from medsynth.report.tables import metric_label
 from medsynth.statistics import METRICS, bootstrap_diagnostic, roc_curve
-from medsynth.studies.comparison import RESAMPLES, ComparedRow, Comparison
+from medsynth.studies.comparison import RESAMPLES, ComparedCell, ComparedRow, Comparison
 
 Figures = Mapping[str, tuple[str, str]]
 """SVG and caption by name."""
@@ -26,20 +27,13 @@ def comparison_figures(comparison: Comparison, *, draw_bootstrap: bool) -> Figur
     """Return the figures that the comparison has something to show in."""
     figures: dict[str, tuple[str, str]] = {}
     if any(cell.values for row in comparison.rows for cell in row.cells.values()):
-        figures["scores"] = (
-            scores_figure(comparison),
-            "Every seed's score, its mean, and the paper's as hollow diamonds.",
-        )
+        figures["scores"] = scores_figure(comparison), _scores_caption(comparison)
     judged = _judged(comparison)
     if judged:
-        figures["roc"] = roc_figure(judged), "Mean ROC curve over seeds. Band: one standard deviation to either side."
+        figures["roc"] = roc_figure(judged), _roc_caption(judged)
     costs = [row for row in judged if not math.isnan(_cost(row))]
     if len({_cost(row) for row in costs}) > 1:
-        caption = (
-            "AUC against the cost of one image. Bars: 95 % of resamples of test patients for one seed, one standard "
-            "deviation for several. Rows of equal cost stand beside each other."
-        )
-        figures["cost"] = cost_figure(costs), caption
+        figures["cost"] = cost_figure(costs), _cost_caption(costs)
     if judged and draw_bootstrap:
         caption = f"{RESAMPLES:,} resamples of the test patients, run by run: median, quartiles and central 95 %."
         figures["boxes"] = bootstrap_boxes(judged), caption
@@ -56,6 +50,44 @@ def _judged(comparison: Comparison) -> list[ComparedRow]:
     return list(found.values())
 
 
+def _scores_caption(comparison: Comparison) -> str:
+    """Name what `scores_figure` draws, and nothing else."""
+    cells = [cell for row in comparison.rows for cell in row.cells.values() if cell.values]
+    parts = ["Every seed's score and its mean" if any(len(cell.values) > 1 for cell in cells) else "Scores"]
+    parts += ["bars: intervals of single runs"] if any(_interval(cell) for cell in cells) else []
+    papers = [cell for row in comparison.rows for cell in row.cells.values() if isinstance(cell.paper, int | float)]
+    parts += ["hollow diamonds: the paper's"] if papers else []
+    parts += ["gray: not comparable"] if any(row.obstacles for row in comparison.rows) else []
+    return "; ".join(parts) + "."
+
+
+def _interval(cell: ComparedCell) -> tuple[float, float] | None:
+    """Return the interval of a score of one run, if it has one."""
+    if len(cell.values) != 1 or cell.low is None or cell.high is None:
+        return None
+    return (cell.low, cell.high) if math.isfinite(cell.low) and math.isfinite(cell.high) else None
+
+
+def _roc_caption(rows: list[ComparedRow]) -> str:
+    """Name what `roc_figure` draws."""
+    several = [len(row.results) > 1 for row in rows]
+    if all(several):
+        return "Mean ROC curve over seeds. Band: one standard deviation to either side."
+    single = "95 % of resamples of test patients"
+    if not any(several):
+        return f"ROC curves. Band: {single}."
+    return f"ROC curves, their mean where there are several seeds. Band: one standard deviation, for one seed {single}."
+
+
+def _cost_caption(rows: list[ComparedRow]) -> str:
+    """Name what `cost_figure` draws."""
+    several = {len(row.results) > 1 for row in rows}
+    bars = {True: "one standard deviation over seeds", False: "95 % of resamples of test patients"}
+    told = " or, for one seed, ".join(bars[many] for many in sorted(several, reverse=True))
+    equal = len({_cost(row) for row in rows}) < len(rows)
+    return f"AUC against the cost of one image. Bars: {told}.{' Rows of equal cost stand beside each other.' * equal}"
+
+
 def scores_figure(comparison: Comparison) -> str:
     """Return one panel per column and one line per row."""
     columns = [c for c in comparison.columns if any(row.cells[c].values for row in comparison.rows)]
@@ -70,6 +102,8 @@ def scores_figure(comparison: Comparison) -> str:
             values = [value for value in cell.values.values() if math.isfinite(value)]
             color = MUTED if row.obstacles else SERIES[0]
             axes.plot(values, [place] * len(values), "o", color=color, markersize=4, alpha=0.5)
+            if (interval := _interval(cell)) is not None:
+                axes.plot(interval, [place, place], color=color, linewidth=1.6, alpha=0.6)
             if math.isfinite(cell.mean):
                 axes.plot(cell.mean, place, "|", color=color, markersize=13, markeredgewidth=2.2)
             if isinstance(cell.paper, int | float):
@@ -85,7 +119,10 @@ def scores_figure(comparison: Comparison) -> str:
 
 
 def roc_figure(rows: list[ComparedRow]) -> str:
-    """Return mean and standard deviation over seeds of the sensitivity at each false-positive rate."""
+    """Return mean and standard deviation over seeds of the sensitivity at each false-positive rate.
+
+    A row of one seed has its own curve with what resamples of the test patients give.
+    """
     axes = new_figure(6.4, 4.8).add_subplot()
     plain(axes)
     axes.plot([0, 1], [0, 1], color=GRID, linewidth=1)
@@ -105,10 +142,19 @@ def roc_figure(rows: list[ComparedRow]) -> str:
         axes.plot(grid, mean, color=color, linestyle=dashes, linewidth=1.7, label=_label(row.row.label))
         if len(curves) > 1:
             spread = np.std(curves, axis=0, ddof=1)
-            axes.fill_between(grid, np.clip(mean - spread, 0, 1), np.clip(mean + spread, 0, 1), color=color, alpha=0.13, linewidth=0)  # fmt: skip # noqa: E501
+            _fill(axes, Band(grid, np.clip(mean - spread, 0, 1), np.clip(mean + spread, 0, 1)), color)
+        else:
+            seed, result = next(iter(row.results.items()))
+            judged = result.predictions(row.row.subject)
+            _fill(axes, roc_band(judged, seed=int(seed)) if judged is not None else None, color)
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xlabel="1 - specificity", ylabel="sensitivity", aspect="equal")
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=8.5, labelcolor=INK)
     return _done(axes, "roc", "Mean ROC curves over seeds")
+
+
+def _fill(axes: Axes, band: Band | None, color: str) -> None:
+    if band is not None:
+        axes.fill_between(band.at, band.low, band.high, color=color, alpha=0.13, linewidth=0)
 
 
 def _cost(row: ComparedRow, name: str = "macs") -> float:

@@ -15,7 +15,7 @@ from medsynth.data.listing.paths import relative
 from medsynth.report.downloads import Download, csv_text, latex_text
 from medsynth.report.svg import standalone
 from medsynth.report.tables import flat, metric_label
-from medsynth.report.writer import page_environment
+from medsynth.report.writer import page_environment, page_script
 from medsynth.results.pairs import PAIR_COLUMNS, pair_rows
 from medsynth.studies.comparison import Comparison
 from medsynth.studies.comparison_figures import comparison_figures
@@ -67,7 +67,8 @@ def write_page(folder: Path, comparison: Comparison, facts: Mapping[str, Any], *
             worth=[row.sentence for row in comparison.gains],
             warnings=[*facts["warnings"], *warning_texts(comparison)],
             comparison=compared,
-            several=any(len(cell.values) > 1 for row in comparison.rows for cell in row.cells.values()),
+            spread=spread(comparison),
+            **page_script("page.js"),
             tests=_table("Tests", PAIR_COLUMNS, tests) if tests else None,
             values=_table("Every seed", *value_rows(comparison)),
             obstacles=[(row.row.label, "; ".join(row.obstacles)) for row in comparison.rows if row.obstacles],
@@ -93,6 +94,19 @@ def _reports(folder: Path, comparison: Comparison, *, everywhere: bool) -> list[
         for path in found
         if (path / "report.html").exists() and (everywhere or path.resolve().is_relative_to(folder.resolve()))
     ]
+
+
+def spread(comparison: Comparison) -> str:
+    """Say what stands beside the values of the table, and nothing that does not."""
+    cells = [cell for row in comparison.rows for cell in row.cells.values() if cell.values]
+    several, one = ([cell for cell in cells if (len(cell.values) > 1) is many] for many in (True, False))
+    texts = ["Mean ± standard deviation over seeds." if several else "One run each."]
+    if any(cell.resampled for cell in one):
+        texts.append("Mean ± standard deviation and, in parentheses, central 95 % of resamples of the test patients.")
+    elif any(cell.low is not None for cell in one):
+        start = "Of rows with one run in" if several else "In"
+        texts.append(f"{start} parentheses the interval from resampling test patients.")
+    return " ".join(texts)
 
 
 def sentence(comparison: Comparison) -> str:

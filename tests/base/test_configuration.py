@@ -33,7 +33,7 @@ def test_an_unknown_field_shows_the_nearest_one() -> None:
 @pytest.mark.parametrize(
     ("field", "value", "message"),
     [
-        ("width", "wide", "x.width = 'wide' is not a valid int"),
+        ("width", "wide", "x.width = 'wide' is not valid, whole number is expected"),
         ("width", 0, "x.width = 0 is out of range\nAllowed: 1 to 512"),
         ("width", "1000", "x.width = '1000' is out of range"),
         ("mode", "c", "x.mode = 'c' is not allowed\nAllowed: a, b"),
@@ -49,7 +49,7 @@ def test_an_unusable_value_is_named_with_field_and_rule(field: str, value: objec
 
 def test_fields_are_described_in_order_with_type_default_range_and_help() -> None:
     first = describe(Example)[0]
-    assert (first.name, first.type, first.default, first.range) == ("width", "int", 64, "1 to 512")
+    assert (first.name, first.type, first.default, first.range) == ("width", "whole number", 64, "1 to 512")
     assert first.help == "channels of the first layer"
 
 

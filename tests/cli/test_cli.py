@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from medsynth.cli import app
+from medsynth.cli.common.tables import show_table
 from medsynth.plan.plan import DEFAULT_EVALUATORS, presets
 
 QUICK_COMMANDS = [
@@ -70,19 +73,97 @@ def test_the_presets_are_three() -> None:
     assert presets() == ["paper", "quick", "standard"]
 
 
-def test_shell_completion_offers_plugin_names(medsynth) -> None:
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("run --generator sg", ["sg-cyclegan"]),
+        ("plugins show ls", ["lsnet"]),
+        ("run --generator munit --set generator.con", ["generator.constant_share=", "generator.content_weight="]),
+        ("plugins check lsnet --set classifier.stu", ["classifier.student_width="]),
+    ],
+)
+def test_shell_completion_offers_names_of_plugins_and_their_fields(words: str, offered: list[str]) -> None:
     environment = {
         "_MEDSYNTH_COMPLETE": "complete_bash",
-        "COMP_WORDS": "medsynth run --generator sg",
-        "COMP_CWORD": "3",
+        "COMP_WORDS": f"medsynth {words}",
+        "COMP_CWORD": str(len(words.split())),
     }
     code = "from medsynth.cli import app; app(prog_name='medsynth')"
-    import os
-
     done = subprocess.run(
         [sys.executable, "-c", code], env={**os.environ, **environment}, capture_output=True, text=True, check=False
     )
-    assert done.stdout.split() == ["sg-cyclegan"]
+    assert done.stdout.split() == offered
+
+
+REFUSED = [
+    "run --generator cyclegam", "run --set generator.widht=8", "run --set generator.width=x", "run --preset quikc",
+    "run --device tpu", "run --resume", "run --data nowhere", "run nowhere.toml", "run --from nowhere",
+    "run --evaluators x", "study nowhere", "study main-job --device tpu", "study main-job --reuse nowhere",
+    "study main-job --data nowhere", "compare a b", "compare .", "plugins check lsnt", "plugins check lsnet --set x=1",
+    "plugins show lsnet --match macs=x", "plugins show lsnet --match foo=1", "data check --data nowhere",
+    "data check --set data.size=x", "predict nowhere x", "predict nowhere x --runtime y", "evaluate nowhere x",
+    "synthesize nowhere x --out y", "synthesize nowhere x --out y --format gif", "readers make nowhere --out x.html",
+    "bundle verify nowhere",
+]  # fmt: skip
+
+
+def test_wrong_use_is_refused_before_torch_is_imported(tmp_path) -> None:
+    code = (
+        "import sys\nfrom typer.testing import CliRunner\nfrom medsynth.cli import app\n"
+        f"for words in {REFUSED!r}:\n"
+        "    done = CliRunner().invoke(app, words.split())\n"
+        "    if done.exit_code in (0, 1) and 'data check' not in words or 'torch' in sys.modules:\n"
+        "        sys.exit(f'{words}: {done.exit_code} {done.output} {done.exception!r}')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", [[], ["plugins"], ["bundle"], ["data"], ["readers"]], ids=" ".join)
+def test_help_lists_whole_summaries(command: list[str]) -> None:
+    shown = CliRunner().invoke(app, [*command, "--help"]).output
+    assert "..." not in shown.partition("Commands:")[2]
+    assert shown.partition("Commands:")[2].count(".\n") >= 2
+
+
+def test_show_has_readable_types() -> None:
+    for name in ("lsnet", "sg-cyclegan", "diagnostic"):
+        shown = CliRunner().invoke(app, ["plugins", "show", name]).output
+        assert "whole number" in shown
+        for unreadable in ("Literal", "<class", "tuple[", "True", "None"):
+            assert unreadable not in shown
+
+
+HEAD = ("row", "AUC ↑", "paper", "sensitivity ↑", "specificity ↑", "KID ↓")
+BODY = [
+    ("sg-cyclegan + lsnet", "0.931 ± 0.012", "0.985", "0.902 ± 0.031", "0.881 ± 0.024", "0.0123 ± 0.0011"),
+    ("real images only (not comparable)", "0.853 ± 0.020", "-", "0.801 ± 0.044", "0.790 ± 0.033", "-"),
+]
+
+
+@pytest.mark.parametrize("width", [40, 80, 120])
+def test_a_study_table_is_whole_at_any_width(width: int) -> None:
+    console = Console(file=io.StringIO(), width=width, _environ={})
+    show_table(HEAD, BODY, console=console)
+    lines = console.file.getvalue().splitlines()
+    assert max(map(len, lines)) <= width
+    if width == 120:
+        assert lines[0].split() == " ".join(HEAD).split()
+        assert all(" ".join(row) == " ".join(line.split()) for row, line in zip(BODY, lines[1:], strict=True))
+    else:
+        assert lines == [
+            "sg-cyclegan + lsnet",
+            "  AUC ↑          0.931 ± 0.012",
+            "  paper          0.985",
+            "  sensitivity ↑  0.902 ± 0.031",
+            "  specificity ↑  0.881 ± 0.024",
+            "  KID ↓          0.0123 ± 0.0011",
+            "real images only (not comparable)",
+            "  AUC ↑          0.853 ± 0.020",
+            "  sensitivity ↑  0.801 ± 0.044",
+            "  specificity ↑  0.790 ± 0.033",
+        ]
 
 
 def test_run_judges_by_the_evaluators_that_a_plan_has_by_default(medsynth) -> None:

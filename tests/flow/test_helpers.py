@@ -174,6 +174,11 @@ class Heard:
     def advance(self, done: int, values: Mapping[str, float] | None = None) -> None:
         self.events.append((done, values))
 
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        self.events.append(name)
+        yield
+
     def say(self, text: str) -> None:
         self.events.append(text)
 

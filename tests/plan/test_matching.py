@@ -7,7 +7,8 @@ from typer.testing import CliRunner
 
 from medsynth.base.errors import InputError
 from medsynth.cli import app
-from medsynth.plan.matching import find_match, parse_wish
+from medsynth.plan.matching import COUNTED, find_match
+from medsynth.plan.wishes import COSTS, parse_wish
 from medsynth.plugins import Registry
 
 
@@ -70,3 +71,7 @@ def test_the_command_prints_options_that_run_understands():
 
 def test_the_command_refuses_an_unknown_cost():
     assert CliRunner().invoke(app, ["plugins", "show", "mobilenet-v2", "--match", "flops=1G"]).exit_code == 2
+
+
+def test_every_cost_that_can_be_wished_is_counted():
+    assert tuple(COUNTED) == COSTS

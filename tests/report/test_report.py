@@ -18,12 +18,23 @@ from sklearn.metrics import precision_recall_curve
 from sklearn.metrics import roc_curve as sklearn_roc_curve
 
 from medsynth.api import Inspection, Predictions, Score, Section
-from medsynth.report import GalleryRow, ImportanceRow, ReportContent, content_verdict, verdict, write_report
+from medsynth.base.progress import duration
+from medsynth.report import Case, GalleryRow, ImportanceRow, ReportContent, content_verdict, verdict, write_report
 from medsynth.report.bands import precision_band, reliability, roc_band
+from medsynth.report.cases import case_rows, surest
 from medsynth.report.downloads import csv_text, latex_text
-from medsynth.report.pictures import gallery, importance, png_address
+from medsynth.report.figures import curve_panels
+from medsynth.report.pictures import (
+    difference_map,
+    front_cases,
+    front_gallery,
+    gallery,
+    importance,
+    mistakes,
+    png_address,
+)
 from medsynth.report.screening import prevalence_figure, screening_table
-from medsynth.report.tables import Cell, duration, metric_label, number, ordered, percent
+from medsynth.report.tables import Cell, flat, metric_label, number, ordered, percent
 from medsynth.statistics import patient_draws
 from medsynth.statistics.gain import Gain, gains
 
@@ -107,7 +118,12 @@ def content() -> ReportContent:
             GalleryRow(source=image, synthetic=-image, nearest=image, truth=image, caption=EVIL),
             GalleryRow(source=image[0], synthetic=np.repeat(image, 3, axis=0)),
         ],
-        importance=[ImportanceRow(image=image, overlays={EVIL: np.repeat(image, 3, axis=0)}, caption=EVIL)],
+        cases=[
+            Case(name=f"{k} {EVIL}", image=image, label=k % 2, probability=0.1 * k, threshold=0.35) for k in range(10)
+        ],
+        importance=[
+            ImportanceRow(image=image, overlays={EVIL: np.repeat(image, 3, axis=0)}, caption=EVIL, empty={EVIL})
+        ],
         inspection=Inspection(
             title=f"Does it look? {EVIL}",
             note=EVIL,
@@ -505,3 +521,115 @@ def test_the_own_row_comes_first_and_unknown_rows_last():
 
 def test_durations_are_readable():
     assert [duration(seconds) for seconds in (3.21, 119.7, 7300)] == ["3.2 s", "2 min 0 s", "2 h 1 min"]
+
+
+def case(label: int, probability: float) -> Case:
+    image = np.zeros((1, 8, 8))
+    return Case(name=f"{label} {probability}", image=image, label=label, probability=probability, threshold=0.2)
+
+
+CASES = [case(1, 0.9), case(0, 0.7), case(1, 0.05), case(0, 0.01), case(1, 0.5), case(0, 0.19), case(1, 0.001)]
+
+
+def test_cases_are_sorted_by_how_sure_the_classifier_was_of_each_outcome():
+    assert [one.probability for one in surest(CASES, "hit")] == [0.9, 0.5]
+    assert [one.probability for one in surest(CASES, "miss")] == [0.001, 0.05]
+    assert [one.probability for one in surest(CASES, "false alarm")] == [0.7]
+    assert [one.probability for one in surest(CASES, "cleared")] == [0.01, 0.19]
+    assert [strip["caption"] for strip in front_cases(CASES)] == ["Hits: 2", "Misses: 2", "False alarms: 1"]
+    assert [len(strip["images"]) for strip in mistakes(CASES)] == [2, 1]
+    assert front_cases([]) == []
+
+
+def test_every_image_has_a_row_with_probability_decision_and_flag():
+    rows = case_rows(CASES)
+    assert rows[0] == ("1 0.9", "positive", "0.9000", "positive", "")
+    assert rows[1][3:] == ("positive", "false alarm")
+    assert rows[2][3:] == ("negative", "missed")
+    assert [row[0] for row in rows if "close call" in row[4]] == ["0 0.19"]
+    assert case_rows([]) == []
+
+
+def test_a_difference_map_is_black_where_equal_and_brightest_from_half_the_range_on():
+    one = np.full((1, 4, 4), -1.0, dtype=np.float32)
+    other = one.copy()
+    other[0, 0, 0], other[0, 0, 1] = 0.0, 1.0
+    found = difference_map(one, other).mean(axis=0)
+    assert found.shape == (4, 4)
+    assert found[3, 3] < -0.98
+    assert found[0, 0] == found[0, 1] == found.max()
+    assert np.array_equal(difference_map(one[0], other[0]), difference_map(one, other))
+
+
+def test_the_first_rows_stand_beside_the_truth_or_else_the_nearest_real_image():
+    image = np.zeros((1, 8, 8), dtype=np.float32)
+    rows = [GalleryRow(source=image, synthetic=image, nearest=image, truth=image)] * 4
+    kinds = [image["kind"] for image in front_gallery(rows)[0]["images"]]
+    assert kinds == ["source", "synthetic", "true counterpart", "difference from the truth"]
+    assert len(front_gallery(rows)) == 3
+    unpaired = front_gallery([GalleryRow(source=image, synthetic=image, nearest=image)])[0]["images"]
+    assert [one["kind"] for one in unpaired][2:] == ["nearest real", "difference from the nearest real"]
+
+
+def test_an_empty_map_says_so(text):
+    assert "(empty)" in text
+    assert "has no color because no feature of that network speaks for" in text
+
+
+def test_nothing_is_shown_as_python_prints_it_and_every_work_is_cited_once(tmp_path):
+    plugins = [{"kind": "generator", "name": "unit"}, {"kind": "classifier", "name": "lsnet"}]
+    shown = [("plugins", "generator unit, classifier lsnet"), ("seeds", "1, 2")]
+    assert flat({"plugins": plugins, "seeds": [1, 2]}) == shown
+    paper = "Efficient endometrial carcinoma screening via cross-modal synthesis and gradient distillation, 2026"
+    content = ReportContent(title="t", run={"plugins": plugins}, references=[paper, f"A, 2020; {paper}.", "A, 2020"])
+    text = write_report(tmp_path, content).read_text()
+    assert "{&#39;" not in text
+    assert (text.count(paper), text.count("A, 2020.")) == (1, 1)
+
+
+def test_curves_of_several_trainings_and_of_both_directions_share_panels():
+    one = {"cycle_a": [1.0], "cycle_b": [2.0], "cycle_consistency": [3.0], "domain": [4.0]}
+    assert curve_panels({"generator": one}) == {
+        "cycle": {"a": [1.0], "b": [2.0]},
+        "cycle_consistency": {"": [3.0]},
+        "domain": {"": [4.0]},
+    }
+    found = curve_panels({"synthetic": {"loss": [1.0]}, "real-only": {"loss": [2.0]}})
+    assert found == {"loss": {"with synthetic images": [1.0], "real images only": [2.0]}}
+
+
+def test_a_page_with_many_large_images_stays_below_15_megabytes(tmp_path):
+    noise = np.random.default_rng(0).uniform(-1, 1, (3, 3, 400, 400)).astype(np.float32)
+    content = ReportContent(
+        title="t",
+        gallery=[GalleryRow(source=noise[0], synthetic=noise[1], nearest=noise[2], truth=noise[2])] * 8,
+        importance=[ImportanceRow(image=noise[0], overlays={"a": noise[1], "b": noise[2]})] * 4,
+        cases=[
+            Case(name=str(k), image=noise[k % 3], label=k % 2, probability=0.5, threshold=k % 3 / 2) for k in range(60)
+        ],
+    )
+    assert write_report(tmp_path, content).stat().st_size < 15_000_000
+
+
+def test_tables_fit_and_closed_chapters_are_not_printed_as_the_style_says(text):
+    style = text.partition("<style>")[2].partition("</style>")[0]
+    assert "nowrap" not in style
+    assert "min-width: calc" not in style
+    assert re.search(r"@media screen and \(max-width: 40rem\) \{\s+table\.stacked thead", style)
+    printed = style.partition("@media print")[2]
+    assert re.search(r"section:has\(> \.chapter:not\(\[open\]\)\) \{ display: none", printed)
+    assert "<details open" not in text
+
+
+def test_the_answer_says_what_the_gain_was_in_one_sentence():
+    def answer(value: float, low: float, high: float, p_value: float) -> str:
+        found = Gain(
+            against="real-only", value=value, low=low, high=high, p_value=p_value, differences=(value,), patients=9
+        )
+        scores = [score("roc_auc", "synthetic", 0.9), score("roc_auc", "real-only", 0.9 - value)]
+        return verdict(scores, [found]).answer
+
+    assert answer(0.03, 0.01, 0.05, 0.001) == "Synthetic images raised AUC by 0.03 (0.01 to 0.05)."
+    assert answer(-0.03, -0.05, -0.01, 0.001) == "Synthetic images lowered AUC by 0.03 (0.01 to 0.05)."
+    assert answer(0.01, -0.02, 0.04, 0.5) == "Whether synthetic images change AUC is open: +0.01 (-0.02 to +0.04)."
+    assert verdict([]).answer == ""

@@ -1,4 +1,4 @@
-"""The report in a browser: no error, no request, no accessibility violation; gallery and downloads work."""
+"""The report in a browser: no error, no request, no accessibility violation, nothing clipped, few printed pages."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from medsynth.api import Predictions, Score
-from medsynth.report import GalleryRow, ImportanceRow, ReportContent, write_report
+from medsynth.report import Case, GalleryRow, ImportanceRow, ReportContent, write_report
 from tests import browser as browsers
 
 pytestmark = pytest.mark.skipif(browsers.executable() is None, reason="no Chromium is installed")
@@ -22,7 +22,8 @@ def content() -> ReportContent:
     labels = np.repeat([0, 1], 30)
     probabilities = 1 / (1 + np.exp(-rng.normal(size=60) - 2 * labels))
     judged = Predictions(probabilities=probabilities, labels=labels, patients=np.arange(60).astype(str), threshold=0.5)
-    values = {"roc_auc": 0.9, "sensitivity": 0.8, "specificity": 0.7}
+    names = ("roc_auc", "sensitivity", "specificity", "accuracy", "f1", "mcc", "positive_likelihood_ratio")
+    values = dict(zip(names, (0.9, 0.8, 0.7, 0.75, 0.7, 0.5, 2.5), strict=True))
     images = rng.uniform(-1, 1, (4, 1, 16, 16)).astype(np.float32)
     return ReportContent(
         title="A run",
@@ -38,13 +39,22 @@ def content() -> ReportContent:
                 high=value + 0.05,
                 n=60,
             )
-            for subject in ("synthetic", "real-only")
+            for subject in ("synthetic", "real-only", "untranslated", "oracle")
             for name, value in values.items()
         ],
         predictions={"synthetic": judged, "real-only": judged},
         gallery=[GalleryRow(source=images[0], synthetic=images[1], nearest=images[2], truth=images[3], caption="a")],
         importance=[ImportanceRow(image=images[0], overlays={"Grad-CAM": np.repeat(images[1], 3, axis=0)})],
-        curves={"generator": {"adversarial": [1.0, 0.5]}},
+        cases=[
+            Case(name=f"image-{k:02}", image=images[k % 4], label=int(labels[k]), probability=float(p), threshold=0.7)
+            for k, p in enumerate(probabilities)
+        ],
+        curves={
+            "generator": {
+                f"{loss}_{side}": [1.0, 0.5] for loss in ("adversarial", "cycle", "identity") for side in "ab"
+            },
+            **{row: {f"loss {k}": [1.0, 0.5] for k in range(12)} for row in ("synthetic", "real-only", "oracle")},
+        },
         counts={"target": {"train": 3}},
         warnings=["something"],
         references=["A paper"],
@@ -76,7 +86,8 @@ def test_the_page_violates_no_accessibility_rule_of_levels_a_and_aa(tab, scheme,
     tab.command("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=False)
     tab.evaluate((resources.files("axe_core_python") / "axe.min.js").read_text(encoding="utf-8") + "\n; true")
     rules = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}
-    for prepare in ("true", "document.querySelector('.strip button').click()"):
+    unfold = "document.querySelectorAll('details').forEach(chapter => chapter.open = true)"
+    for prepare in ("true", unfold, "document.querySelector('.strip button').click()"):
         tab.evaluate(prepare)
         found = tab.evaluate(f"axe.run(document, {json.dumps(rules)})")
         assert len(found["passes"]) > 10
@@ -84,7 +95,7 @@ def test_the_page_violates_no_accessibility_rule_of_levels_a_and_aa(tab, scheme,
 
 
 def test_an_image_opens_beside_the_others_and_the_slider_divides_them(tab):
-    tab.evaluate("document.querySelectorAll('.strip button')[3].click()")
+    tab.evaluate("document.querySelectorAll('#translation .strip button')[3].click()")
     assert tab.evaluate("document.getElementById('compare').open")
     shown = "[...document.querySelectorAll('#compare img')].map(image => image.alt)"
     assert tab.evaluate(shown) == ["true counterpart", "source"]
@@ -102,9 +113,53 @@ def test_an_image_opens_beside_the_others_and_the_slider_divides_them(tab):
     assert tab.complaints() == []
 
 
-def test_a_phone_shows_the_page_without_scrolling_sideways(tab):
-    tab.command("Emulation.setDeviceMetricsOverride", width=360, height=740, deviceScaleFactor=2, mobile=True)
-    assert tab.evaluate("document.documentElement.scrollWidth") <= 360
+def test_no_table_or_gallery_is_clipped_and_the_page_never_scrolls_sideways(tab):
+    tab.evaluate("document.querySelectorAll('details').forEach(chapter => chapter.open = true)")
+    assert tab.evaluate("document.querySelectorAll('main table').length") >= 7
+    for width in (390, 768, 1280):
+        tab.command("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=True)
+        assert browsers.clipped(tab) == []
+        assert tab.evaluate("document.documentElement.scrollWidth") <= width
+
+
+def test_the_page_prints_as_one_and_with_all_chapters_open_on_at_most_eight(tab):
+    assert tab.evaluate("document.querySelectorAll('details[open]').length") == 0
+    assert browsers.printed_pages(tab) == 1
+    tab.evaluate("document.getElementById('fold').click()")
+    assert tab.evaluate("[...document.querySelectorAll('details.chapter')].every(chapter => chapter.open)")
+    assert 1 < browsers.printed_pages(tab) <= 8
+
+
+def test_a_link_opens_its_chapter(tab):
+    tab.evaluate("document.querySelector('nav a[href=\"#cases\"]').click()")
+    assert tab.evaluate("document.querySelector('#cases details').open")
+    assert tab.evaluate("document.querySelectorAll('details.chapter[open]').length") == 1
+
+
+LISTED = "[...document.querySelectorAll('#case-table tbody tr')]"
+SHOWN = f"{LISTED}.filter(row => row.getClientRects().length).map(row => row.innerText)"
+ROWS = f"{LISTED}.map(row => [...row.cells].map(cell => cell.textContent))"
+
+
+@pytest.mark.parametrize("width", [390, 1280])
+def test_images_are_filtered_by_flag_and_name_and_sorted_by_any_column(tab, width):
+    tab.command("Emulation.setDeviceMetricsOverride", width=width, height=900, deviceScaleFactor=1, mobile=True)
+    tab.evaluate("document.querySelector('#cases details').open = true")
+    rows = tab.evaluate(ROWS)
+    assert len(rows) == 60
+    missed = [row for row in rows if "missed" in row[4]]
+    assert missed == [row for row in rows if (row[1], row[3]) == ("positive", "negative")]
+    for control, value in (("case-flag", "missed"), ("case-search", missed[0][0])):
+        found = f"const found = document.getElementById('{control}'); found.value = '{value}'"
+        tab.evaluate(f"{{{found}; found.dispatchEvent(new Event('input'))}}")
+    assert [text.split()[0] for text in tab.evaluate(SHOWN)] == [missed[0][0]]
+    assert tab.evaluate("document.getElementById('case-count').textContent") == "1 of 60 images"
+    button = "document.querySelectorAll('#case-table thead button')[2].click()"
+    for descending in (False, True):
+        tab.evaluate(button)
+        found = [float(row[2]) for row in tab.evaluate(ROWS)]
+        assert found == sorted(found, reverse=descending)
+    assert tab.evaluate("document.querySelectorAll('#case-table th')[2].getAttribute('aria-sort')") == "descending"
 
 
 def test_tables_are_saved_as_files(tab, tmp_path):

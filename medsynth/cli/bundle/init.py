@@ -9,7 +9,8 @@ from typing import Annotated
 import typer
 
 from medsynth.base.errors import InputError
-from medsynth.cli.common.options import PresetName, complete_plugin
+from medsynth.cli.common.completion import complete_plugin
+from medsynth.cli.common.options import PresetName
 from medsynth.cli.common.shared import Json, Set, friendly, output
 from medsynth.door.asked import PLUGINS
 

@@ -2,33 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from medsynth.base.errors import InputError
+from medsynth.cli.common.completion import complete_plugin, complete_preset
 from medsynth.cli.common.shared import BUNDLE_OR_RUN
 from medsynth.door.asked import PLUGINS
 from medsynth.inference.export_formats import RUNTIMES
-
-
-def complete_plugin(kind: str) -> Callable[[str], list[str]]:
-    """Return what completes names of plugins of a kind in a shell."""
-
-    def complete(incomplete: str) -> list[str]:
-        from medsynth.plugins import Registry
-
-        return [name for name in Registry().names(kind) if name.startswith(incomplete)]
-
-    return complete
-
-
-def _complete_preset(incomplete: str) -> list[str]:
-    from medsynth.plan.plan import presets
-
-    return [name for name in presets() if name.startswith(incomplete)]
 
 
 def _plugin_option(kind: str) -> object:
@@ -39,7 +22,7 @@ def _plugin_option(kind: str) -> object:
 PresetName = Annotated[
     str,
     typer.Option(
-        help="quick, standard or paper; default: quick without a GPU, else standard.", autocompletion=_complete_preset
+        help="quick, standard or paper; default: quick without a GPU, else standard.", autocompletion=complete_preset
     ),
 ]
 GeneratorName = Annotated[str, _plugin_option("generator")]

@@ -14,6 +14,7 @@ from rich.table import Column, Table
 
 from medsynth.base.errors import InputError, MedsynthError
 from medsynth.base.files import explained
+from medsynth.cli.common.completion import complete_setting
 
 if TYPE_CHECKING:
     from medsynth.base.progress import Watch
@@ -29,7 +30,12 @@ errors = Console(stderr=True)
 output = Console()
 Set = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KIND.FIELD=VALUE", help="Change one value of the plan; repeat for more."),
+    typer.Option(
+        "--set",
+        metavar="KIND.FIELD=VALUE",
+        help="Change one value of the plan; repeat for more.",
+        autocompletion=complete_setting,
+    ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 DataPath = Annotated[str, typer.Option("--data", help="Manifest, folder of images, or 'phantom'.", show_default=True)]

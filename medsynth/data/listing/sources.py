@@ -84,6 +84,16 @@ def resolve_sources(config: DataConfig) -> tuple[list[Record], Path]:
     return table.records, table.root
 
 
+def refuse_missing(config: DataConfig) -> None:
+    """Refuse data that are nowhere, before anything heavy is imported to read them.
+
+    Raises:
+        InputError: naming the path and the forms that there are.
+    """
+    if config.path != "phantom" and not Path(config.path).expanduser().exists():
+        resolve_sources(config)
+
+
 def resolve_labeled(config: DataConfig) -> ImageTable:
     """Return what `config.path` stands for, which may be a folder of two class folders with target images, too.
 

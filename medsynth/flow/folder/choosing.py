@@ -34,18 +34,38 @@ def choose_folder(plan: Plan, out: Path | None, *, resume: bool) -> Path:
     return out
 
 
-def _default_folder(plan: Plan, resume: bool) -> Path:
+def refuse_nothing_to_resume(plan: Plan, out: Path | None) -> None:
+    """Refuse what `choose_folder` would refuse to resume of every device; imports nothing heavy.
+
+    Raises:
+        InputError: there is no run of these data and plugins.
+    """
+    parent, numbers = _numbered(plan)
+    if out is None and not numbers:
+        raise _no_run(parent)
+
+
+def _no_run(parent: Path) -> InputError:
+    return InputError(f"no run of this plan under {parent}", hint="Leave out --resume to start it.")
+
+
+def _numbered(plan: Plan) -> tuple[Path, list[int]]:
+    """Return the folder of the runs of these data and plugins, and the numbers of those that there are."""
     data = Path(plan.data.path).resolve()
     name = "phantom" if plan.data.path == "phantom" else (data.parent.name if data.is_file() else data.name)
     parent = Path("runs") / name / f"{plan.generator}--{plan.classifier}"
-    numbers = sorted(int(item.name) for item in parent.glob("*") if item.name.isdigit()) if parent.exists() else []
+    return parent, sorted(int(item.name) for item in parent.glob("*") if item.name.isdigit())
+
+
+def _default_folder(plan: Plan, resume: bool) -> Path:
+    parent, numbers = _numbered(plan)
     if resume:
         for number in reversed(numbers):
             folder = parent / str(number)
             if _is_of(folder, plan):
                 _refuse_other_plan(folder, plan)
                 return folder
-        raise InputError(f"no run of this plan under {parent}", hint="Leave out --resume to start it.")
+        raise _no_run(parent)
     return parent / str(numbers[-1] + 1 if numbers else 1)
 
 

@@ -120,9 +120,11 @@ class Run:
         self._stage = name
         enter_stage(self.record, name)
         start, status, error = time.monotonic(), "failed", ""
-        self.watch.say(f"[{STAGES.index(name.split()[-1]) + 1}/{len(STAGES)}] {name}")
+        before = self.record["stages"].get(name, {}).get("status") == "finished"
+        shown = f"[{STAGES.index(name.split()[-1]) + 1}/{len(STAGES)}] {name}{', done before' if before else ''}"
         try:
-            yield
+            with self.watch.stage(shown):
+                yield
             status = "finished"
         except Interrupted as interruption:
             status, error = "interrupted", interruption.message

@@ -48,6 +48,7 @@ def importance_rows(
             image=real.images[index],
             overlays={kind: _as_image(overlay(real.images[index], heats[place])) for kind, heats in maps.items()},
             caption=f"{called(str(real.names[index]))}: {_said(judged, index)}",
+            empty=frozenset(kind for kind, heats in maps.items() if not heats[place].any()),
         )
         for place, index in enumerate(chosen)
     ]

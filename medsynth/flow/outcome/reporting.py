@@ -19,7 +19,7 @@ from medsynth.flow.folder.runs import Run, SeedRun
 from medsynth.flow.outcome.evaluation import Evaluation
 from medsynth.flow.outcome.importance import importance_rows
 from medsynth.flow.stages.building import policy_of
-from medsynth.report import GalleryRow, ImportanceRow, ReportContent, content_verdict, write_report
+from medsynth.report import Case, GalleryRow, ImportanceRow, ReportContent, content_verdict, write_report
 from medsynth.results.warned import CAUTIONS, texts
 from medsynth.training.inspection import inspect
 
@@ -62,6 +62,7 @@ def write_run_report(
             measurements=evaluation.measurements,
             predictions=evaluation.predictions,
             gallery=_gallery(evaluation, data),
+            cases=_cases(evaluation, data),
             importance=_importance(run, data, classifiers, evaluation),
             inspection=inspect(
                 classifiers[Subject.SYNTHETIC],
@@ -121,13 +122,16 @@ def observer_sections(run: Run, result: Result) -> list[Section]:
 
 
 def _curves(history: Mapping[str, Any], kind: str) -> dict[str, list[float]]:
-    """Join the phases of one training, naming the phase where there are several; NaN for epochs without a value."""
-    phases = history["phases"]
-    return {
-        name if len(phases) == 1 else f"{phase['name']} {name}": _by_epoch(values, phase["validated"], kind)
-        for phase in phases
-        for name, values in phase[kind].items()
-    }
+    """Join the phases of one training, one after the other; NaN for epochs without a value."""
+    joined: dict[str, list[float]] = {}
+    before = 0
+    for phase in history["phases"]:
+        found = {name: _by_epoch(values, phase["validated"], kind) for name, values in phase[kind].items()}
+        for name, values in found.items():
+            known = joined.setdefault(name, [])
+            known += [float("nan")] * (before - len(known)) + values
+        before += max(map(len, (*phase["losses"].values(), *found.values())), default=0)
+    return joined
 
 
 def _by_epoch(values: list[float], epochs: list[int], kind: str) -> list[float]:
@@ -155,6 +159,22 @@ def _called(data: Data) -> Callable[[str], str]:
     """Return what the report calls an image by its name."""
     names = data.pseudonyms
     return lambda name: Path(name).name if names.shown else names.alias(IMAGE, name)
+
+
+def _cases(evaluation: Evaluation, data: Data) -> list[Case]:
+    """Return every real test image with what the main classifier said of it."""
+    judged, real = evaluation.predictions[Subject.SYNTHETIC], evaluation.evidence.real
+    called = _called(data)
+    return [
+        Case(
+            name=called(str(real.names[index])),
+            image=real.images[index],
+            label=int(judged.labels[index]),
+            probability=float(judged.probabilities[index]),
+            threshold=judged.threshold,
+        )
+        for index in range(len(real))
+    ]
 
 
 def _gallery(evaluation: Evaluation, data: Data) -> list[GalleryRow]:

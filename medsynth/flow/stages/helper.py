@@ -32,6 +32,11 @@ class _Messages:
         yield _Message(name, total)
         _send(end=name)
 
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        _send(say=name)
+        yield
+
     def say(self, text: str) -> None:
         _send(say=text)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from medsynth.base.errors import InputError
 from medsynth.data.listing.paths import relative
+from medsynth.data.listing.patients import named_patient
 from medsynth.inference.inputs.finding import Inputs, Refusal
 from medsynth.inference.inputs.reasons import reason_of
 from medsynth.reading import LeftOut, read_header
@@ -24,11 +25,13 @@ class Source:
         path: as the user would find it.
         name: below the folder that all inputs share, without ``..``; unique.
         problem: why it cannot be read, if that is known already.
+        patient: as a manifest or the path names it, else empty.
     """
 
     path: Path
     name: str
     problem: str = ""
+    patient: str = ""
 
 
 class Listing:
@@ -70,11 +73,12 @@ class Listing:
                 if isinstance(item, Refusal):
                     yield self._source(inputs.path.parent / item.source, item.problem)
                 else:
-                    yield self._source(item.paths[0])
+                    yield self._source(item.paths[0], patient=item.patient)
 
-    def _source(self, path: Path, problem: str = "") -> Source:
+    def _source(self, path: Path, problem: str = "", patient: str = "") -> Source:
         name = relative(path.absolute(), self._root)
-        return Source(path, "/".join("_" if part == ".." else part for part in name.split("/")), problem)
+        safe = "/".join("_" if part == ".." else part for part in name.split("/"))
+        return Source(path, safe, problem, patient or named_patient(path.as_posix(), ""))
 
 
 def _problem_with(one: LeftOut) -> str:

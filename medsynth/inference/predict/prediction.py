@@ -21,33 +21,12 @@ from medsynth.inference.bundle_classifier import BundleClassifier
 from medsynth.inference.inputs.decoding import InputDecoder
 from medsynth.inference.inputs.listing import Listing, Source
 from medsynth.inference.inputs.reasons import reason_of
+from medsynth.inference.predict.predicted_rows import COLUMNS, INTERVAL, PredictedRow
 from medsynth.inference.runtimes import Runtime
 from medsynth.inference.translate.record import csv_line
 
-COLUMNS = ("file", "probability", "decision", "error")
-INTERVAL = ("file", "probability", "decision", "low", "high", "error")
 AHEAD = 2
 """Batches per thread that are decoded, computed or wait to be written."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class PredictedRow:
-    """A line of the table.
-
-    Args:
-        file: its path, with ``#index`` for a slice or frame of several.
-        name: of the image below the folder that all inputs share, unique.
-        probability: of the positive class; None where there is an error.
-        low, high: interval from test-time augmentation, if asked for.
-        error: what is wrong.
-    """
-
-    file: str
-    name: str = ""
-    probability: float | None = None
-    low: float | None = None
-    high: float | None = None
-    error: str = ""
 
 
 Intervals = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
@@ -121,13 +100,15 @@ def predict_files(job: PredictionJob) -> PredictionSummary:
     _check_out(job)
     summary = PredictionSummary(left_out=dict(Counter(one.reason for one in listing.left_out).most_common()))
     work = _PredictionWork(job)
+    interval, judge = job.intervals is not None, job.classifier
     with new_file(job.out) as table, job.watch.task("predict", files) as task:
-        table.write(csv_line(INTERVAL if job.intervals else COLUMNS))
+        table.write(csv_line(INTERVAL if interval else COLUMNS))
         done = 0
         for sources, rows in _in_order(work, _batches(listing, job.batch), job.threads):
             job.stop.check()
             for row in rows:
-                table.write(csv_line(_cells(row, job)))
+                cells = row.cells(threshold=judge.threshold, classes=judge.classes, interval=interval)
+                table.write(csv_line(cells))
                 _count(row, job, summary)
             done += len(sources)
             task.advance(done)
@@ -199,15 +180,15 @@ class _PredictionWork:
     def _decoded(self, source: Source) -> Iterator[tuple[PredictedRow, np.ndarray | None]]:
         file = source.path.as_posix()
         if source.problem:
-            yield PredictedRow(file=file, error=source.problem), None
+            yield PredictedRow(file=file, patient=source.patient, error=source.problem), None
             return
         try:
             for index, image in self._decoder.read(source.path):
                 mark = "" if index is None else f"#{index}"
-                row = PredictedRow(file=file + mark, name=source.name + mark)
+                row = PredictedRow(file=file + mark, name=source.name + mark, patient=source.patient)
                 yield (replace(row, error=image), None) if isinstance(image, str) else (row, image)
         except InputError as error:
-            yield PredictedRow(file=file, error=reason_of(error, source.path)), None
+            yield PredictedRow(file=file, patient=source.patient, error=reason_of(error, source.path)), None
 
     def _classify(self, rows: list[PredictedRow], waiting: dict[int, np.ndarray]) -> None:
         """Fill in the rows of the images that wait."""
@@ -242,17 +223,7 @@ class _PredictionWork:
 
 
 def _not_a_number(row: PredictedRow) -> PredictedRow:
-    return PredictedRow(file=row.file, name=row.name, error="the network's result is not a number")
-
-
-def _cells(row: PredictedRow, job: PredictionJob) -> list[object]:
-    decision: object = "" if row.probability is None else int(row.probability >= job.classifier.threshold)
-    ends = [_number(row.low), _number(row.high)] if job.intervals else []
-    return [row.file, _number(row.probability), decision, *ends, row.error]
-
-
-def _number(value: float | None) -> str:
-    return "" if value is None else repr(value)  # all digits, so that probability and decision never disagree
+    return PredictedRow(file=row.file, name=row.name, patient=row.patient, error="the network's result is not a number")
 
 
 def _count(row: PredictedRow, job: PredictionJob, summary: PredictionSummary) -> None:

@@ -1,0 +1,55 @@
+"""The table of predictions: its columns, and how its values are written."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+COLUMNS = ("file", "probability", "decision", "error", "patient", "class", "threshold")
+INTERVAL = ("file", "probability", "decision", "low", "high", "error", "patient", "class", "threshold")
+PLACES = 6
+"""Decimals of a probability, unless it lies so close to the threshold that more are needed to tell on which side."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class PredictedRow:
+    """A line of the table.
+
+    Args:
+        file: its path, with ``#index`` for a slice or frame of several.
+        name: of the image below the folder that all inputs share, unique.
+        patient: as a manifest or a file's path names it; empty where neither does.
+        probability: of the positive class; None where there is an error.
+        low, high: interval from test-time augmentation, if asked for.
+        error: what is wrong.
+    """
+
+    file: str
+    name: str = ""
+    patient: str = ""
+    probability: float | None = None
+    low: float | None = None
+    high: float | None = None
+    error: str = ""
+
+    def cells(self, *, threshold: float, classes: tuple[str, str], interval: bool) -> list[object]:
+        """Return the row in the order of `COLUMNS`, or of `INTERVAL`.
+
+        Args:
+            threshold: a probability at or above it is called positive.
+            classes: names of the negative and the positive class.
+            interval: whether the table has columns for its ends.
+        """
+        ends = [_shown(self.low, threshold), _shown(self.high, threshold)] if interval else []
+        if self.probability is None:
+            return [self.file, "", "", *ends, self.error, self.patient, "", repr(threshold)]
+        called = int(self.probability >= threshold)
+        shown = _shown(self.probability, threshold)
+        return [self.file, shown, called, *ends, self.error, self.patient, classes[called], repr(threshold)]
+
+
+def _shown(value: float | None, threshold: float) -> str:
+    """Return a probability with `PLACES` decimals, or all where fewer would put it on the threshold's other side."""
+    if value is None:
+        return ""
+    text = f"{value:.{PLACES}f}"
+    return text if (float(text) >= threshold) == (value >= threshold) else repr(value)
