@@ -6,13 +6,13 @@ import io
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from medsynth.scaffold.writing import write_distribution
+from tests import starting
 from tests.newcomer import install, write_cut
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
@@ -31,18 +31,10 @@ def medsynth(tmp_path: Path) -> Command:
     """Run the medsynth command in a process of its own, in `tmp_path`, with extra import paths if asked."""
 
     def run(*arguments: object, path: Path | None = None, env: Mapping[str, str] | None = None, timeout: float = 300):
-        environment = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1", **(env or {})}
+        variables = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1", **(env or {})}
         if path is not None:
-            environment["PYTHONPATH"] = str(path)
-        return subprocess.run(
-            [sys.executable, "-m", "medsynth", *map(str, arguments)],
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
+            variables["PYTHONPATH"] = str(path)
+        return starting.run(["-m", "medsynth", *map(str, arguments)], cwd=tmp_path, env=variables, timeout=timeout)
 
     return run
 

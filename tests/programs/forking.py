@@ -1,0 +1,72 @@
+"""A Python that has imported some modules and forks itself for each start that it is asked for.
+
+Arguments: the number of the socket on which `tests.starting` asks, and the modules.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import runpy
+import signal
+import socket
+import sys
+from importlib import import_module
+
+import torch
+
+
+def forked(asked: socket.socket) -> dict[str, object]:
+    """Answer each start with the number of a process; return what was asked for in that process.
+
+    It is the asker's child: whoever forks it ends at once, and the asker adopts orphans.
+    """
+    while True:
+        message, streams, _, _ = socket.recv_fds(asked, 2**20, 3)
+        if not message:
+            os._exit(0)
+        told, tell = os.pipe()
+        between = os.fork()
+        if not between and not (number := os.fork()):
+            signal.signal(signal.SIGINT, signal.default_int_handler)
+            for own, given in enumerate(streams):
+                os.dup2(given, own)
+            os.closerange(3, tell + 1)
+            asked.close()
+            return json.loads(message)
+        if not between:
+            os.write(tell, str(number).encode())
+            os._exit(0)
+        os.waitpid(between, 0)
+        asked.sendall(os.read(told, 64))
+        for descriptor in (*streams, told, tell):
+            os.close(descriptor)
+
+
+def become(start: dict[str, object]) -> None:
+    """Do what ``python ARGUMENTS`` would do, in its folder and with its variables."""
+    sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", closefd=False, buffering=1, errors="backslashreplace")  # noqa: SIM115
+    os.chdir(start["folder"])
+    os.environ.clear()
+    os.environ.update(start["variables"])
+    torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", torch.get_num_threads())))
+    sys.path[:0] = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
+    how, *rest = start["arguments"]
+    sys.argv = [how, *rest[1:]] if how in ("-m", "-c") else [how, *rest]
+    if how == "-m":
+        runpy.run_module(rest[0], run_name="__main__", alter_sys=True)
+    elif how == "-c":
+        exec(compile(rest[0], "<string>", "exec"), {"__name__": "__main__"})
+    else:
+        runpy.run_path(how, run_name="__main__")
+
+
+if __name__ == "__main__":
+    sys.path.pop(0)  # this file's folder
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for module in sys.argv[2:]:
+        import_module(module)
+    gc.freeze()  # what nobody writes to is shared by all
+    become(forked(socket.socket(fileno=int(sys.argv[1]))))
