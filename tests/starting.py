@@ -8,6 +8,7 @@ Python of their own.
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import json
 import os
@@ -25,7 +26,7 @@ _CHILD_SUBREAPER = 36
 """PR_SET_CHILD_SUBREAPER of prctl(2)."""
 _ONE_BY_ONE = threading.Lock()
 _KEPT: list[subprocess.Popen[bytes]] = []
-MEDSYNTH = ("medsynth.flow.engine", "medsynth.door.one_run")
+MEDSYNTH = ("medsynth.flow.engine", "medsynth.door.one_run", "pydantic", "typer")
 """What commands import, but for what reads variables when it is imported."""
 MONAI = ("monai.bundle", "monai.handlers")
 """What somebody imports who has never heard of medsynth."""
@@ -79,6 +80,7 @@ def _server(*imported: str) -> socket.socket:
     """Start a process that forks; it ends with this one, and its orphans become this one's children."""
     ctypes.CDLL(None).prctl(_CHILD_SUBREAPER, 1, 0, 0, 0)
     own, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    atexit.register(own.close)
     with its:
         command = [sys.executable, str(_FORKING), str(its.fileno()), *imported]
         nothing = subprocess.DEVNULL

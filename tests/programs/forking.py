@@ -46,11 +46,12 @@ def forked(asked: socket.socket) -> dict[str, object]:
 
 def become(start: dict[str, object]) -> None:
     """Do what ``python ARGUMENTS`` would do, in its folder and with its variables."""
-    sys.stdout = open(1, "w", closefd=False)  # noqa: SIM115
-    sys.stderr = open(2, "w", closefd=False, buffering=1, errors="backslashreplace")  # noqa: SIM115
     os.chdir(start["folder"])
     os.environ.clear()
     os.environ.update(start["variables"])
+    encoding = os.environ.get("PYTHONIOENCODING")
+    sys.stdout = open(1, "w", encoding=encoding, closefd=False)  # noqa: SIM115
+    sys.stderr = open(2, "w", 1, encoding, "backslashreplace", closefd=False)  # noqa: SIM115
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", torch.get_num_threads())))
     sys.path[:0] = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
     how, *rest = start["arguments"]
