@@ -26,8 +26,8 @@ _CHILD_SUBREAPER = 36
 """PR_SET_CHILD_SUBREAPER of prctl(2)."""
 _ONE_BY_ONE = threading.Lock()
 _KEPT: list[subprocess.Popen[bytes]] = []
-MEDSYNTH = ("medsynth.flow.engine", "medsynth.door.one_run", "pydantic", "typer")
-"""What commands import, but for what reads variables when it is imported."""
+MEDSYNTH = ("medsynth.flow.engine", "medsynth.door.one_run", "pydantic", "typer", "torch._dynamo")
+"""What commands import, but for what reads variables when it is imported; torch imports its compiler to train."""
 MONAI = ("monai.bundle", "monai.handlers")
 """What somebody imports who has never heard of medsynth."""
 

@@ -141,10 +141,9 @@ def _thop_operations(module: nn.Module, given: Tensor, output: Tensor) -> int:
 
 @contextmanager
 def shapes_only() -> Iterator[None]:
-    """Make networks on torch's meta device many times faster to build and to run.
+    """Make networks on torch's meta device run many times faster: norms, activations and sums hand their input on.
 
-    Nothing is drawn, and norms, activations and sums hand their input on. Counts are unchanged, because those functions
-    cost no multiply-accumulates and keep the shape.
+    Counts are unchanged, because those functions cost no multiply-accumulates and keep the shape.
     """
     with _ShapesOnly():
         yield
@@ -155,10 +154,6 @@ class _ShapesOnly(TorchFunctionMode):
         self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         del types
-        if func in (nn.init.normal_, Tensor.normal_):
-            drawn = args[0] if args else (kwargs or {})["tensor"]
-            if drawn.is_meta:
-                return drawn  # torch would import its compiler for it
         if args and isinstance(args[0], Tensor) and args[0].is_meta:
             given = args[0]
             if func in SAME_SHAPE or (func in SUMS and given.shape == getattr(args[1], "shape", None)):

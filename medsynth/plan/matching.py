@@ -222,7 +222,7 @@ class Search:
     def _costs(self, values: Mapping[str, Any], wish: Mapping[str, float], limit: float) -> dict[str, int]:
         """Count the costs, cheaper ones first, until the point is known to be farther than `limit`."""
         config: Any = resolve(self.spec.config, [self.fixed, values], where=self.kind)
-        with torch.device("meta"), shapes_only():
+        with torch.device("meta"):
             network = exported(self.registry.create(self.spec, config, self.setup)).eval()
             image = torch.empty(1, self.setup.channels, *self.setup.size)
         costs: dict[str, int] = {}

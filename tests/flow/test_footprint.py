@@ -18,7 +18,6 @@ from medsynth.plugins import Registry
 from medsynth.training import checkpoint
 from medsynth.training.job import Job
 from medsynth.training.loop import train
-from tests import starting
 
 REGISTRY = Registry()
 
@@ -94,16 +93,3 @@ def test_a_plugin_that_needs_numbers_while_it_is_built_is_counted_all_the_same(m
     state = torch.random.get_rng_state()
     assert footprint.trained(plan, REGISTRY, "generator") == before
     assert torch.equal(torch.random.get_rng_state(), state)
-
-
-FORESEEN = (
-    "import sys; from medsynth.flow.start.footprint import trained; from medsynth.plan.plan import make_plan;"
-    "from medsynth.plugins import Registry; names = dict(generator='cyclegan', classifier='lsnet');"
-    "registry = Registry(); plan = make_plan(registry, **names, preset='quick', seeds=[1], device='cpu');"
-    "trained(plan, registry, 'generator'); print('torch._dynamo' in sys.modules)"
-)
-
-
-def test_what_a_run_will_write_is_foreseen_without_torchs_compiler() -> None:
-    """Importing it takes longer than all else before a run starts."""
-    assert starting.run(["-c", FORESEEN]).stdout == "False\n"

@@ -79,15 +79,13 @@ def _model(plan: Plan, registry: Registry, kind: str) -> tuple[Any, Any]:
     """Build a plugin's networks on torch's meta device, which allocates nothing, or else on the CPU."""
     import torch
 
-    from medsynth.base.costs import shapes_only
-
     plugin, config = (
         (plan.generator, plan.generator_config) if kind == "generator" else (plan.classifier, plan.classifier_config)
     )
     setup, spec = make_setup(plan), registry.load(kind, plugin)
 
     def build(device: str) -> Any:
-        with torch.random.fork_rng(devices=[]), torch.device(device), shapes_only():
+        with torch.random.fork_rng(devices=[]), torch.device(device):
             own = type(setup)(channels=setup.channels, size=setup.size, classes=setup.classes, device=device)
             return registry.create(spec, config, own)
 
