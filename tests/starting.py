@@ -25,7 +25,6 @@ _FORKING = Path(__file__).parent / "programs" / "forking.py"
 _CHILD_SUBREAPER = 36
 """PR_SET_CHILD_SUBREAPER of prctl(2)."""
 _ONE_BY_ONE = threading.Lock()
-_KEPT: list[subprocess.Popen[bytes]] = []
 MEDSYNTH = ("medsynth.flow.engine", "medsynth.door.one_run", "pydantic", "typer", "torch._dynamo")
 """What commands import, but for what reads variables when it is imported; torch imports its compiler to train."""
 MONAI = ("monai.bundle", "monai.handlers")
@@ -80,9 +79,15 @@ def _server(*imported: str) -> socket.socket:
     """Start a process that forks; it ends with this one, and its orphans become this one's children."""
     ctypes.CDLL(None).prctl(_CHILD_SUBREAPER, 1, 0, 0, 0)
     own, its = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    atexit.register(own.close)
     with its:
         command = [sys.executable, str(_FORKING), str(its.fileno()), *imported]
         nothing = subprocess.DEVNULL
-        _KEPT.append(subprocess.Popen(command, pass_fds=[its.fileno()], stdin=nothing, stdout=nothing))
+        process = subprocess.Popen(command, pass_fds=[its.fileno()], stdin=nothing, stdout=nothing)
+    atexit.register(_end, process, own)
     return own
+
+
+def _end(process: subprocess.Popen[bytes], asking: socket.socket) -> None:
+    asking.close()
+    process.kill()
+    process.wait()
