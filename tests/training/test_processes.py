@@ -84,7 +84,7 @@ def test_when_one_process_dies_the_others_end_with_an_error_and_the_last_epoch_i
 
 
 def test_a_whole_run_by_two_processes_leaves_what_a_run_by_one_leaves(tmp_path: Path) -> None:
-    plugins = ["--generator", "cyclegan", "--classifier", "mobilenet-v2"]
+    plugins = ["--generator", "cyclegan", "--classifier", "mobilenet-v2", "--evaluators", "diagnostic"]
     done = start(2, command(tmp_path / "run", *plugins, sets=[*TINY, *SMALL_GENERATOR]))
     assert done.returncode == 0, done.stderr
     for name in (
