@@ -109,12 +109,12 @@ def stop_within_the_helpers_row(run: Path, number: signal.Signals) -> subprocess
 def test_rows_trained_side_by_side_equal_rows_trained_one_after_the_other(
     alone: Path, side_by_side: tuple[Path, str]
 ) -> None:
-    assert sorted(weights(alone)) == ["oracle", "real-only", "synthetic", "untranslated"]
+    assert sorted(weights(alone)) == ["real-only", "synthetic", "untranslated"]
     assert weights(alone) == weights(side_by_side[0])
 
 
 def test_the_helpers_progress_is_shown_as_the_runs_own(side_by_side: tuple[Path, str]) -> None:
-    for row in ("synthetic", "real-only", "untranslated", "oracle"):
+    for row in ("synthetic", "real-only", "untranslated"):
         assert f"classifier {row}: pretrain: 12/12" in side_by_side[1]
 
 

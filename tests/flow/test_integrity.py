@@ -207,7 +207,7 @@ PLACES = {
     "synthetic/images/000001.png": "synthetic",
     "classifier/real-only/networks.pt": "classifier/real-only",
     "evaluation/translated/pixels.npy": "evaluation/translated",
-    "evaluation/predictions-oracle.csv": "evaluation",
+    "evaluation/predictions-untranslated.csv": "evaluation",
     "scores.json": "evaluation",
     "measurements.json": "evaluation",
     "bundle/docs/README.md": "bundle",

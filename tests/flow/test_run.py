@@ -104,7 +104,7 @@ def test_scores_have_the_documented_fields_and_all_rows(finished: Path) -> None:
     fields = {"evaluator", "name", "subject", "value", "low", "high", "n", "unit", "higher_is_better"}
     assert all(fields <= set(score) for score in content["scores"])
     rows = {score["subject"] for score in content["scores"] if score["evaluator"] == "diagnostic"}
-    assert rows == {"synthetic", "real-only", "untranslated", "oracle"}
+    assert rows == {"synthetic", "real-only", "untranslated"}
     assert {s["subject"] for s in content["scores"] if s["name"] == "kid"} == {"synthetic", "source", "real"}
 
 
