@@ -17,7 +17,7 @@ PANELS = {AREA: "AUC", SENSITIVITY: "sensitivity at the threshold"}
 WORTH_CAPTION = (
     "Mean over seeds against the number of real positive patients in training. Bars: 95 % of resamples of test "
     "patients and seeds together. The arrow is the worth of synthesis with the fewest patients: from there to where "
-    "real images alone reach the same AUC, open where they do not."
+    "real images alone reach the same AUC, dotted where they do not."
 )
 
 

@@ -84,11 +84,11 @@ def needed_numbers(numbers: ArrayLike, curve: ArrayLike, wanted: ArrayLike) -> F
     after = np.searchsorted(rising, scores)  # first level that reaches the score
     inner = np.clip(after, 1, len(rising) - 1)
     below, above = rising[inner - 1], rising[inner]
-    step = np.where(above > below, above - below, 1.0)
-    found = places[inner - 1] + (scores - below) / step * (places[inner] - places[inner - 1])
-    found = np.where(after == 0, np.where(scores < rising[0], -np.inf, places[0]), found)
-    reached: Floats = np.where(after == len(rising), np.inf, 2.0**found)
-    return np.where(np.isneginf(found), -np.inf, reached)
+    share = np.clip((scores - below) / np.where(above > below, above - below, 1.0), 0.0, 1.0)
+    found: Floats = 2.0 ** (places[inner - 1] + share * (places[inner] - places[inner - 1]))
+    found[after == len(rising)] = np.inf
+    found[scores < rising[0]] = -np.inf
+    return found
 
 
 def scarcity(
