@@ -32,21 +32,18 @@ class Worth:
         """Return the worth with the fewest real positive patients, which is where synthesis is asked for."""
         found, worth = self.scarcity, self.scarcity.worth[0]
         few, most = found.numbers[0], found.numbers[-1]
-        with_, without = (found.scores[subject][AREA] for subject in COMPARED)
+        with_, without = (found.scores[subject][AREA][0].value for subject in COMPARED)
         start = f"{self.label}: with {few} real positive patients, synthetic images were worth"
+        luck = "One training, whose luck is not in the interval" if found.trainings == 1 else f"{found.trainings} seeds"
+        basis = f"{luck}, {found.patients:,} test patients."
         if not worth.value > 0.0:
-            told = f"no further ones (AUC {with_[0].value:.3f} with them, {without[0].value:.3f} without)"
-        elif math.isinf(worth.value):
-            told = (
-                f"{worth_text(worth, few, most)}: AUC {with_[0].value:.3f}, which real images alone did not reach with "
-                f"up to {most} ({without[-1].value:.3f})"
-            )
+            return f"{start} none (AUC {with_:.3f} with them, {without:.3f} without). {basis}"
+        doubt = "" if worth.low > 0.0 else ", which cannot be told from none"
+        if math.isinf(worth.value):
+            reason = f"the rising curve of real images alone does not reach the AUC of {with_:.3f} with {most}"
         else:
-            needed = f"real images alone take {few + round(worth.value)} for the same AUC of {with_[0].value:.3f}"
-            told = f"{worth_text(worth, few, most)}: {needed}"
-        doubt = ", which cannot be told from none" if worth.value > 0.0 and not worth.low > 0.0 else ""
-        luck = "one training, whose luck is not in the interval" if found.trainings == 1 else f"{found.trainings} seeds"
-        return f"{start} {told}{doubt}. {luck[0].upper()}{luck[1:]}, {found.patients:,} test patients."
+            reason = f"real images alone take {few + round(worth.value)} for the same AUC of {with_:.3f}"
+        return f"{start} {worth_text(worth, few, most)} further ones{doubt}: {reason}. {basis}"
 
 
 def worths_of(rows: Sequence[Mapping[str, RunResult]], others: Sequence[RunResult]) -> tuple[Worth, ...]:
