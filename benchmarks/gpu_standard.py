@@ -76,7 +76,7 @@ def measure(plan: Plan, settings: Settings) -> dict[str, float]:
     found: dict[str, float] = {}
     for kind in ("generator", "classifier"):
         spec = registry.load(kind, getattr(plan, kind))
-        model = registry.create(spec, getattr(plan, f"{kind}_config"), make_setup(plan))
+        model = registry.create(spec, getattr(plan, f"{kind}_config"), make_setup(plan, kind))
         for phase in model.phases():
             for item in phase.state.values():
                 if isinstance(item, torch.nn.Module):

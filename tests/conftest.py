@@ -68,6 +68,8 @@ def make_bundle(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]
 
     `samples` is the number of images that come with it, for a bundle of 8-bit images of one channel.
     """
+    from dataclasses import replace
+
     import torch
 
     from medsynth.api import Setup, exported
@@ -79,15 +81,25 @@ def make_bundle(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]
     from medsynth.plugins import Registry
 
     def make(
-        name: str = "cyclegan", *, chain=None, eight_bit: bool = True, classifier=None, samples: int = 0, **fields
+        name: str = "cyclegan",
+        *,
+        chain=None,
+        source_chain=None,
+        eight_bit: bool = True,
+        classifier=None,
+        samples: int = 0,
+        windows=None,
+        **fields,
     ) -> Path:
         config = DataConfig(**({"size": 32} | fields))
-        chain = chain or preprocessing_config(DomainInfo(eight_bit=eight_bit), config)
+        alone = replace(config, neighbors=0)
+        chain = chain or preprocessing_config(DomainInfo(eight_bit=eight_bit), alone)
+        stacks = {"neighbors": config.neighbors, "smooth": config.smooth} if config.neighbors else {}
         registry = Registry()
         spec = registry.load("generator", name)
         torch.manual_seed(1)
         options = spec.config(**spec.presets.get("quick", {}))
-        generator = registry.create(spec, options, Setup(channels=config.channels, size=(config.size, config.size)))
+        generator = registry.create(spec, options, Setup(channels=config.stacked, size=(config.size, config.size)))
         translator = exported(generator).eval()
         classifier = classifier or _classifier(config.channels)
         drawn = _draw(tmp_path_factory.mktemp("drawn"), samples, config.size)
@@ -97,14 +109,16 @@ def make_bundle(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]
             classifier=classifier,
             target_samples=[_target_sample(classifier.eval(), path, label % 2) for label, path in enumerate(drawn)],
             source_samples=[_source_sample(translator, path) for path in drawn],
-            source_preprocessing=chain,
+            source_preprocessing=source_chain or chain,
             target_preprocessing=chain,
             size=(config.size, config.size),
             channels=config.channels,
             positive="positive",
+            windows=windows or {},
+            neighbors=config.neighbors,
             threshold=0.5,
             split_hash="0" * 64,
-            plan={"data": {"intensity": config.intensity}},
+            plan={"data": {"intensity": config.intensity, **stacks}},
             plugins=[PluginVersion(kind="generator", name=name, distribution="medsynth-monai", version="0.1.0")],
         )
         bundle = write_bundle(tmp_path_factory.mktemp("made") / "toy", contents)

@@ -10,11 +10,13 @@ import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any, BinaryIO
+from tempfile import TemporaryFile
+from typing import IO, Any, BinaryIO
 
 from medsynth.base.errors import InputError, MedsynthError, RunError
 
 _instead: dict[Path, Path] = {}
+_STREAMS = ("/dev/std", "/dev/fd/", "/proc/self/fd/")
 
 
 def write_instead(places: Mapping[Path, Path]) -> None:
@@ -25,16 +27,32 @@ def write_instead(places: Mapping[Path, Path]) -> None:
     _instead.update(places)
 
 
+def landing(path: Path) -> Path | None:
+    """Return the file that `path` leads to by links; None for a pipe or a device, which is written as it is."""
+    if path.as_posix().startswith(_STREAMS):  # which may be files that are open already
+        return None
+    if path.exists() and not path.is_file() and not path.is_dir():
+        return None
+    return path.resolve() if path.is_symlink() else path
+
+
 @contextmanager
 def new_file(path: Path) -> Iterator[BinaryIO]:
     """Yield a stream whose content becomes `path` if the block succeeds and vanishes if it fails.
 
+    A link stays, and what it leads to is replaced; a pipe gets the content when it is complete.
+
     Raises:
         RunError: naming the file and the cause; the previous content stays.
     """
-    place = _instead.get(path.absolute(), path)
+    place = _instead.get(path.absolute()) or landing(path)
+    if place is None:
+        with TemporaryFile() as stream:
+            yield stream
+            pass_on(stream, path)
+        return
     # Processes of one training may write the same file, so each has a name of its own.
-    temporary = place.with_name(f".{path.name}.{os.environ.get('RANK', '0')}.part")
+    temporary = place.with_name(f".{place.name}.{os.environ.get('RANK', '0')}.part")
     try:
         place.parent.mkdir(parents=True, exist_ok=True)
         with temporary.open("wb") as stream:
@@ -48,6 +66,20 @@ def new_file(path: Path) -> Iterator[BinaryIO]:
     except BaseException:
         _remove(temporary)
         raise
+
+
+def pass_on(stream: IO[bytes], path: Path) -> None:
+    """Write all of a stream into a pipe or a device, as soon as somebody reads it.
+
+    Raises:
+        RunError: naming the pipe and the cause.
+    """
+    stream.seek(0)
+    try:
+        with path.open("wb") as pipe:
+            shutil.copyfileobj(stream, pipe)
+    except OSError as error:
+        raise not_written(path, error) from error
 
 
 def _remove(path: Path) -> None:
@@ -83,7 +115,8 @@ def json_text(content: Any) -> str:
 
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
-    """Yield a temporary folder that becomes `path` if the block succeeds and vanishes if it fails."""
+    """Yield a temporary folder that becomes `path`, or what it links to, if the block succeeds; else it vanishes."""
+    path = path.resolve() if path.is_symlink() else path
     temporary = path.with_name(f".{path.name}.part")
     shutil.rmtree(temporary, ignore_errors=True)
     try:

@@ -9,11 +9,12 @@ import site
 import stat
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from pathlib import Path
 
 from medsynth.base.children import environment
 from medsynth.base.errors import RunError
+from medsynth.base.files import landing, pass_on
 
 _KEPT = {
     "PATH", "LANG", "LANGUAGE", "TZ", "TERM", "COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR",
@@ -100,17 +101,24 @@ def _made(path: Path) -> Iterator[Path | None]:
 def _staged(path: Path) -> Iterator[Path]:
     """Yield a place in a folder of its own near `path`; a file that is written there is moved to `path` at the end.
 
-    So whoever may write this file need not be allowed to write beside it.
+    So whoever may write this file need not be allowed to write beside it. A link stays, and a pipe gets what was
+    written.
     """
+    final = landing(path)
+    beside = final.parent if final else None
     try:
         with (
-            _made(path.parent),
-            tempfile.TemporaryDirectory(prefix=".medsynth-", dir=path.parent, ignore_cleanup_errors=True) as folder,
+            _made(beside) if beside else nullcontext(),
+            tempfile.TemporaryDirectory(prefix=".medsynth-", dir=beside, ignore_cleanup_errors=True) as folder,
         ):
             place = Path(folder).resolve() / path.name
             yield place
             if place.exists() and stat.S_ISREG(place.lstat().st_mode):
-                place.replace(path)
+                if final:
+                    place.replace(final)
+                else:
+                    with place.open("rb") as stream:
+                        pass_on(stream, path)
     except OSError as error:
         hint = "Make room or choose another --out."
         raise RunError(f"{path} could not be written: {error.strerror}", hint=hint) from error

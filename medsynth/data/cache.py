@@ -14,8 +14,11 @@ from typing import TYPE_CHECKING, Any
 from medsynth.base.errors import InputError
 from medsynth.base.files import not_written, write_json
 from medsynth.data.config import DataConfig
-from medsynth.data.formats.chains import Chain, DomainInfo, FileDecoder, domain_info, preprocessing_config
+from medsynth.data.formats.chains import Chain, FileDecoder
 from medsynth.data.formats.probing import Facts
+from medsynth.data.formats.stacks import Stacks
+from medsynth.data.listing.domains import domain_chains, domain_infos, domain_of
+from medsynth.data.listing.places import join_series, places_of
 from medsynth.data.problems import Problem, problem_of, refuse
 
 if TYPE_CHECKING:
@@ -27,31 +30,6 @@ Progress = Callable[[int, int], None]
 """Called with (images done, images in all)."""
 
 
-def domain_of(record: Record) -> str:
-    """Return the domain whose preprocessing the record shares: true counterparts are read as target images."""
-    return "target" if record.domain == "oracle" else record.domain
-
-
-def domain_infos(records: Sequence[Record], facts: Mapping[str, Facts]) -> dict[str, DomainInfo]:
-    """Summarize the files of each domain; true counterparts follow the target and do not decide."""
-    return {
-        domain: domain_info(facts[record.image] for record in records if record.domain == domain)
-        for domain in ("source", "target")
-    }
-
-
-def domain_chains(records: Sequence[Record], facts: Mapping[str, Facts], config: DataConfig) -> dict[str, Chain]:
-    """Return the preprocessing of each domain, for its most frequent kind of file, reading one slice of it."""
-    infos = domain_infos(records, facts)
-    chains = {}
-    for domain, info in infos.items():
-        formats = [facts[record.image].format for record in records if record.domain == domain]
-        if formats:
-            most = max(dict.fromkeys(formats), key=formats.count)
-            chains[domain] = preprocessing_config(info, config, most)
-    return chains
-
-
 def cache_bytes(records: Sequence[Record], config: DataConfig) -> int:
     """Return the bytes that the decoded images take on disk; for a phantom that has no records yet, at most."""
     count = len(records)
@@ -59,7 +37,7 @@ def cache_bytes(records: Sequence[Record], config: DataConfig) -> int:
         sources, targets = config.phantom_source, config.phantom_negative + config.phantom_positive
         # every source image has a true counterpart, and the extra test patients come per class and domain
         count = 2 * (sources + 2 * config.held_out_sources) + targets + 2 * config.phantom_test
-    return 128 + count * config.channels * config.size**2 * 4
+    return 128 + count * config.stacked * config.size**2 * 4
 
 
 def load_images(
@@ -108,7 +86,8 @@ def load_images(
         progress(len(records), len(records))
     # As a plain array: selecting from a memmap object takes longer than copying a small image.
     pixels = np.load(path, mmap_mode="r").view(np.ndarray)
-    return Images(tuple(records), pixels, np.arange(len(records)))
+    places = tuple(places_of(records, facts)) if config.neighbors else ()
+    return Images(tuple(records), pixels, np.arange(len(records)), config.neighbors, places)
 
 
 def _key(
@@ -119,7 +98,8 @@ def _key(
     chains: Mapping[str, Chain],
 ) -> str:
     """Return what stands for the pixels: files, how they are made, and which values decoding gave."""
-    digest = hashlib.sha256(json.dumps([chains, config.size, config.channels], sort_keys=True).encode())
+    settings = [chains, config.size, config.channels, *([config.neighbors] if config.neighbors else [])]
+    digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode())
     for record in records:
         stat = (root / record.image).stat()
         of_file = [stat.st_size, stat.st_mtime_ns, facts[record.image].hash]
@@ -136,9 +116,9 @@ def _decode(
     progress: Progress | None,
 ) -> list[Problem]:
     partial = path.with_suffix(".partial")
-    shape = (len(records), config.channels, config.size, config.size)
+    shape = (len(records), config.stacked, config.size, config.size)
     pixels = new_map(partial, shape)
-    infos = domain_infos(records, facts)
+    infos = domain_infos(records, facts, config)
     decoders: dict[str, FileDecoder] = {}
     problems: list[Problem] = []
     order = sorted(range(len(records)), key=lambda i: (records[i].image, domain_of(records[i])))
@@ -161,6 +141,8 @@ def _decode(
         done += len(rows)
         if progress:
             progress(done, len(records))
+    if config.neighbors:
+        join_series(pixels, records, places_of(records, facts), Stacks(config.neighbors))
     pixels.flush()
     del pixels
     _publish(partial, path, problems)

@@ -10,6 +10,7 @@ from typing import Any
 
 from medsynth.data.config import DataConfig
 from medsynth.data.formats.probing import Facts
+from medsynth.data.formats.windows import parse_windows
 from medsynth.data.images import Images, Record
 from medsynth.data.listing.examination import examine_files, settle
 from medsynth.data.listing.image_table import ImageTable
@@ -69,6 +70,9 @@ def check_data(config: DataConfig, seed: int) -> Findings:
     Args:
         config: where images come from and how they are read.
         seed: of drawn splits.
+
+    Raises:
+        InputError: ``data.window`` cannot be read.
     """
     return check_closely(config, seed).findings
 
@@ -79,7 +83,11 @@ def check_closely(config: DataConfig, seed: int, see: See | None = None) -> Chec
     Args:
         config, seed: see `check_data`.
         see: called once for each domain whose images can be used, while they are decoded.
+
+    Raises:
+        InputError: as of `check_data`.
     """
+    parse_windows(config.window)  # which is not a matter of the data
     if config.path == "phantom":
         return _check_phantom(config, seed, see)
     table = collect_sources(config)

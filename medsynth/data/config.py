@@ -24,11 +24,25 @@ class DataConfig:
     fit: str = option("pad", "non-square images: pad with the darkest value, or stretch", choices=("pad", "stretch"))
     intensity: str = option(
         "auto",
-        "to [-1, 1] by the full 8-bit range, or by the 0.5 to 99.5 percentiles of the file; "
-        "auto = range if all files of a domain are 8-bit",
-        choices=("auto", "range", "percentile"),
+        "to [-1, 1] by the full 8-bit range, by the 0.5 to 99.5 percentiles of the file, or by those of all training "
+        "images of the domain (dataset); auto = range if all files of a domain are 8-bit, else percentile",
+        choices=("auto", "range", "percentile", "dataset"),
+    )
+    window: str = option(
+        "",
+        "values that become -1 and 1, instead of intensity: LOW:HIGH, or per domain source=LOW:HIGH,target=LOW:HIGH, "
+        "in the unit of the files, such as HU",
     )
     slices: float = option(1.0, "central share of a volume's slices to use", low=0.01, high=1.0)
+    neighbors: int = option(
+        0,
+        "2.5D: slices on either side of a volume's slice that the generator sees and translates with it, as channels",
+        low=0,
+        high=5,
+    )
+    smooth: bool = option(
+        False, "2.5D: a translated slice is the mean of its translations in all stacks of neighbors that hold it"
+    )
     series: str = option(
         "",
         "DICOM series to use: a description such as 't2*tra*', a SeriesInstanceUID, or modality=MR, orientation=tra, "
@@ -57,6 +71,11 @@ class DataConfig:
     phantom_test_source: int = option(
         60, "phantom: of the source domain at most so many of them, whose translations are judged", low=10
     )
+
+    @property
+    def stacked(self) -> int:
+        """Channels of what the generator takes: those of a slice and of its neighbors."""
+        return self.channels * (2 * self.neighbors + 1)
 
     @property
     def held_out_sources(self) -> int:

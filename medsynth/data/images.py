@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from medsynth.api import ImageSet
+from medsynth.data.formats.stacks import Place, Stacks
 
 
 @dataclass(frozen=True)
@@ -46,13 +47,18 @@ class Images:
 
     Args:
         records: one per image.
-        pixels: (M, C, H, W) float32 in [-1, 1], usually a memory map shared by all selections.
+        pixels: (M, C, H, W) float32 in [-1, 1], usually a memory map shared by all selections; with neighbors stacks
+            of slices, (M, C (2n + 1), H, W).
         rows: for each record its row in `pixels`.
+        neighbors: n, on either side.
+        places: for each record where it lies in its volume; empty without neighbors.
     """
 
     records: tuple[Record, ...]
     pixels: np.ndarray
     rows: np.ndarray
+    neighbors: int = 0
+    places: tuple[Place | None, ...] = ()
 
     def __len__(self) -> int:
         return len(self.records)
@@ -74,11 +80,25 @@ class Images:
 
     def take(self, indices: Sequence[int] | np.ndarray) -> Images:
         """Return the images at `indices`, in that order."""
-        return Images(tuple(self.records[i] for i in indices), self.pixels, self.rows[np.asarray(indices, dtype=int)])
+        return replace(
+            self,
+            records=tuple(self.records[i] for i in indices),
+            rows=self.rows[np.asarray(indices, dtype=int)],
+            places=tuple(self.places[i] for i in indices) if self.places else (),
+        )
 
     def read(self, index: int) -> np.ndarray:
-        """Return a copy of one image, (C, H, W) float32."""
+        """Return a copy of one image, (C, H, W) float32, without its neighbors."""
+        return np.array(Stacks(self.neighbors).part(self.pixels[self.rows[index]], self.neighbors))
+
+    def stack(self, index: int) -> np.ndarray:
+        """Return a copy of one image with its neighbors, (C (2n + 1), H, W) float32."""
         return np.array(self.pixels[self.rows[index]])
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """(C, H, W) of an image without its neighbors."""
+        return (self.pixels.shape[1] // (2 * self.neighbors + 1), *self.pixels.shape[2:])
 
     @property
     def labels(self) -> np.ndarray:
@@ -92,7 +112,7 @@ class Images:
 
     def as_set(self) -> ImageSet:
         """Read everything into memory for evaluators."""
-        images = np.zeros((0, *self.pixels.shape[1:]), np.float32)
+        images = np.zeros((0, *self.shape), np.float32)
         if len(self):
             images = np.stack([self.read(index) for index in range(len(self))])
         names = np.array([record.name for record in self.records], dtype=object)

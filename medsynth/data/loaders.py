@@ -74,7 +74,8 @@ class UnpairedLoader(_Loader):
     """Source and target images with partners drawn anew every epoch.
 
     Each domain is walked in whole permutations, repeated as often as the epoch needs, so that within an epoch no image
-    comes twice before all others came once. Yields ``{"source", "target"}``, each (B, C, H, W) float32 in [-1, 1].
+    comes twice before all others came once. Yields ``{"source", "target"}``, each (B, C, H, W) float32 in [-1, 1];
+    C counts the channels of neighbors, too.
 
     Args:
         source: training images of the source.
@@ -125,7 +126,7 @@ class UnpairedLoader(_Loader):
             part = slice(step * size + self._first, (step + 1) * size, self._stride)
             batch = {}
             for name, images in self._domains.items():
-                batch[name] = torch.from_numpy(np.stack([images.read(i) for i in order[name][part]]))
+                batch[name] = torch.from_numpy(np.stack([images.stack(i) for i in order[name][part]]))
                 if self._augment:
                     batch[name] = flip_and_crop(batch[name], draws[name][part])
             return batch

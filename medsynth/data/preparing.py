@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 from medsynth.base.errors import InputError
 from medsynth.data.config import DataConfig
+from medsynth.data.formats.windows import parse_windows
 from medsynth.data.pseudonyms import Pseudonyms
 
 if TYPE_CHECKING:
+    from medsynth.data.formats.windows import Window
     from medsynth.data.images import Images, Record
     from medsynth.data.listing.examination import Examination
     from medsynth.data.problems import Warned
@@ -33,6 +35,7 @@ class Data:
         split_hash: SHA-256 of who is in which split.
         warnings: what was left out or deserves a look, by kind.
         preprocessing: by domain the MONAI transform configs that read one file.
+        windows: of the domains whose files are all scaled by the same values.
         positive: name of the positive class, ``positive`` where labels are numbers.
         known_truth: true counterparts of source images exist (domain ``oracle``).
         pseudonyms: what to call images and groups where others may read it.
@@ -47,6 +50,7 @@ class Data:
     positive: str
     known_truth: bool
     pseudonyms: Pseudonyms = field(default_factory=Pseudonyms)
+    windows: Mapping[str, Window] = field(default_factory=dict)
 
 
 def inspect(config: DataConfig, seed: int) -> tuple[tuple[Record, ...], Path, str]:
@@ -61,6 +65,7 @@ def inspect(config: DataConfig, seed: int) -> tuple[tuple[Record, ...], Path, st
     Raises:
         InputError: with all problems of the first stage that has any: table and folders, files, splits.
     """
+    parse_windows(config.window)
     if config.path == PHANTOM:
         _check_phantom(config)
         return (), Path(), ""
@@ -89,8 +94,9 @@ def prepare(config: DataConfig, folder: Path, *, seed: int, progress: Callable[[
 
     from medsynth.base.files import write_json
     from medsynth.base.seals import finish
-    from medsynth.data.cache import domain_chains, load_images
+    from medsynth.data.cache import load_images
     from medsynth.data.identity import check_prepared, identity, refuse_others
+    from medsynth.data.listing.domains import domain_chains, domain_windows
 
     shown = config.show_names or config.path == PHANTOM  # nobody's names
     before, own = check_prepared(folder), config.path == PHANTOM
@@ -115,6 +121,7 @@ def prepare(config: DataConfig, folder: Path, *, seed: int, progress: Callable[[
         preprocessing=domain_chains(found.records, found.facts, config),
         positive=config.positive or "positive",
         known_truth=any(record.domain == "oracle" for record in found.records),
+        windows=domain_windows(found.records, found.facts, config),
         pseudonyms=Pseudonyms.of(found.records, shown=shown, places=places),
     )
 
@@ -151,6 +158,10 @@ def write_split(config: DataConfig, out: Path, *, seed: int) -> dict[str, Any]:
 
 
 def _check_phantom(config: DataConfig) -> None:
+    if config.neighbors or config.smooth:
+        name = "data.neighbors" if config.neighbors else "data.smooth"
+        hint = f"give --data volumes, or leave out {name}"
+        raise InputError(f"{name} cannot be combined with the phantom, which has no volumes", hint=hint)
     if config.source:
         hint = "give --data the target images that these source images are to be translated to"
         raise InputError("data.source cannot be combined with the phantom", hint=hint)

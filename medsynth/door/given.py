@@ -7,7 +7,7 @@ make it, (C, columns, rows) or (C, columns, rows, slices), and keeps its affine.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,10 @@ from torch import Tensor
 
 from medsynth.base.errors import InputError
 from medsynth.data.config import DataConfig
+from medsynth.data.formats.stacks import Stacks
+from medsynth.inference.inputs.fitting import Fitting
 from medsynth.inference.inputs.picture_reader import Reader
+from medsynth.inference.translate.volumes import translate_volumes
 
 Range = tuple[float, float]
 _EIGHT_BIT = (0.0, 255.0)
@@ -37,11 +40,47 @@ class Given:
         name: for errors and tables.
         values: (C, columns, rows, slices) float32 in [-1, 1].
         back: turns such values into what the user had.
+        apart: slices are images of their own, and no neighbors of each other.
     """
 
     name: str
     values: Tensor
     back: Callable[[Tensor], Any]
+    apart: bool = False
+
+
+def translate_given(
+    given: Sequence[Given],
+    fitting: Fitting,
+    translate: Callable[[np.ndarray], np.ndarray],
+    config: DataConfig,
+    batch: int,
+) -> list[Any]:
+    """Translate what a user gave, slice by slice, and return it as the user had it.
+
+    Args:
+        given: the images.
+        fitting: to the network and back.
+        translate: the network, for (B, C, H, W) arrays.
+        config: of the bundle, which says whether slices are translated with their neighbors.
+        batch: slices in one step.
+    """
+    if batch < 1:
+        raise InputError(f"batch {batch} is not positive")
+    parts = [one.values[..., None].unbind(3) if one.apart else (one.values,) for one in given]
+    found = translate_volumes(
+        [part for volume in parts for part in volume],
+        fitting,
+        lambda images: torch.from_numpy(translate(images.numpy())),
+        stacks=Stacks(config.neighbors, config.smooth),
+        batch=batch,
+    )
+    left = iter(found)
+    results = []
+    for one, volume in zip(given, parts, strict=True):
+        slices = [image for _ in volume for image in next(left)]
+        results.append(one.back(torch.stack([image.transpose(1, 2) for image in slices], dim=3)))
+    return results
 
 
 def take(image: Any, config: DataConfig, value_range: Range, name: str) -> Given:
@@ -65,7 +104,7 @@ def take(image: Any, config: DataConfig, value_range: Range, name: str) -> Given
     if isinstance(image, Tensor):
         given = _array(image.detach().cpu().numpy(), config, value_range, name)
         back = partial(_as_tensor, back=given.back, like=image)
-        return Given(name, given.values, back)
+        return Given(name, given.values, back, apart=True)
     if isinstance(image, np.ndarray):
         return _array(image, config, value_range, name)
     raise InputError(f"{name} is {type(image).__name__}", hint="Give a path, an array, a tensor or a Pillow image.")
@@ -121,7 +160,7 @@ def _array(image: np.ndarray, config: DataConfig, value_range: Range, name: str)
         found: np.ndarray = result.numpy().astype(image.dtype)
         return found
 
-    return Given(name, _scaled(_checked(batch.permute(1, 3, 2, 0), config, name), ends, name), back)
+    return Given(name, _scaled(_checked(batch.permute(1, 3, 2, 0), config, name), ends, name), back, apart=True)
 
 
 def _as_tensor(values: Tensor, *, back: Callable[[Tensor], np.ndarray], like: Tensor) -> Tensor:

@@ -107,16 +107,14 @@ class LoadedBundle:
             InputError: an image that cannot be used. RunError: the network failed.
         """
         from medsynth.bundle.opening.opened import TRANSLATOR
-        from medsynth.door.given import take
-        from medsynth.door.slices import translate_slices
+        from medsynth.door.given import take, translate_given
         from medsynth.inference.inputs.fitting import make_fitting
 
         config = self._opened.in_role(TRANSLATOR).data_config()
         images = list(image) if isinstance(image, list | tuple) else [image]
         given = [take(one, config, value_range, f"image {number}") for number, one in enumerate(images)]
         fitting = make_fitting(_checked_size(size), config)
-        found = translate_slices([one.values for one in given], fitting, self._networks.translate, batch)
-        results = [one.back(values) for one, values in zip(given, found, strict=True)]
+        results = translate_given(given, fitting, self._networks.translate, config, batch)
         return results if isinstance(image, list | tuple) else results[0]
 
     def predict(self, images: Any, *, value_range: tuple[float, float] = (-1.0, 1.0), batch: int = BATCH) -> Predicted:

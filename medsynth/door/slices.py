@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import groupby, islice
+from collections.abc import Iterable, Iterator
+from itertools import islice
 from pathlib import Path
 from typing import Any, TypeVar
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from medsynth.base.errors import InputError
 from medsynth.door.given import Range, take
 from medsynth.inference.bundle_classifier import BundleClassifier
 from medsynth.inference.inputs.decoding import CONSTANT, InputDecoder
-from medsynth.inference.inputs.fitting import Fitting, NetworkSize
+from medsynth.inference.inputs.fitting import NetworkSize
 
 T = TypeVar("T")
 
@@ -31,33 +29,6 @@ def in_batches(items: Iterable[T], size: int) -> Iterator[list[T]]:
     left = iter(items)
     while batch := list(islice(left, size)):
         yield batch
-
-
-def translate_slices(
-    images: Sequence[Tensor], fitting: Fitting, translate: Callable[[np.ndarray], np.ndarray], batch: int
-) -> list[Tensor]:
-    """Translate images slice by slice.
-
-    Args:
-        images: each (C, columns, rows, slices) in [-1, 1].
-        fitting: to the network and back.
-        translate: the network, for (B, C, H, W) arrays.
-        batch: slices in one step.
-
-    Returns:
-        For each image one of its shape.
-    """
-    results = [torch.empty_like(image) for image in images]
-    places = [(number, k) for number, image in enumerate(images) for k in range(image.shape[3])]
-    for part in in_batches(places, batch):
-        fitted = [(number, k, fitting.forward(images[number][..., k])) for number, k in part]
-        for _, same in groupby(fitted, key=lambda entry: entry[2].shape):
-            numbers, indices, inputs = zip(*same, strict=True)
-            translated = torch.from_numpy(translate(torch.stack(inputs).numpy()))
-            for number, k, image in zip(numbers, indices, translated, strict=True):
-                columns, rows = images[number].shape[1:3]
-                results[number][..., k] = fitting.back(image, columns, rows).transpose(1, 2)
-    return results
 
 
 def file_slices(path: Path, classifier: BundleClassifier) -> Iterator[tuple[str, np.ndarray]]:

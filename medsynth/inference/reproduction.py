@@ -13,6 +13,7 @@ from PIL import Image
 
 from medsynth.base.errors import InputError
 from medsynth.bundle.opening.opened import TRANSLATOR, Opened, read_json
+from medsynth.data.formats.stacks import Stacks
 from medsynth.data.png import to_bytes
 from medsynth.inference.bundle_classifier import BundleClassifier, load_classifier
 from medsynth.inference.inputs.decoding import InputDecoder
@@ -111,10 +112,12 @@ def _file(name: str) -> str:
 
 
 def _grey_difference(bundle: Opened, translate: Runtime, expected: Mapping[str, Any]) -> int:
-    decoder = InputDecoder(bundle.data_config())
+    config = bundle.data_config()
+    decoder, stacks = InputDecoder(config), Stacks(config.neighbors)
     differences = [0]
     for name in expected["translations"]:
-        found = to_bytes(translate(_image(decoder, bundle.copy / "samples/source" / name))[0])
+        image = np.tile(_image(decoder, bundle.copy / "samples/source" / name), (1, 2 * stacks.neighbors + 1, 1, 1))
+        found = to_bytes(stacks.middle(translate(image))[0])
         stored = np.asarray(Image.open(bundle.copy / "samples/translated" / name))
         stored = stored[None] if stored.ndim == 2 else stored.transpose(2, 0, 1)
         if stored.shape != found.shape:

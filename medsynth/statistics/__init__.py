@@ -16,7 +16,14 @@ from medsynth.statistics.images.frechet import (
 )
 from medsynth.statistics.images.manifolds import Overlap, neighbor_radii, overlap
 from medsynth.statistics.images.neighbors import Nearness, distance_ratio, nearest, nearest_version
-from medsynth.statistics.images.structure import edge_agreement, intensity_correlation, mutual_information, recognized
+from medsynth.statistics.images.structure import (
+    edge_agreement,
+    flicker,
+    intensity_correlation,
+    mutual_information,
+    recognized,
+    runs_of_slices,
+)
 from medsynth.statistics.intervals import INTERVALS, IntervalKind, bca_interval, percentile_interval
 from medsynth.statistics.paired import (
     Difference,
@@ -110,6 +117,7 @@ __all__ = [
     "extrapolated_frechet_distance",
     "fit_temperature",
     "fleiss_kappa",
+    "flicker",
     "frechet_distance",
     "holm",
     "intensity_correlation",
@@ -132,6 +140,7 @@ __all__ = [
     "recognized",
     "roc_auc",
     "roc_curve",
+    "runs_of_slices",
     "screening_at",
     "selection_key",
     "weighted_roc_auc",

@@ -17,6 +17,7 @@ from scipy.stats import wasserstein_distance
 
 from medsynth.api import Extractor, Generator
 from medsynth.base.files import write_bytes
+from medsynth.data.formats.stacks import Stacks
 from medsynth.data.images import Images
 from medsynth.data.png import png
 from medsynth.statistics import edge_agreement, intensity_correlation, kernel_distance, recognized
@@ -136,7 +137,9 @@ class Monitor:
     ) -> None:
         self.generator, self.extractor, self.folder = generator, extractor, folder
         self.policy, self.say, self.offered = policy, say, offered
-        self.source, self.target = (_some(images) for images in (source, target))
+        self.stacks = Stacks(source.neighbors)
+        self.stacked = _some(source)
+        self.source, self.target = (Stacks(images.neighbors).middle(_some(images)) for images in (source, target))
         self.real_features = self._features(self.target)
         before = kernel_distance(self._features(self.source), self.real_features, subsets=HALVES)
         self.kid_source = before.value
@@ -182,8 +185,8 @@ class Monitor:
         parts = []
         with torch.inference_mode():
             for start in range(0, len(self.source), BATCH):
-                batch = torch.from_numpy(self.source[start : start + BATCH]).to(self.policy.device)
-                parts.append(self.generator.translate(batch).float().cpu().numpy())
+                batch = torch.from_numpy(self.stacked[start : start + BATCH]).to(self.policy.device)
+                parts.append(self.stacks.middle(self.generator.translate(batch)).float().cpu().numpy())
         return np.concatenate(parts)
 
     def _features(self, images: np.ndarray) -> np.ndarray:
@@ -285,6 +288,6 @@ def checkerboard_energy(images: np.ndarray) -> float:
 
 
 def _some(images: Images) -> np.ndarray:
-    """Return up to `IMAGES` images, evenly spread over the table, (N, C, H, W) float32."""
+    """Return up to `IMAGES` images with their neighbors, evenly spread over the table, (N, C, H, W) float32."""
     chosen = np.unique(np.linspace(0, len(images) - 1, min(IMAGES, len(images))).round().astype(int))
-    return np.stack([images.read(int(index)) for index in chosen])
+    return np.stack([images.stack(int(index)) for index in chosen])

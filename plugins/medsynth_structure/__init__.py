@@ -21,7 +21,7 @@ def medsynth_evaluator() -> EvaluatorSpec:
     """Declare the evaluator."""
     return EvaluatorSpec(
         name="structure",
-        summary="Edges and shared information kept; SSIM, MS-SSIM and PSNR to true counterparts; phantom's tissues.",
+        summary="Edges and information kept; flicker; SSIM, MS-SSIM and PSNR to true counterparts; phantom's tissues.",
         config=StructureConfig,
         factory="medsynth_structure.model:Structure",
         reference="Wang et al., Image quality assessment: from error visibility to structural similarity, 2004",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import torch
 from monai.metrics import MultiScaleSSIMMetric, PSNRMetric, SSIMMetric
 
 from medsynth.api import Evidence, Score, Subject
-from medsynth.statistics import bootstrap_mean, edge_agreement, mutual_information
+from medsynth.statistics import bootstrap_mean, edge_agreement, flicker, mutual_information, runs_of_slices
 from medsynth_structure.junction import continuity
 from medsynth_structure.tissues import CLASSES, JUNCTION, TissueClassifier, classes_of, dice
 
@@ -47,7 +48,18 @@ class Structure:
             for name, measure in self._against_truth(min(truth.shape[-2:])).items():
                 for subject, images in ((Subject.SYNTHETIC, synthetic), (Subject.SOURCE, source)):
                     found.append(self._score(evidence, name, subject, measure(truth, images)))
-        return [*found, *self._recovered(evidence)]
+        return [*found, *self._flicker(evidence), *self._recovered(evidence)]
+
+    def _flicker(self, evidence: Evidence) -> list[Score]:
+        """Score how much translations change from slice to slice, where slices of one file follow each other."""
+        volumes = runs_of_slices([str(name) for name in evidence.source.names])
+        values = flicker(evidence.source.images, evidence.synthetic.images, volumes)
+        if np.isnan(values).all():
+            return []
+        first = [rows[0] for rows in volumes]
+        score = self._score(evidence, "flicker", Subject.SYNTHETIC, values, patients=evidence.source.patients[first])
+        detail = f"mean of {score.n} runs of slices: change from slice to slice, as a multiple of the source's"
+        return [replace(score, higher_is_better=False, detail=detail)]
 
     def _recovered(self, evidence: Evidence) -> list[Score]:
         """Score the tissues that are recovered from images, where true tissues are known (the phantom)."""
@@ -84,7 +96,16 @@ class Structure:
     def _shared(self, images: np.ndarray, others: np.ndarray) -> np.ndarray:
         return mutual_information(images, others, bins=self.config.bins)
 
-    def _score(self, evidence: Evidence, name: str, subject: str, values: np.ndarray, *, against: str = "") -> Score:
+    def _score(
+        self,
+        evidence: Evidence,
+        name: str,
+        subject: str,
+        values: np.ndarray,
+        *,
+        against: str = "",
+        patients: np.ndarray | None = None,
+    ) -> Score:
         """Average over images, those without a value (NaN) left out; the interval resamples patients."""
         known = ~np.isnan(values)
         values = values[known]
@@ -92,7 +113,7 @@ class Structure:
         if self.config.resamples and np.isfinite(values).all():
             interval = bootstrap_mean(
                 values,
-                evidence.source.patients[known],
+                (evidence.source.patients if patients is None else patients)[known],
                 resamples=self.config.resamples,
                 confidence=self.config.confidence,
                 seed=evidence.seed,

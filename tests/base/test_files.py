@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
+import stat
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +15,7 @@ import pytest
 
 from medsynth.base.errors import RunError
 from medsynth.base.files import explained, new_folder, sha256, write_bytes, write_json, write_text
+from medsynth.confinement.surroundings import prepared
 from medsynth.data.cache import new_map
 
 
@@ -41,6 +45,58 @@ def test_a_folder_appears_only_when_its_block_succeeds(tmp_path: Path) -> None:
     with new_folder(tmp_path / "out") as folder:
         (folder / "a").write_text("a")
     assert (tmp_path / "out" / "a").read_text() == "a"
+
+
+def read_by_another(pipe: Path) -> tuple[threading.Thread, list[bytes]]:
+    """Read a named pipe to its end in a thread."""
+    found: list[bytes] = []
+    reader = threading.Thread(target=lambda: found.append(pipe.read_bytes()), daemon=True)
+    reader.start()
+    return reader, found
+
+
+def test_a_named_pipe_gets_what_is_written_to_it(tmp_path: Path) -> None:
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    content = os.urandom(200_000)
+    reader, found = read_by_another(pipe)
+    write_bytes(pipe, content)
+    reader.join(10)
+    assert found == [content]
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    assert list(tmp_path.iterdir()) == [pipe]
+
+
+def test_a_link_stays_and_what_it_leads_to_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "old.csv").write_text("old")
+    links = {"link.csv": tmp_path / "old.csv", "new.csv": tmp_path / "elsewhere/new.csv"}
+    for name, place in links.items():
+        (tmp_path / name).symlink_to(place)
+        write_text(tmp_path / name, "written")
+        assert (tmp_path / name).is_symlink()
+        assert place.read_text() == "written"
+    (tmp_path / "folder").symlink_to(tmp_path / "elsewhere")
+    with new_folder(tmp_path / "folder") as folder:
+        (folder / "a").write_text("a")
+    assert (tmp_path / "folder").is_symlink()
+    assert [path.name for path in (tmp_path / "elsewhere").iterdir()] == ["a"]
+    assert not [path for path in tmp_path.iterdir() if path.name.startswith(".")]
+
+
+def test_a_confined_process_writes_through_links_and_pipes_too(tmp_path: Path) -> None:
+    (tmp_path / "old.csv").write_text("old")
+    link, pipe = tmp_path / "link.csv", tmp_path / "pipe"
+    link.symlink_to(tmp_path / "old.csv")
+    os.mkfifo(pipe)
+    reader, found = read_by_another(pipe)
+    with prepared(2**30, tables=[link, pipe]) as (settings, _):
+        for path, place in json.loads(settings)["staged"].items():
+            Path(place).write_text(f"for {Path(path).name}")
+    reader.join(10)
+    assert found == [b"for pipe"]
+    assert link.is_symlink()
+    assert (tmp_path / "old.csv").read_text() == "for link.csv"
 
 
 @contextmanager

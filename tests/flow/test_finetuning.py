@@ -16,6 +16,7 @@ from medsynth.bundle.checking.verification import verify_bundle
 from medsynth.bundle.format.manifest import digest_of, read_manifest
 from medsynth.bundle.trust.snapshot import Snapshot
 from medsynth.cli import app
+from medsynth.data.formats.windows import Window
 from medsynth.flow.stages.finetuning import ParentBundle, read_parent, start_from, take_weights
 from medsynth.inference.export.forms import export_bundle
 
@@ -125,6 +126,15 @@ def test_a_plan_makes_this_machine_open_no_file(make_bundle, monkeypatch):
     content = read_manifest(bundle) | {"plan": stated}
     monkeypatch.setattr("medsynth.flow.stages.finetuning.read_manifest", lambda _: content)
     assert read_parent(bundle).values == {"data": images, "generator": {}, "classifier": {"width": 0.5}}
+
+
+def test_networks_go_on_with_the_values_and_the_neighbors_that_they_saw(make_bundle, monkeypatch):
+    bundle = make_bundle(windows={"source": Window(-160, 240, "HU"), "target": Window(0.5, 99)})
+    images = {"size": 32, "channels": 1, "fit": "pad", "intensity": "dataset", "neighbors": 1, "smooth": True}
+    stated = {"data": images | {"window": ""}, "generator": {"name": "cyclegan"}, "classifier": {"name": "lsnet"}}
+    content = read_manifest(bundle) | {"plan": stated}
+    monkeypatch.setattr("medsynth.flow.stages.finetuning.read_manifest", lambda _: content)
+    assert read_parent(bundle).values["data"] == images | {"window": "source=-160.0:240.0,target=0.5:99.0"}
 
 
 def test_what_is_no_folder_is_no_parent(tmp_path):

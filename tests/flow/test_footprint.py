@@ -47,7 +47,7 @@ def written(plan: Any, kind: str, folder: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(checkpoint, "write_bytes", record)
     name, config = (getattr(plan, kind), getattr(plan, f"{kind}_config"))
     seed_everything(1)
-    model = REGISTRY.create(REGISTRY.load(kind, name), config, make_setup(plan))
+    model = REGISTRY.create(REGISTRY.load(kind, name), config, make_setup(plan, kind))
     job = Job(
         name=kind,
         folder=folder,

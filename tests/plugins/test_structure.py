@@ -127,6 +127,26 @@ def test_a_perfect_translation_has_infinite_psnr_without_an_interval() -> None:
     assert found["ssim", "synthetic"].value == pytest.approx(1.0)
 
 
+def test_flicker_is_the_change_between_neighboring_slices_as_a_multiple_of_the_source_s() -> None:
+    given = evidence(count=8)
+    names = np.array([f"{file}#{k}" for file in ("a.nii", "b.nii") for k in (3, 0, 1, 2)], dtype=object)
+    source = dataclasses.replace(given.source, names=names)
+    rows = [[1, 2, 3, 0], [5, 6, 7, 4]]
+    expected = np.mean(
+        [
+            np.abs(np.diff(given.synthetic.images[order], axis=0)).mean()
+            / np.abs(np.diff(given.source.images[order], axis=0)).mean()
+            for order in rows
+        ]
+    )
+    score = table(dataclasses.replace(given, source=source))["flicker", "synthetic"]
+    assert (score.value, score.n, score.higher_is_better) == (pytest.approx(expected), 2, False)
+    gap = np.array([f"a.nii#{2 * k}" for k in range(8)], dtype=object)
+    assert ("flicker", "synthetic") not in table(
+        dataclasses.replace(given, source=dataclasses.replace(source, names=gap))
+    )
+
+
 def test_nothing_is_scored_without_images() -> None:
     empty = image_set(np.zeros((0, 1, 8, 8), np.float32))
     assert table(evidence(source=empty, synthetic=empty, truth=empty)) == {}

@@ -5,6 +5,8 @@ from __future__ import annotations
 import csv
 import re
 import shutil
+from dataclasses import replace
+from functools import lru_cache
 
 import numpy as np
 import pytest
@@ -16,6 +18,7 @@ from medsynth.base.stopping import Stop
 from medsynth.data.check import check_data
 from medsynth.data.config import DataConfig
 from medsynth.data.formats.chains import DomainInfo, FileDecoder
+from medsynth.data.formats.windows import parse_windows
 from medsynth.data.images import Record
 from medsynth.data.listing.examination import examine_files
 from medsynth.data.preparing import prepare
@@ -26,11 +29,15 @@ from medsynth.inference.translate.translator import Translator
 CONFIG = DataConfig(size=16)
 
 
-DECODERS = {eight_bit: FileDecoder(DomainInfo(eight_bit), CONFIG) for eight_bit in (True, False)}
-DECODER = InputDecoder(CONFIG)
+@lru_cache
+def decoders(window):
+    """Return what a run reads 8-bit and other files with, and what predict reads all with."""
+    asked = parse_windows(window).get("source")
+    run = {eight_bit: FileDecoder(DomainInfo(eight_bit, asked), CONFIG) for eight_bit in (True, False)}
+    return run, InputDecoder(replace(CONFIG, window=window))
 
 
-def by_check(path):
+def by_check(path, window=""):
     """`medsynth data check` and `medsynth run`."""
     record = Record(path.name, "target", 0, "p", "")
     facts, problems = examine_files([record], path.parent, CONFIG)
@@ -38,12 +45,12 @@ def by_check(path):
         raise InputError(problems[0].message)
     (found,) = facts.values()
     indices = range(found.format.depth) if found.format.depth > 1 else [None]
-    return DECODERS[found.eight_bit].read(path, list(indices))
+    return decoders(window)[0][found.eight_bit].read(path, list(indices))
 
 
-def by_predict(path):
+def by_predict(path, window=""):
     """`medsynth predict` and `medsynth evaluate`."""
-    images = [image for _, image in DECODER.read(path)]
+    images = [image for _, image in decoders(window)[1].read(path)]
     for image in images:
         if isinstance(image, str):
             raise InputError(image)
@@ -62,11 +69,11 @@ class Recorder(torch.nn.Module):
         return images
 
 
-def by_synthesize(source, out):
+def by_synthesize(source, out, window=""):
     """`medsynth synthesize`: return what the network has seen, the sources in their order, and what was refused."""
     network = Recorder()
     facts = {"name": "toy", "version": "1", "digest": "0", "generator": "toy", "device": "cpu"}
-    translator = Translator(config=CONFIG, network=network, **facts)
+    translator = Translator(config=replace(CONFIG, window=window), network=network, **facts)
     summary = synthesize_files(
         TranslationJob(translator=translator, source=source, out=out, watch=Silent(), stop=Stop())
     )
@@ -75,8 +82,9 @@ def by_synthesize(source, out):
     return network.seen, names, dict(summary.failures), summary.left_out
 
 
-def test_all_commands_take_the_same_files_and_show_the_same_pixels(zoo, unusable, tmp_path):
-    seen, names, _, _ = by_synthesize(next(iter(zoo.values())).parent, tmp_path / "out")
+@pytest.mark.parametrize("window", ["", "-500.5:60000"])
+def test_all_commands_take_the_same_files_and_show_the_same_pixels(window, zoo, unusable, tmp_path):
+    seen, names, _, _ = by_synthesize(next(iter(zoo.values())).parent, tmp_path / "out", window)
     # it is translated, because a volume may hold such slices
     assert sorted(names) == sorted((zoo.keys() - unusable.keys()) | {"constant.png"})
     rest = iter(seen)
@@ -84,8 +92,8 @@ def test_all_commands_take_the_same_files_and_show_the_same_pixels(zoo, unusable
         if name == "constant.png":
             next(rest)
             continue
-        expected = by_check(zoo[name])
-        for found in (by_predict(zoo[name]), [next(rest) for _ in expected]):
+        expected = by_check(zoo[name], window)
+        for found in (by_predict(zoo[name], window), [next(rest) for _ in expected]):
             assert len(found) == len(expected), name
             assert max(np.abs(one - other).max() for one, other in zip(found, expected, strict=True)) < 1e-6, name
 

@@ -12,6 +12,7 @@ from medsynth.data.config import DataConfig
 from medsynth.data.formats.chains import DomainInfo, FileDecoder, instantiate, preprocessing_config
 from medsynth.data.formats.otherwise import READ_OTHERWISE
 from medsynth.data.formats.probing import format_of
+from medsynth.data.formats.windows import Window
 from medsynth.reading import read, read_header, upright
 from medsynth.reading.volumes.itk_volumes import import_itk
 
@@ -71,13 +72,23 @@ def test_plain_monai_sees_the_same(files):
 @pytest.mark.filterwarnings("ignore")
 def test_a_bundle_shows_its_network_the_same_in_plain_monai_or_its_card_names_the_kind(zoo, unusable):
     assert set(NAMED.values()) == set(READ_OTHERWISE)
+    assert otherwise(zoo, unusable, None) == NAMED.keys()
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_a_window_shows_the_same_in_plain_monai_in_all_other_files(zoo, unusable):
+    assert otherwise(zoo, unusable, Window(-500.5, 60000)) == NAMED.keys()
+
+
+def otherwise(zoo, unusable, window):
+    """Return the files that plain MONAI shows the network in another way."""
     config = DataConfig(size=16)
     differing = {"short.dcm"}
     for name in zoo.keys() - unusable.keys():
         header = read_header(zoo[name])
-        info, index = DomainInfo(header.eight_bit), 1 if header.count > 1 else None
+        info, index = DomainInfo(header.eight_bit, window), 1 if header.count > 1 else None
         chain = instantiate(preprocessing_config(info, config, format_of(header), index))
         plain = np.asarray(chain({"image": str(zoo[name])})["image"])
         if not np.array_equal(plain, FileDecoder(info, config).read(zoo[name], [index])[0]):
             differing.add(name)
-    assert differing == NAMED.keys()
+    return differing

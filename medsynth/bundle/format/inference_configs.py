@@ -137,13 +137,24 @@ def inference_config(
 
 
 def translate_config(
-    target: str, arguments: Mapping[str, Any], preprocessing: Sequence[Mapping[str, Any]]
+    target: str,
+    arguments: Mapping[str, Any],
+    preprocessing: Sequence[Mapping[str, Any]],
+    *,
+    middle: tuple[int, int] | None = None,
 ) -> dict[str, Any]:
     """Return configs/translate.json: translate a folder, write 8-bit PNG files into ``eval/translated``.
 
-    Args and errors as in `inference_config`, for the generator.
+    Args and errors as in `inference_config`, for the generator. Of a network that translates stacks of slices, `middle`
+    is the first channel of the slice to write, and the number of its channels.
     """
-    return _config(_TRANSLATE, target, arguments, preprocessing)
+    if middle is None:
+        return _config(_TRANSLATE, target, arguments, preprocessing)
+    first, count = middle
+    cut = {"_target_": "Lambdad", "keys": "pred", "func": f"$lambda x: x[{first}:{first + count}]"}
+    return _config(
+        replace(_TRANSLATE, postprocessing=(cut, *_TRANSLATE.postprocessing)), target, arguments, preprocessing
+    )
 
 
 def _config(

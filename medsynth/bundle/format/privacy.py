@@ -12,6 +12,8 @@ REMOVED = "(removed)"
 _IDENTIFYING = {"held_out_center", "series", "patient_pattern", "mlflow", "path", "source", "folder", "out"}
 _LOCATION = re.compile(r"[/\\~@]|:\d|\.[A-Za-z][A-Za-z0-9]{0,7}$|\d+(\.\d+){3,}")
 _HARMLESS = {"", "phantom"}
+_ENDS = r"(source=|target=)?[-+]?[\d.]+(e[-+]?\d+)?:[-+]?[\d.]+(e[-+]?\d+)?"
+_WINDOW = re.compile(rf"{_ENDS}(,{_ENDS})?")
 
 
 def without_locations(value: Any, name: str = "") -> Any:
@@ -32,4 +34,5 @@ def without_locations(value: Any, name: str = "") -> Any:
     if name in _IDENTIFYING:
         return value if value in _HARMLESS else REMOVED
     is_ratio = re.fullmatch(r"\d+(:\d+)+", value) is not None
-    return REMOVED if _LOCATION.search(value) and not is_ratio else value
+    is_window = name == "window" and _WINDOW.fullmatch(value) is not None
+    return REMOVED if _LOCATION.search(value) and not (is_ratio or is_window) else value

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import pickle
 import re
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -20,10 +20,10 @@ from medsynth.base.files import sha256
 from medsynth.base.seals import read_sealed
 from medsynth.bundle.format.manifest import MANIFEST, digest_of, read_manifest
 from medsynth.bundle.opening.importing import import_vendored
+from medsynth.bundle.opening.preprocessing import config_of
 from medsynth.bundle.trust.snapshot import Snapshot
 from medsynth.data.config import DataConfig
-from medsynth.data.formats.chains import Chain, DomainInfo, preprocessing_config
-from medsynth.data.formats.probing import Format
+from medsynth.data.formats.windows import Window, from_facts
 
 if TYPE_CHECKING:
     from torch import nn
@@ -34,7 +34,6 @@ PROGRAM = "torch.jit.load"
 _AGAIN = "Copy the bundle again."
 _GIVE = "Give the folder `bundle` of a run, or the run's, or a zip file of a bundle."
 _PACKAGE = re.compile(r"medsynth_[0-9a-f]{8}")
-_KINDS = {"PILReader": "raster", "NibabelReader": "nifti", "ITKReader": "dicom"}
 
 
 @dataclass(frozen=True)
@@ -44,14 +43,16 @@ class Role:
     Args:
         config: MONAI config that runs it.
         weights: its state dict.
+        domain: of the images that it takes.
     """
 
     config: str
     weights: str
+    domain: str
 
 
-CLASSIFIER = Role("configs/inference.json", "models/model.pt")
-TRANSLATOR = Role("configs/translate.json", "models/translator.pt")
+CLASSIFIER = Role("configs/inference.json", "models/model.pt", "target")
+TRANSLATOR = Role("configs/translate.json", "models/translator.pt", "source")
 ROLES = {"classifier": CLASSIFIER, "translator": TRANSLATOR}
 
 
@@ -121,7 +122,8 @@ class Opened:
     def data_config(self) -> DataConfig:
         """Return the config that gives exactly the bundle's preprocessing.
 
-        ``auto`` means the 8-bit range for 8-bit files and percentiles for others.
+        ``auto`` means the 8-bit range for 8-bit files and percentiles for others. A window is that of the images
+        that the role's network takes, for whichever domain; only a translator has neighbors.
 
         Raises:
             InputError: the bundle is damaged, or this version of medsynth would preprocess in another way.
@@ -129,7 +131,21 @@ class Opened:
         with self._explained():
             chain = self.json(self.role.config)["preprocessing"]["transforms"][:-1]
             self._check([self.role.config, METADATA])
-            return _data_config(chain, str(self.origin.get("plan", {}).get("data", {}).get("intensity", "auto")))
+            asked = dict(self.origin.get("plan", {}).get("data", {}))
+            if self.role is not TRANSLATOR:
+                asked |= {"neighbors": 0, "smooth": False}
+            return config_of(chain, asked, self.windows.get(self.role.domain))
+
+    @cached_property
+    def windows(self) -> dict[str, Window]:
+        """The values that become -1 and 1, of the domains whose images are all scaled by the same.
+
+        Raises:
+            InputError: the bundle is damaged.
+        """
+        with self._explained():
+            self._check([METADATA])
+            return from_facts(self.metadata.get("intensity_windows", {}))
 
     def network(self) -> nn.Module:
         """Rebuild the network on the CPU in evaluation mode. This executes the bundle's Python files or program.
@@ -256,33 +272,3 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text())
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path} cannot be read: {error}", hint=_AGAIN) from error
-
-
-def _data_config(chain: Sequence[Mapping[str, Any]], asked: str) -> DataConfig:
-    """Return the config that gives exactly the bundle's preprocessing, so that it can be given for other formats.
-
-    Args:
-        chain: the bundle's transforms for one source file.
-        asked: ``data.intensity`` of the run; ``range`` there means the 8-bit range for every file.
-
-    Raises:
-        InputError: this version of medsynth would preprocess in another way.
-    """
-    by_name = {str(step["_target_"]).rpartition(".")[2]: step for step in chain}
-    info = DomainInfo(eight_bit="ScaleIntensityRanged" in by_name)
-    intensity = "percentile" if not info.eight_bit else ("range" if asked == "range" else "auto")
-    size = by_name["Resized"]["spatial_size"]
-    fit, size = ("stretch", size[0]) if isinstance(size, list) else ("pad", size)
-    for channels in (1, 3):
-        config = DataConfig(size=size, channels=channels, fit=fit, intensity=intensity)
-        if json.loads(json.dumps(_same_kind(by_name, info, config))) == list(chain):
-            return config
-    hint = "Export it again, or run its configs/translate.json with: python -m monai.bundle run"
-    raise InputError("the bundle's preprocessing is not one that this version of medsynth makes", hint=hint)
-
-
-def _same_kind(by_name: Mapping[str, Mapping[str, Any]], info: DomainInfo, config: DataConfig) -> Chain:
-    kind: Any = _KINDS.get(by_name["LoadImaged"]["reader"], "")
-    index = by_name["SpatialCropd"]["roi_start"][2] if "SpatialCropd" in by_name else None
-    axes = by_name["Orientationd"]["axcodes"] if "Orientationd" in by_name else ""
-    return preprocessing_config(info, config, Format(kind, 0 if index is None else index + 1, axes), index)

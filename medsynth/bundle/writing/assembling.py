@@ -64,7 +64,12 @@ def write_bundle(folder: Path, contents: BundleContents) -> Path:
         write_json(root / "configs/evaluate.json", evaluate_config(classify, threshold=contents.threshold))
         write_json(
             root / "configs/translate.json",
-            translate_config(code.targets["generator"], arguments["generator"], contents.source_preprocessing),
+            translate_config(
+                code.targets["generator"],
+                arguments["generator"],
+                contents.source_preprocessing,
+                middle=(contents.neighbors * contents.channels, contents.channels) if contents.neighbors else None,
+            ),
         )
         write_json(root / "configs/metadata.json", metadata(contents))
         write_text(root / "configs/logging.conf", LOGGING)

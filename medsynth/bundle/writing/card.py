@@ -91,7 +91,21 @@ classifies labeled images, those of {contents.positive} in `FOLDER/1`, all other
 
 writes translated source images as PNG files into `BUNDLE/eval/translated`. Images are brought to {height} x {width}
 pixels and {contents.channels} channel(s). `--output_dir FOLDER` writes elsewhere, `--device cpu` runs without a GPU.
-`samples/expected.json`, where present, says what the samples must give."""
+`samples/expected.json`, where present, says what the samples must give.{_windows(contents)}"""
+
+
+def _windows(contents: BundleContents) -> str:
+    if not contents.windows:
+        return ""
+    shown = "\n".join(f"- {domain}: {window}" for domain, window in sorted(contents.windows.items()))
+    text = f"\n\nValues that are shown, from darkest to brightest:\n\n{shown}"
+    if target := contents.windows.get("target"):
+        extent = f"{target.high - target.low:g} {target.unit}".rstrip()
+        text += (
+            f"\n\nA grey level g of a translated PNG file stands for {target.low:g} + g / 255 x {extent}. NIfTI and "
+            "DICOM files by `medsynth synthesize` hold these values themselves."
+        )
+    return text
 
 
 def _figures(contents: BundleContents) -> str:
@@ -140,10 +154,20 @@ def _limits(contents: BundleContents) -> str:
 - Nothing is known about its behavior on other scanners, centers or populations than those of its test images.
 - {figures}
 - Synthetic images may show structures that the patient does not have. Never use them as images of a patient.
-- 2D images only; a volume must be cut into slices first.
+- {_slices(contents)}
 - MONAI alone reads some files in another way than medsynth, which trained the networks; use `medsynth predict` and
   `medsynth synthesize` for them:
 {otherwise}"""
+
+
+def _slices(contents: BundleContents) -> str:
+    if not contents.neighbors:
+        return "2D images only; a volume must be cut into slices first."
+    return (
+        f"The generator translates stacks of {2 * contents.neighbors + 1} slices, of which the middle one is kept; an "
+        "image that stands alone is repeated. MONAI alone translates one slice of a volume and averages no overlapping "
+        "stacks, `medsynth synthesize` translates all."
+    )
 
 
 def _citation(contents: BundleContents) -> str:

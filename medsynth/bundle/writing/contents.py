@@ -10,6 +10,7 @@ from typing import Any
 from torch import nn
 
 from medsynth.api import Score
+from medsynth.data.formats.windows import Window
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +71,8 @@ class BundleContents:
         source_preprocessing, target_preprocessing: MONAI transforms as configs (``_target_`` and arguments) that turn
             ``{"image": path}`` into ``{"image": (C, H, W) float32 in [-1, 1]}``.
         size: (H, W) in pixels.
-        channels: 1 or 3.
+        channels: 1 or 3, of a slice.
+        neighbors: slices on either side that the generator takes and returns with each, as channels.
         positive, negative: class names; class 1 is the positive one.
         threshold: a probability at or above it is called positive.
         temperature: the classifier's logits are divided by it to get probabilities.
@@ -81,6 +83,7 @@ class BundleContents:
         parent: sha256 of the manifest of the bundle whose weights training started from; empty if from none.
         trained: False for a bundle to start from, whose weights are random.
         counts: images used, e.g. ``{"target train positive": 24}``; numbers only.
+        windows: by domain the values that become -1 and 1, where they are the same for all files.
         target_samples, source_samples: images that may be given away (phantom, or released by the user).
     """
 
@@ -95,6 +98,7 @@ class BundleContents:
     threshold: float
     split_hash: str
     temperature: float = 1.0
+    neighbors: int = 0
     negative: str = "negative"
     version: str = "0.1.0"
     parent: str = ""
@@ -103,5 +107,6 @@ class BundleContents:
     plan: Mapping[str, Any] = field(default_factory=dict)
     plugins: Sequence[PluginVersion] = ()
     counts: Mapping[str, int] = field(default_factory=dict)
+    windows: Mapping[str, Window] = field(default_factory=dict)
     target_samples: Sequence[TargetSample] = ()
     source_samples: Sequence[SourceSample] = ()

@@ -11,6 +11,7 @@ from medsynth.api import Score, Subject
 from medsynth.bundle.format.privacy import without_locations
 from medsynth.bundle.format.versions import installed
 from medsynth.bundle.writing.contents import BundleContents
+from medsynth.data.formats.windows import as_facts
 
 SCHEMA = "https://project-monai.github.io/schema/meta_schema_20240725.json"
 PAPER = "Efficient endometrial carcinoma screening via cross-modal synthesis and gradient distillation, 2026"
@@ -41,6 +42,7 @@ def kept_scores(contents: BundleContents) -> list[Score]:
 def metadata(contents: BundleContents) -> dict[str, Any]:
     """Return configs/metadata.json, valid against MONAI's schema of 2024-07-25."""
     classes = {"0": contents.negative, "1": contents.positive}
+    stacked = contents.channels * (2 * contents.neighbors + 1)
     image = _tensor(contents, "image", {str(i): "image" for i in range(contents.channels)})
     return {
         "schema": SCHEMA,
@@ -63,14 +65,15 @@ def metadata(contents: BundleContents) -> dict[str, Any]:
         "intended_use": INTENDED_USE,
         "references": [PAPER, *dict.fromkeys(plugin.reference for plugin in contents.plugins if plugin.reference)],
         "supported_apps": {},
+        **({"intensity_windows": as_facts(contents.windows)} if contents.windows else {}),
         "network_data_format": {
             "inputs": {"image": image},
             "outputs": {"pred": _classes("logits", [-1000, 1000], classes)},
             "post_processed_outputs": {"pred": _classes("probabilities", [0, 1], classes)},
         },
         "translator_data_format": {
-            "inputs": {"image": image},
-            "outputs": {"pred": _tensor(contents, "image", {str(i): "translated" for i in range(contents.channels)})},
+            "inputs": {"image": _tensor(contents, "image", {str(i): "image" for i in range(stacked)})},
+            "outputs": {"pred": _tensor(contents, "image", {str(i): "translated" for i in range(stacked)})},
         },
     }
 
@@ -131,7 +134,7 @@ def _tensor(contents: BundleContents, kind: str, channels: dict[str, str]) -> di
     return {
         "type": kind,
         "format": "magnitude",
-        "num_channels": contents.channels,
+        "num_channels": len(channels),
         "spatial_shape": list(contents.size),
         "dtype": "float32",
         "value_range": [-1, 1],

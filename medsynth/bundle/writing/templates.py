@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 from medsynth.api import Setup, exported
@@ -10,6 +11,7 @@ from medsynth.bundle.trust.memory import RUN, remember
 from medsynth.bundle.writing.assembling import write_bundle
 from medsynth.bundle.writing.contents import BundleContents, PluginVersion
 from medsynth.data.formats.chains import DomainInfo, preprocessing_config
+from medsynth.data.formats.windows import parse_windows
 from medsynth.plan.plan import Plan
 from medsynth.plugins import Registry
 
@@ -17,7 +19,7 @@ from medsynth.plugins import Registry
 def write_template(plan: Plan, registry: Registry, out: Path) -> Path:
     """Write a bundle of `plan`'s untrained networks into a folder of `out` that is named after its plugins.
 
-    It reads 8-bit images until a run that starts from it has seen others.
+    It reads 8-bit images, or those within ``data.window``, until a run that starts from it has seen others.
 
     Args:
         plan: resolved; its first seed decides the weights.
@@ -28,9 +30,16 @@ def write_template(plan: Plan, registry: Registry, out: Path) -> Path:
         The bundle's folder.
 
     Raises:
+        InputError: ``data.window`` cannot be read, or the scale is to be measured on images, which it has none of.
         RunError: as `medsynth.bundle.write_bundle` does.
     """
-    setup = Setup(channels=plan.data.channels, size=(plan.data.size, plan.data.size), device="cpu")
+    windows = parse_windows(plan.data.window)
+    source, target = (
+        preprocessing_config(DomainInfo(eight_bit=True, window=windows.get(domain)), config)
+        for domain, config in (("source", plan.data), ("target", dataclasses.replace(plan.data, neighbors=0)))
+    )
+    size = (plan.data.size, plan.data.size)
+    channels = {"generator": plan.data.stacked, "classifier": plan.data.channels}
     chosen = {
         "generator": (plan.generator, plan.generator_config),
         "classifier": (plan.classifier, plan.classifier_config),
@@ -39,7 +48,9 @@ def write_template(plan: Plan, registry: Registry, out: Path) -> Path:
     for kind, (name, config) in chosen.items():
         seed_everything(plan.seeds[0], kind, "", "weights")
         spec = registry.load(kind, name)
-        networks[kind] = exported(registry.create(spec, config, setup)).eval()
+        networks[kind] = exported(
+            registry.create(spec, config, Setup(channels=channels[kind], size=size, device="cpu"))
+        ).eval()
         record = next(record for record in registry.by_name(name) if record.kind == kind)
         plugins.append(
             PluginVersion(
@@ -50,15 +61,16 @@ def write_template(plan: Plan, registry: Registry, out: Path) -> Path:
                 reference=spec.reference,
             )
         )
-    preprocessing = preprocessing_config(DomainInfo(eight_bit=True), plan.data)
     contents = BundleContents(
         name=f"{plan.generator}-{plan.classifier}",
         generator=networks["generator"],
         classifier=networks["classifier"],
-        source_preprocessing=preprocessing,
-        target_preprocessing=preprocessing,
-        size=setup.size,
-        channels=setup.channels,
+        source_preprocessing=source,
+        target_preprocessing=target,
+        windows=windows,
+        size=size,
+        channels=plan.data.channels,
+        neighbors=plan.data.neighbors,
         positive=plan.data.positive or "positive",
         threshold=0.5,
         split_hash="",

@@ -6,13 +6,15 @@ import logging
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medsynth.base.errors import InputError
 from medsynth.data.config import DataConfig
-from medsynth.data.formats.probing import PERCENTILES, Facts, Format
+from medsynth.data.formats.probing import PERCENTILES, QUANTILES, Facts, Format
+from medsynth.data.formats.stacks import Stacks
+from medsynth.data.formats.windows import Window
 from medsynth.reading import read, upright
 
 if TYPE_CHECKING:
@@ -40,14 +42,40 @@ class DomainInfo:
 
     Args:
         eight_bit: all files hold 8-bit values, so that their full range is comparable.
+        window: values that all of them are scaled by; None where each file, or its type, gives its own.
     """
 
     eight_bit: bool
+    window: Window | None = None
 
 
-def domain_info(facts: Iterable[Facts]) -> DomainInfo:
-    """Summarize the files of a domain."""
-    return DomainInfo(all(fact.eight_bit for fact in facts))
+def domain_info(facts: Iterable[Facts], window: Window | None = None) -> DomainInfo:
+    """Summarize the files of a domain, whose window gets their unit."""
+    known = list(facts)
+    units = {fact.header.unit for fact in known}
+    named = window and replace(window, unit=units.pop() if len(units) == 1 else "")
+    return DomainInfo(all(fact.eight_bit for fact in known), named)
+
+
+def measured_window(domain: str, facts: Sequence[Facts]) -> Window:
+    """Return the percentiles of the values of all files together, where a scanner wrote one.
+
+    Each file is represented by its quantiles, which places the percentiles within a thousandth of the values.
+
+    Raises:
+        InputError: both are equal.
+    """
+    import numpy as np
+
+    values = np.array([fact.quantiles for fact in facts]).ravel()
+    weights = np.repeat([fact.count / QUANTILES for fact in facts], QUANTILES)
+    order = np.argsort(values)
+    shares = (np.cumsum(weights[order]) - weights[order] / 2) / weights.sum()
+    low, high = (float(f"{np.interp(p / 100, shares, values[order]):.6g}") for p in PERCENTILES)
+    if not low < high:
+        message = f"all {domain} images together have the value {low:g} in 99 % of their pixels"
+        raise InputError(message, hint=f"Say which values to show: --set data.window={domain}=LOW:HIGH")
+    return Window(low, high)
 
 
 def preprocessing_config(
@@ -59,8 +87,8 @@ def preprocessing_config(
     up to the last but one transform; then they are dropped.
 
     Args:
-        info: the domain, which decides the intensity scale under ``intensity="auto"``.
-        config: size, channels, fit and intensity.
+        info: the domain, which has a window or decides the intensity scale under ``intensity="auto"``.
+        config: size, channels, fit, intensity and neighbors, with which the result is a stack of slices.
         found: format of the file; default is a 2D image file.
         index: slice or frame; by default the middle one where the file has several.
     """
@@ -78,7 +106,12 @@ def whole_file_config(info: DomainInfo, config: DataConfig, found: Format) -> Ch
         load["converter"] = _TO_PLAIN_MODE
     chain = [load, _transform("Lambdad", func=_TO_GREY if config.channels == 1 else _TO_COLOR)]
     target = {"b_min": -1.0, "b_max": 1.0, "clip": True}
-    if config.intensity == "range" or (config.intensity == "auto" and info.eight_bit):
+    if info.window:
+        chain.append(_transform("ScaleIntensityRanged", a_min=info.window.low, a_max=info.window.high, **target))
+    elif config.intensity == "dataset":
+        hint = "Name the values: --set data.window=LOW:HIGH"
+        raise InputError("data.intensity=dataset is measured on images, and here are none", hint=hint)
+    elif config.intensity == "range" or (config.intensity == "auto" and info.eight_bit):
         chain.append(_transform("ScaleIntensityRanged", a_min=0.0, a_max=255.0, **target))
     else:
         lower, upper = PERCENTILES
@@ -91,7 +124,13 @@ def whole_file_config(info: DomainInfo, config: DataConfig, found: Format) -> Ch
 
 def _one_slice(config: DataConfig, found: Format, index: int | None) -> Chain:
     chain: Chain = []
-    if found.depth:
+    if config.neighbors:
+        n, k = config.neighbors, found.depth // 2 if index is None else index
+        # the slices lie side by side as channels; an image without any is repeated
+        several = [f"x[..., {min(max(k + offset, 0), found.depth - 1)}]" for offset in range(-n, n + 1)]
+        parts = several if found.depth else ["x"] * (2 * n + 1)
+        chain.append(_transform("Lambdad", func=f"$lambda x: torch.cat([{', '.join(parts)}])"))
+    elif found.depth:
         k = found.depth // 2 if index is None else index
         chain.append(_transform("SpatialCropd", roi_start=[0, 0, k], roi_end=[_BEYOND, _BEYOND, k + 1]))
         chain.append(_transform("SqueezeDimd", dim=-1))
@@ -156,7 +195,7 @@ class Scaling:
     """Decoded values to [-1, 1], by the transforms that a bundle holds; padding has no part in the scale.
 
     Args:
-        info: the domain, which decides the scale under ``intensity="auto"``.
+        info: the domain, which has a window or decides the scale under ``intensity="auto"``.
         config: channels and intensity.
     """
 
@@ -185,10 +224,13 @@ class FileDecoder:
 
     def __init__(self, info: DomainInfo, config: DataConfig) -> None:
         self._scale = Scaling(info, config)
+        self._stacks = Stacks(config.neighbors)
         self._fit = instantiate(fitting_config(config))
 
     def read(self, path: Path, indices: Sequence[int | None]) -> list[np.ndarray]:
-        """Return one (C, size, size) float32 array in [-1, 1] per slice index; None for a file without slices.
+        """Return one float32 array in [-1, 1] per slice index, (C, size, size) or with neighbors a stack of slices.
+
+        The index of a file without slices is None.
 
         Raises:
             InputError: the file cannot be read.
@@ -197,7 +239,7 @@ class FileDecoder:
 
         whole = self._scale(as_shown(read(path)))
         with quiet():
-            planes = [whole[..., index or 0] for index in indices]
+            planes = [self._stacks.of(whole, index or 0) for index in indices]
             return [np.asarray(self._fit({"image": plane})["image"], dtype=np.float32) for plane in planes]
 
 

@@ -10,9 +10,13 @@ from medsynth.base.errors import InputError
 from medsynth.data.problems import Problem, problem_of
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from medsynth.reading import Header, Image, Kind
 
 PERCENTILES = (0.5, 99.5)
+QUANTILES = 1001
+"""Values that stand for all of a file where the scale is that of the whole data set."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,9 @@ class Facts:
         high: largest value.
         flat: all values are equal, or so many that the percentiles are.
         empty_slices: constant slices or frames of a file with several.
+        ends: smallest and largest value of each slice of a file with several, where the scanner wrote one.
+        count: number of pixels that the scanner wrote.
+        quantiles: `QUANTILES` evenly spaced ones of these values; empty unless asked for.
         hash: SHA-256 of the decoded values.
         notes: what was assumed or ignored, one sentence each.
     """
@@ -55,6 +62,9 @@ class Facts:
     flat: bool
     empty_slices: tuple[int, ...]
     hash: str
+    ends: tuple[tuple[float, float], ...] = ()
+    count: int = 0
+    quantiles: tuple[float, ...] = ()
     notes: tuple[str, ...] = ()
 
     @property
@@ -89,8 +99,13 @@ def probe(path: Path) -> Format | Problem:
         return problem_of(error)
 
 
-def examine(path: Path) -> Facts | Problem:
-    """Decode a whole file and say what is in it, or why it is unusable (missing, empty, damaged, NaN, constant)."""
+def examine(path: Path, *, channels: int = 0) -> Facts | Problem:
+    """Decode a whole file and say what is in it, or why it is unusable (missing, empty, damaged, NaN, constant).
+
+    Args:
+        path: the file.
+        channels: of the images that are made of it, for `Facts.quantiles`; 0 = leave these out, sorting takes time.
+    """
     import numpy as np
 
     from medsynth.reading import read
@@ -99,19 +114,20 @@ def examine(path: Path) -> Facts | Problem:
         image = read(path)
     except InputError as error:
         return problem_of(error)
-    facts = _facts(image)
+    facts = _facts(image, channels)
     if facts.low == facts.high or (len(image) == 1 and not np.ptp(image.values[0], axis=(0, 1)).any()):
         return Problem(f"{path} is constant: all its pixels are {np.asarray(image.values[0, 0, 0]).tolist()}")
     return facts
 
 
-def _facts(image: Image) -> Facts:
+def _facts(image: Image, channels: int) -> Facts:
     import hashlib
 
     import numpy as np
 
     values, header = image.values, image.header
-    inside = values if image.padding is None or image.padding.all() else values[~image.padding]
+    padding = None if image.padding is None or image.padding.all() else image.padding
+    inside = values if padding is None else values[~padding]
     # channels vary between pictures of one color, so every channel is compared with itself
     empty = np.flatnonzero(~np.ptp(values, axis=(1, 2)).reshape(len(values), -1).any(axis=1)) if len(image) > 1 else ()
     low, high = np.percentile(inside, PERCENTILES)
@@ -124,6 +140,22 @@ def _facts(image: Image) -> Facts:
         high=float(inside.max()),
         flat=bool(low == high),
         empty_slices=tuple(int(k) for k in empty),
+        ends=tuple(_ends(values, padding, k) for k in range(len(image))) if len(image) > 1 else (),
+        count=inside.size // header.channels,
+        quantiles=_quantiles(inside, values.ndim == 4 and channels == 1) if channels else (),
         hash=hashlib.sha256(repr((values.shape, values.dtype.str)).encode() + values.tobytes()).hexdigest(),
         notes=image.notes,
     )
+
+
+def _ends(values: np.ndarray, padding: np.ndarray | None, k: int) -> tuple[float, float]:
+    """Return the smallest and the largest value of a slice; of one without any they are those of all its pixels."""
+    inside = values[k] if padding is None or padding[k].all() else values[k][~padding[k]]
+    return float(inside.min()), float(inside.max())
+
+
+def _quantiles(inside: np.ndarray, grey: bool) -> tuple[float, ...]:
+    import numpy as np
+
+    values = inside.mean(axis=-1) if grey else inside
+    return tuple(np.quantile(values, np.linspace(0, 1, QUANTILES)).tolist())

@@ -11,7 +11,10 @@ from medsynth.base.errors import InputError
 from medsynth.data.config import DataConfig
 from medsynth.data.formats.chains import refuse_strip
 from medsynth.data.formats.probing import Facts, examine
+from medsynth.data.formats.windows import parse_windows
 from medsynth.data.images import Record
+from medsynth.data.listing.domains import domain_of, domain_windows
+from medsynth.data.listing.places import places_of
 from medsynth.data.listing.repetitions import merge_patients, parted_copies
 from medsynth.data.listing.sources import collect_sources
 from medsynth.data.listing.splits import assign_splits, split_hash, split_problems
@@ -44,6 +47,7 @@ def inspect_data(config: DataConfig, seed: int) -> Examination:
     Raises:
         InputError: with all problems of the first stage that has any: table and folders, files, splits.
     """
+    parse_windows(config.window)  # before minutes of reading
     table = collect_sources(config)
     refuse(table.problems)
     facts, problems = examine_files(table.records, table.root, config)
@@ -66,7 +70,9 @@ def settle(
     records, merged = merge_patients(records, facts, config)
     records, problems = assign_splits(records, config, seed=seed)
     if not problems:
-        problems = split_problems(records) + parted_copies(records, facts)
+        records, blank, problems = without_blank_slices(records, facts, config)
+        dropped += blank
+        problems += split_problems(records) + parted_copies(records, facts)
     return records, problems, [*dropped, *merged, *split_warnings(records)]
 
 
@@ -90,7 +96,7 @@ def examine_files(records: Sequence[Record], root: Path, config: DataConfig) -> 
     for record in records:
         slices[record.image].append(record)
     for image, rows in slices.items():
-        found = examine(root / image)
+        found = examine(root / image, channels=config.channels if config.intensity == "dataset" else 0)
         if isinstance(found, Problem):
             problems.append(found)
             continue
@@ -102,14 +108,18 @@ def examine_files(records: Sequence[Record], root: Path, config: DataConfig) -> 
         deepest = max((row.slice for row in rows if row.slice is not None), default=-1)
         if deepest >= max(found.format.depth, 1):
             problems.append(Problem(f"{root / image} has {found.format.depth} slices; the manifest asks for {deepest}"))
-    return facts, problems + _intensity_problems(records, facts, root, config)
+    problems += _intensity_problems(records, facts, root, config)
+    return facts, problems + _neighbor_problems(records, facts, config)
 
 
 def _intensity_problems(
     records: Sequence[Record], facts: Mapping[str, Facts], root: Path, config: DataConfig
 ) -> list[Problem]:
     problems = []
+    windows = parse_windows(config.window)
     for domain in ("source", "target"):
+        if domain in windows or config.intensity == "dataset":
+            continue
         own = list(dict.fromkeys(r.image for r in records if r.domain == domain and r.image in facts))
         by_range = config.intensity == "range" or (
             config.intensity == "auto" and all(facts[image].eight_bit for image in own)
@@ -125,11 +135,62 @@ def _intensity_problems(
     return problems
 
 
+def _neighbor_problems(records: Sequence[Record], facts: Mapping[str, Facts], config: DataConfig) -> list[Problem]:
+    """Say where slices have no neighbors, or neighbors of another scale."""
+    if not config.neighbors:
+        hint = "add --set data.neighbors=1"
+        return [Problem("data.smooth has no stacks of slices to average", hint)] if config.smooth else []
+    usable = [record for record in records if record.image in facts]
+    places = places_of(usable, facts)
+    if usable and not any(places):
+        hint = "leave out data.neighbors, or give volumes or DICOM series"
+        return [Problem(f"data.neighbors = {config.neighbors}, but every image stands alone", hint)]
+    problems = []
+    for domain in ("source", "target"):
+        own = [(r, place) for r, place in zip(usable, places, strict=True) if r.domain == domain]
+        by_file = config.intensity == "percentile" or (
+            config.intensity == "auto" and not all(facts[record.image].eight_bit for record, _ in own)
+        )
+        parted = [record.image for record, place in own if place and record.slice is None]
+        if parted and by_file and domain not in parse_windows(config.window):
+            message = f"{domain}: the slices of a series lie in files such as {parted[0]}, each with a scale of its own"
+            hint = "give all one scale: --set data.intensity=dataset, or data.window=LOW:HIGH"
+            problems.append(Problem(message, hint))
+    return problems
+
+
 def without_empty_slices(records: Sequence[Record], facts: Mapping[str, Facts]) -> tuple[list[Record], list[Warned]]:
     """Leave out constant slices, as at the ends of masked volumes, and say how many they were."""
     kept = [r for r in records if r.slice is None or r.slice not in facts[r.image].empty_slices]
     count = len(records) - len(kept)
     return kept, [("constant-slices", f"{count} constant slices of volumes were left out")] if count else []
+
+
+def without_blank_slices(
+    records: Sequence[Record], facts: Mapping[str, Facts], config: DataConfig
+) -> tuple[list[Record], list[Warned], list[Problem]]:
+    """Leave out slices of volumes and series that lie wholly below or above the window of their domain.
+
+    Returns:
+        The other records, how many were left out, and single images that show nothing.
+    """
+    try:
+        windows = domain_windows(records, facts, config)
+    except InputError as error:
+        return list(records), [], [problem_of(error)]
+    members = Counter(facts[record.image].header.series for record in records)
+    kept, problems = [], []
+    for record in records:
+        window, fact = windows.get(domain_of(record)), facts[record.image]
+        low, high = fact.ends[record.slice or 0] if fact.ends else (fact.low, fact.high)
+        if window is None or (low < window.high and high > window.low):
+            kept.append(record)
+        elif not (fact.ends or (fact.header.series and members[fact.header.series] > 1)):
+            message = f"{record.name} shows nothing within the window {window}: its values are {low:g} to {high:g}"
+            problems.append(Problem(message, "leave it out, or choose another data.window"))
+    left_out = len(records) - len(kept) - len(problems)
+    text = f"{left_out} slices of volumes that show nothing within the window were left out"
+    return kept, [("constant-slices", text)] if left_out else [], problems
 
 
 def split_warnings(records: Sequence[Record]) -> list[Warned]:

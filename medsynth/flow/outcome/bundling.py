@@ -19,6 +19,7 @@ from medsynth.bundle.trust.memory import RUN, remember
 from medsynth.bundle.writing.assembling import write_bundle
 from medsynth.bundle.writing.contents import BundleContents, SourceSample, TargetSample
 from medsynth.data.formats.chains import instantiate
+from medsynth.data.formats.stacks import Stacks
 from medsynth.data.phantom.cohort import write_phantom
 from medsynth.data.png import png
 from medsynth.data.preparing import Data
@@ -56,6 +57,8 @@ def write_run_bundle(
             target_preprocessing=data.preprocessing["target"],
             size=(plan.data.size, plan.data.size),
             channels=plan.data.channels,
+            neighbors=plan.data.neighbors,
+            windows=data.windows,
             positive=data.positive,
             threshold=judged.threshold,
             temperature=judged.temperature,
@@ -120,6 +123,7 @@ def _sample_files(seed_run: SeedRun, data: Data) -> tuple[list[_Sample], list[_S
     targets, sources = (
         [(root / image, label) for image, label in _spread(found[domain])]
         if _reads_flat_files(data.preprocessing[domain])
+        and _shows_all([root / image for image, _ in _spread(found[domain])], data, domain)
         else []
         for domain in ("target", "source")
     )
@@ -128,7 +132,18 @@ def _sample_files(seed_run: SeedRun, data: Data) -> tuple[list[_Sample], list[_S
 
 def _reads_flat_files(chain: Sequence[Mapping[str, Any]]) -> bool:
     """Tell whether a preprocessing takes 2D files such as the samples, or volumes of which it cuts a slice."""
-    return not any(str(transform["_target_"]).endswith("SqueezeDimd") for transform in chain)
+    cutting = ("SqueezeDimd", "x[..., ")  # a slice, or slices side by side
+    steps = (str(transform["_target_"]) + str(transform.get("func", "")) for transform in chain)
+    return not any(word in step for step in steps for word in cutting)
+
+
+def _shows_all(paths: Sequence[Path], data: Data, domain: str) -> bool:
+    """Tell whether samples of 8 bits have anything to show in a domain with a window, which may lie beyond them."""
+    if domain not in data.windows:
+        return True
+    transform = instantiate(data.preprocessing[domain])
+    images = [np.asarray(transform({"image": str(path)})["image"]) for path in paths]
+    return all(image.min() < image.max() for image in images)
 
 
 def _spread(images: Sequence[tuple[str, int | None]]) -> list[tuple[str, int | None]]:
@@ -146,7 +161,8 @@ def _judged(network: torch.nn.Module, files: Sequence[_Sample], data: Data, temp
 
 def _translated(network: torch.nn.Module, paths: Sequence[Path], data: Data) -> list[SourceSample]:
     images = _outputs(network, paths, data.preprocessing["source"])
-    files = [png(one[0].float().numpy()) for one in images]
+    stacks = Stacks(data.images.neighbors)
+    files = [png(stacks.middle(one)[0].float().numpy()) for one in images]
     return [SourceSample(path=path, translation=file) for path, file in zip(paths, files, strict=True)]
 
 

@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from torch import Tensor, nn
 
 from medsynth.api import Classifier, Evidence, Generator, ImageSet, Predictions, Score, Subject, exported
 from medsynth.base.seals import check, finish, is_finished
 from medsynth.base.seeds import seed_everything
+from medsynth.data.formats.stacks import Stacks
 from medsynth.data.images import Images
 from medsynth.data.phantom.masks import read_tissues
 from medsynth.data.preparing import PHANTOM, Data
@@ -108,7 +110,7 @@ def _evidence(
     translated = translate(seed_run, data, generator, source, "evaluation/translated")
     training = data.images.select(domain="target", split="train")
     networks = {
-        "generator": exported(generator),
+        "generator": on_single_images(exported(generator), source.neighbors),
         "classifier": exported(classifiers[Subject.SYNTHETIC]),
     }
     return Evidence(
@@ -125,6 +127,22 @@ def _evidence(
         seed=seed_run.seed,
         alias=data.pseudonyms.alias,
     )
+
+
+def on_single_images(network: nn.Module, neighbors: int) -> nn.Module:
+    """Return a network of stacks as one of single images, which it sees as their own neighbors; costs are equal."""
+    return _OnSingleImages(network, neighbors) if neighbors else network
+
+
+class _OnSingleImages(nn.Module):
+    def __init__(self, network: nn.Module, neighbors: int) -> None:
+        super().__init__()
+        self.network, self._stacks = network, Stacks(neighbors)
+
+    def forward(self, images: Tensor) -> Tensor:
+        repeated = images.repeat(1, 2 * self._stacks.neighbors + 1, 1, 1)
+        middle: Tensor = self._stacks.middle(self.network(repeated))
+        return middle
 
 
 def true_counterparts(source: Images, images: Images) -> ImageSet | None:

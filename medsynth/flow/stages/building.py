@@ -34,15 +34,16 @@ def build(run: Run, kind: str, seed: int, *, name: str = "") -> Any:
     )
     seed_everything(seed, kind, name, "weights")
     spec = run.registry.load(kind, plugin)
-    model = run.registry.create(spec, config, make_setup(plan))
+    model = run.registry.create(spec, config, make_setup(plan, kind))
     if plan.parent:
         start_from(run.folder, kind, model)
     return model
 
 
-def make_setup(plan: Plan) -> Setup:
-    """Return what plugins are told about images and device."""
-    return Setup(channels=plan.data.channels, size=(plan.data.size, plan.data.size), device=plan.device)
+def make_setup(plan: Plan, kind: str) -> Setup:
+    """Return what a generator or classifier is told about its images and the device."""
+    channels = plan.data.stacked if kind == "generator" else plan.data.channels
+    return Setup(channels=channels, size=(plan.data.size, plan.data.size), device=plan.device)
 
 
 def policy_of(plan: Plan) -> Policy:

@@ -14,8 +14,9 @@ from medsynth.base.seals import check, finish
 from medsynth.bundle.checking.verification import verify_bundle
 from medsynth.bundle.format.manifest import bundle_at, digest_of, read_manifest
 from medsynth.bundle.format.privacy import REMOVED, without_locations
-from medsynth.bundle.opening.opened import tensors_of
+from medsynth.bundle.opening.opened import METADATA, read_json, tensors_of
 from medsynth.bundle.trust.snapshot import Snapshot
+from medsynth.data.formats.windows import from_facts, window_text
 from medsynth.plan.parent import Parent
 
 if TYPE_CHECKING:
@@ -25,6 +26,7 @@ FOLDER = "parent"
 """Folder of a run that holds the weights it starts from."""
 _WEIGHTS = {"generator": "models/translator.pt", "classifier": "models/model.pt"}
 _IMAGES = ("size", "channels", "fit", "intensity")
+_STACKS = ("neighbors", "smooth")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,12 +66,23 @@ def read_parent(path: Path) -> ParentBundle:
             generator=str(plan["generator"]["name"]),
             classifier=str(plan["classifier"]["name"]),
             values={
-                "data": {name: plan["data"][name] for name in _IMAGES},
+                "data": {name: plan["data"][name] for name in _IMAGES}
+                | {name: plan["data"][name] for name in _STACKS if name in plan["data"]}
+                | _windows(snapshot),
                 **{kind: _kept(plan[kind]) for kind in ("generator", "classifier")},
             },
         )
     except (KeyError, TypeError, AttributeError) as error:
         raise InputError(f"--from {path} does not say how it was trained: {error}") from error
+
+
+def _windows(snapshot: Snapshot) -> dict[str, str]:
+    """Return the values that the networks saw as -1 and 1, measured or asked for, as a plan asks for them."""
+    facts = read_json(snapshot.folder / METADATA).get("intensity_windows", {})
+    try:
+        return {"window": window_text(from_facts(facts))} if facts else {}
+    except ValueError as error:
+        raise TypeError(str(error)) from error
 
 
 def _kept(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from medsynth.base.progress import Watch
 from medsynth.base.seals import check, finish, is_finished
 from medsynth.base.stopping import Stop
 from medsynth.data.cache import new_map
+from medsynth.data.formats.stacks import Place, Stacks
 from medsynth.data.images import Images, Record
 from medsynth.data.png import png, to_bytes
 from medsynth.training.devices import Policy
@@ -32,7 +33,8 @@ class Translation:
     Args:
         generator: trained.
         name: of the generator plugin, for provenance.
-        source: the images.
+        source: the images, maybe with neighbors.
+        smooth: average the translations of a slice in all stacks that hold it.
         origins: by which each image is found again, for provenance.
         policy: device to compute on.
         watch, stop: progress and interruption.
@@ -45,6 +47,7 @@ class Translation:
     policy: Policy
     watch: Watch
     stop: Stop
+    smooth: bool = False
 
 
 def synthesize(job: Translation, folder: Path) -> Images:
@@ -72,22 +75,40 @@ def load(source: Images, folder: Path) -> Images:
 
 def _write(job: Translation, folder: Path) -> None:
     source = job.source
-    shape = (len(source), *source.pixels.shape[1:])
+    shape = (len(source), *source.shape)
     pixels = new_map(folder / "pixels.npy", shape)
     records = _records(source)
     (folder / "images").mkdir()
+    counts = np.zeros(len(source), int)
+    rows_of = {place: row for row, place in enumerate(source.places) if place}
     with job.watch.task(f"synthesis: {job.name}", len(source)) as task, torch.inference_mode():
         for start in range(0, len(source), BATCH):
             job.stop.check()
             rows = range(start, min(start + BATCH, len(source)))
-            batch = torch.from_numpy(np.stack([source.read(row) for row in rows])).to(job.policy.device)
+            batch = torch.from_numpy(np.stack([source.stack(row) for row in rows])).to(job.policy.device)
             translated = job.generator.translate(batch).float().cpu().numpy()
-            for row, image in zip(rows, translated, strict=True):
-                (folder / records[row].image).write_bytes(png(image))
-            pixels[start : rows.stop] = to_bytes(translated) / np.float32(127.5) - np.float32(1.0)
+            for row, stack in zip(rows, translated, strict=True):
+                for other, part in _shares(job, row, rows_of):
+                    own = Stacks(source.neighbors).part(stack, part)
+                    pixels[other] = own + pixels[other] if counts[other] else own
+                    counts[other] += 1
             task.advance(rows.stop)
+    for row, record in enumerate(records):
+        image = pixels[row] if counts[row] == 1 else pixels[row] / np.float32(counts[row])
+        (folder / record.image).write_bytes(png(image))
+        pixels[row] = to_bytes(image) / np.float32(127.5) - np.float32(1.0)
     pixels.flush()
     write_text(folder / "manifest.csv", _manifest(records, job.origins, job.name))
+
+
+def _shares(job: Translation, row: int, rows_of: Mapping[Place, int]) -> list[tuple[int, int]]:
+    """Return to which images the translated stack of one contributes, and by which of its parts."""
+    n, place = job.source.neighbors, job.source.places[row] if job.source.places else None
+    if not job.smooth or place is None:
+        return [(row, n)]
+    volume, index = place
+    others = {rows_of.get((volume, index + k)): n + k for k in range(-n, n + 1)}
+    return [(other, part) for other, part in others.items() if other is not None]
 
 
 def _records(source: Images) -> tuple[Record, ...]:

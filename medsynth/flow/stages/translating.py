@@ -29,6 +29,7 @@ def translate(seed_run: SeedRun, data: Data, generator: Generator, source: Image
         source=source,
         origins=[listed_name(run, data, record) for record in source.records],
         policy=policy_of(run.plan),
+        smooth=run.plan.data.smooth,
         watch=run.watch,
         stop=run.stop,
     )

@@ -70,7 +70,7 @@ def trained(plan: Plan, registry: Registry, kind: str) -> Trained:
     # Adam keeps two moments of each parameter.
     moments = max(2 * sum(_bytes(_parameters(one)) for one in phase.optimizers.values()) for phase in phases)
     averages = weights if getattr(config, "ema_decay", 0.0) else 0
-    pools = 2 * getattr(config, "pool_size", 0) * 4 * plan.data.size**2 * plan.data.channels
+    pools = 2 * getattr(config, "pool_size", 0) * 4 * plan.data.size**2 * plan.data.stacked
     # The best weights so far are kept, too.
     return Trained(weights, sizes[0], state + moments + weights + averages + pools)
 
@@ -82,7 +82,7 @@ def _model(plan: Plan, registry: Registry, kind: str) -> tuple[Any, Any]:
     plugin, config = (
         (plan.generator, plan.generator_config) if kind == "generator" else (plan.classifier, plan.classifier_config)
     )
-    setup, spec = make_setup(plan), registry.load(kind, plugin)
+    setup, spec = make_setup(plan, kind), registry.load(kind, plugin)
 
     def build(device: str) -> Any:
         with torch.random.fork_rng(devices=[]), torch.device(device):

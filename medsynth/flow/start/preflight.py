@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from medsynth.api import Spec
+from medsynth.api import GeneratorSpec, Spec
 from medsynth.base.errors import InputError
 from medsynth.data.preparing import inspect
 from medsynth.flow.folder.choosing import check_disk
@@ -40,6 +40,14 @@ def check_plugins(plan: Plan, registry: Registry) -> None:
 
 def _check_assumptions(plan: Plan, spec: Spec) -> None:
     wants, size, channels = spec.assumptions, plan.data.size, plan.data.channels
+    if plan.data.neighbors and isinstance(spec, GeneratorSpec):
+        if wants.channels and plan.data.stacked not in wants.channels:
+            raise InputError(
+                f"data.neighbors = {plan.data.neighbors} makes {plan.data.stacked} channels, which do not suit "
+                f"'{spec.name}'",
+                hint=f"It takes {wants.channels}.",
+            )
+        channels = plan.data.stacked
     if wants.channels and channels not in wants.channels:
         raise InputError(f"data.channels = {channels} does not suit '{spec.name}'", hint=f"It takes {wants.channels}.")
     if size < wants.min_size or size % wants.multiple_of:

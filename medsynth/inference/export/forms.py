@@ -89,7 +89,7 @@ def _make_portable(opened: Opened, target: Path) -> None:
     for role in (CLASSIFIER, TRANSLATOR):
         bundle = opened.in_role(role)
         config = bundle.data_config()
-        _write_program(bundle.network(), (config.channels, config.size, config.size), target / program_of(role))
+        _write_program(bundle.network(), (config.stacked, config.size, config.size), target / program_of(role))
         shutil.rmtree(target / read_json(root / role.config)["network_def"]["_target_"].partition(".")[0], True)
         write_json(target / role.config, portable_config(read_json(root / role.config), role))
     inference = read_json(target / CLASSIFIER.config)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from medsynth.inference.inputs.picture_reader import Reader
 
 CONSTANT = "is constant: all its pixels are equal"
+_NOTHING = "shows nothing within the bundle's window: all its pixels lie below or above it"
 
 
 class InputDecoder:
@@ -46,7 +47,7 @@ class InputDecoder:
         header = read_header(path)
         refuse_strip(header, self._config)
         indices = central(list(range(header.count)), self._share)
-        plain = header.eight_bit and self._config.intensity != "percentile"
+        plain = header.eight_bit and self._config.intensity != "percentile" and not self._config.window
         images = self._plain(path, indices) if plain else self._wide(path, indices)
         for index, image in zip(indices, images, strict=True):
             yield index if header.count > 1 else None, image
@@ -64,7 +65,7 @@ class InputDecoder:
         for index in indices:
             plane = values[..., index]
             if plane.min() == plane.max():
-                yield CONSTANT
+                yield _NOTHING if self._config.window else CONSTANT
                 continue
             with self._lock:
                 image = fitting.forward(plane).numpy()

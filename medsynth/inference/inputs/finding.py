@@ -77,12 +77,14 @@ class Inputs:
         out: output folder, passed over where it lies inside.
         format: of all translations; empty = that of each source.
         domain: of the rows of a manifest that count, beside those without a domain.
+        joined: the files of a DICOM series are one source in every format, because their slices are neighbors.
     """
 
     path: Path
     out: Path
     format: str = ""
     domain: str = "source"
+    joined: bool = False
     _scans: dict[Path, Scan] = field(default_factory=dict, init=False, repr=False)
 
     def count(self) -> int:
@@ -136,7 +138,8 @@ class Inputs:
             folders.setdefault(file.path.parent, []).append(file)
         for folder in sorted(folders, key=lambda path: path.parts):
             files = folders[folder]
-            sources = self._volumes(files, root) if self.format == "nifti" else [_single(file, root) for file in files]
+            joined = self.joined or self.format == "nifti"
+            sources = self._volumes(files, root) if joined else [_single(file, root) for file in files]
             below = {path.parts[len(folder.parts)] for path in folders if path != folder and folder in path.parents}
             taken = [_safe(relative(folder / name, root)) for name in below]
             yield from self._named([replace(one, label=label, patient=patient) for one in sources], taken)

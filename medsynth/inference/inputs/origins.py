@@ -15,7 +15,10 @@ from typing import Any
 
 import numpy as np
 
+from medsynth.data.formats.windows import Window
 from medsynth.reading import Header, Slice
+
+_LARGEST = 2**16 - 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,6 +82,31 @@ class Identities:
         return f"2.25.{uuid.UUID(bytes=self._hash(kind, text)[:16], version=4).int}"
 
 
+@dataclass(frozen=True)
+class Rescaling:
+    """How 16-bit stored values stand for physical ones: stored x slope + intercept, as DICOM writes both numbers.
+
+    Args:
+        slope, intercept: decimal strings of at most 16 characters.
+        window: the values that are shown.
+    """
+
+    slope: str
+    intercept: str
+    window: Window
+
+    @classmethod
+    def of(cls, window: Window) -> Rescaling:
+        """Return the finest one that covers a window."""
+        return cls(_decimal((window.high - window.low) / _LARGEST), _decimal(window.low), window)
+
+    def stored(self, image: np.ndarray) -> np.ndarray:
+        """Return the uint16 values that stand for an image in [-1, 1]."""
+        values = self.window.values(image).astype(np.float64)
+        steps = (values - float(self.intercept)) / float(self.slope)
+        return np.clip(np.rint(steps), 0, _LARGEST).astype(np.uint16)
+
+
 @dataclass(frozen=True, kw_only=True)
 class Capture:
     """Writes secondary captures.
@@ -91,14 +119,17 @@ class Capture:
     identities: Identities
     maker: str
 
-    def encode(self, pixels: np.ndarray, origin: Origin, plane: Slice, index: int) -> bytes:
+    def encode(
+        self, pixels: np.ndarray, origin: Origin, plane: Slice, index: int, *, rescaling: Rescaling | None = None
+    ) -> bytes:
         """Return a DICOM file of one slice.
 
         Args:
-            pixels: (rows, columns) or (rows, columns, 3) uint8.
+            pixels: (rows, columns) or (rows, columns, 3) uint8, or (rows, columns) uint16.
             origin: of the source; hashed.
             plane: where the slice lies.
             index: of the slice within its file, from 0.
+            rescaling: what 16-bit values stand for.
         """
         import pydicom
         from pydicom.dataset import Dataset, FileMetaDataset
@@ -117,6 +148,8 @@ class Capture:
             data.FrameOfReferenceUID = self.identities.uid("frame", origin.frame_of_reference)
             data.PositionReferenceIndicator = ""
         _fill(data, pixels)
+        if rescaling:
+            _rescale(data, rescaling)
         buffer = io.BytesIO()
         pydicom.dcmwrite(buffer, data, enforce_file_format=True)
         return buffer.getvalue()
@@ -164,7 +197,15 @@ def _fill(data: Any, pixels: np.ndarray) -> None:
     data.PhotometricInterpretation = "RGB" if pixels.ndim == 3 else "MONOCHROME2"
     if pixels.ndim == 3:
         data.PlanarConfiguration = 0
-    data.BitsAllocated, data.BitsStored, data.HighBit, data.PixelRepresentation = 8, 8, 7, 0
-    content = np.ascontiguousarray(pixels).tobytes()
+    bits = 8 * pixels.itemsize
+    data.BitsAllocated, data.BitsStored, data.HighBit, data.PixelRepresentation = bits, bits, bits - 1, 0
+    content = np.ascontiguousarray(pixels, dtype=pixels.dtype.newbyteorder("<")).tobytes()
     data.PixelData = content + b"\0" * (len(content) % 2)
-    data["PixelData"].VR = "OB"
+    data["PixelData"].VR = "OB" if bits == 8 else "OW"
+
+
+def _rescale(data: Any, rescaling: Rescaling) -> None:
+    window = rescaling.window
+    data.RescaleSlope, data.RescaleIntercept = rescaling.slope, rescaling.intercept
+    data.RescaleType = window.unit or "US"  # which stands for unspecified
+    data.WindowCenter, data.WindowWidth = _decimal((window.low + window.high) / 2), _decimal(window.high - window.low)

@@ -14,6 +14,7 @@ from torch import Tensor
 from medsynth.base.errors import InputError
 from medsynth.data.config import DataConfig
 from medsynth.data.formats.chains import DomainInfo, Scaling, as_shown
+from medsynth.data.formats.windows import parse_windows
 from medsynth.inference.inputs.origins import Origin, origin_of
 from medsynth.inference.inputs.planes import planes_of
 from medsynth.reading import Image, Slice, display_axes, read, read_series, take
@@ -63,7 +64,9 @@ class Reader:
 
     def __init__(self, config: DataConfig) -> None:
         self._config = config
-        self._scales = {eight_bit: Scaling(DomainInfo(eight_bit), config) for eight_bit in (True, False)}
+        # a bundle's config has the window of the one domain that its network takes
+        window = parse_windows(config.window).get("source")
+        self._scales = {eight_bit: Scaling(DomainInfo(eight_bit, window), config) for eight_bit in (True, False)}
 
     def read(self, path: Path, name: str) -> Picture:
         """Decode one file.

@@ -11,8 +11,9 @@ import nibabel as nib
 import numpy as np
 
 from medsynth.base.files import new_file, new_folder, write_bytes
+from medsynth.data.formats.windows import Window
 from medsynth.data.png import png, to_bytes
-from medsynth.inference.inputs.origins import Capture
+from medsynth.inference.inputs.origins import Capture, Rescaling
 from medsynth.inference.inputs.picture_reader import Picture, PixelGrid
 
 _GRID_FIELDS = (
@@ -38,11 +39,13 @@ class Writer:
     Args:
         capture: makes DICOM files.
         note: of at most 79 bytes, for NIfTI's description field.
+        window: values that grey translations stand for; without one they are grey levels from 0 to 255.
     """
 
-    def __init__(self, capture: Capture, note: str) -> None:
+    def __init__(self, capture: Capture, note: str, window: Window | None = None) -> None:
         self._capture = capture
         self._note = note
+        self._window = window
 
     def write(self, target: Path, kind: str, picture: Picture, slices: Sequence[np.ndarray]) -> None:
         """Write one translation.
@@ -64,24 +67,30 @@ class Writer:
             _files(target, ".dcm", slices, lambda index, image: self._dicom(picture, index, image))
 
     def _dicom(self, picture: Picture, index: int, image: np.ndarray) -> bytes:
+        plane, origin = picture.planes[index], picture.origin
+        if self._window and len(image) == 1:
+            rescaling = Rescaling.of(self._window)
+            return self._capture.encode(rescaling.stored(image[0]), origin, plane, index, rescaling=rescaling)
         values = to_bytes(image)
         pixels = values[0] if len(values) == 1 else values.transpose(1, 2, 0)
-        return self._capture.encode(pixels, picture.origin, picture.planes[index], index)
+        return self._capture.encode(pixels, origin, plane, index)
 
     def _nifti(self, target: Path, picture: Picture, slices: Sequence[np.ndarray]) -> None:
         # one array of the whole volume beside the slices, filled in place
         shape = (*slices[0].shape[1:][::-1], len(slices))
         array = np.empty(shape, np.float32 if len(slices[0]) == 1 else _RGB)
         for k, image in enumerate(slices):
-            array[..., k] = _voxels(image).T
+            array[..., k] = _voxels(image, self._window).T
         result = _on_grid(array, picture) if picture.grid else nib.Nifti1Image(array, picture.affine)
         result.header["descrip"] = self._note.encode()
         with new_file(target) as stream, gzip.GzipFile("", "wb", 1, stream, mtime=0) as packed:
             result.to_stream(packed)
 
 
-def _voxels(image: np.ndarray) -> np.ndarray:
-    """Return (rows, columns): grey values 0 to 255 with decimals, or 8-bit colors."""
+def _voxels(image: np.ndarray, window: Window | None) -> np.ndarray:
+    """Return (rows, columns): values in the window's unit, grey levels 0 to 255 with decimals, or 8-bit colors."""
+    if len(image) == 1 and window:
+        return window.values(image[0])
     if len(image) == 1:
         grey: np.ndarray = (np.clip(image[0], -1.0, 1.0) + 1.0) * np.float32(127.5)
         return grey

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from itertools import groupby
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-import torch
 
 from medsynth.base.errors import InputError, Interrupted, MedsynthError
 from medsynth.base.files import new_file
@@ -18,6 +16,7 @@ from medsynth.base.progress import Task, Watch
 from medsynth.base.stopping import Stop
 from medsynth.base.version import __version__
 from medsynth.data.formats.chains import refuse_strip
+from medsynth.data.formats.windows import as_facts
 from medsynth.inference.inputs.finding import InputItem, Inputs, Refusal
 from medsynth.inference.inputs.fitting import Fitting, make_fitting
 from medsynth.inference.inputs.listing import GIVE
@@ -36,6 +35,7 @@ from medsynth.inference.translate.record import (
     write_errors,
 )
 from medsynth.inference.translate.translator import Translator
+from medsynth.inference.translate.volumes import translate_volumes
 from medsynth.inference.translated_formats import FORMATS
 from medsynth.reading import read_header, recognize
 
@@ -101,7 +101,7 @@ def synthesize_files(job: TranslationJob) -> TranslationSummary:
         RunError: the disk is full.
         Interrupted: on request; what is written stays.
     """
-    inputs = Inputs(job.source, job.out, job.format)
+    inputs = Inputs(job.source, job.out, job.format, joined=bool(job.translator.stacks.neighbors))
     files = inputs.count()
     if not files and job.source.is_file():
         read_header(job.source)  # which says what is wrong with it
@@ -134,6 +134,7 @@ def _asked(job: TranslationJob) -> dict[str, object]:
         "format": job.format,
         "size": job.size,
         "show_names": job.show_names,
+        **({"values": as_facts({"target": translator.window})["target"]} if translator.window else {}),
     }
 
 
@@ -165,7 +166,7 @@ class _TranslationWork:
         self._earlier = read_earlier(job.out)
         self._reader = Reader(translator.config)
         self._fitting: Fitting = make_fitting(job.size, translator.config)
-        self._writer = Writer(Capture(identities=self._identities, maker=maker), maker)
+        self._writer = Writer(Capture(identities=self._identities, maker=maker), maker, translator.window)
         self._waiting: list[_Open] = []
         self._done = 0
 
@@ -232,19 +233,21 @@ class _TranslationWork:
 
     def _translated(self, waiting: Sequence[_Open]) -> list[list[np.ndarray]]:
         """Return for each source its slices, (C, rows, columns) float32 in [-1, 1]."""
-        results: list[list[np.ndarray]] = [[] for _ in waiting]
-        queue = [(i, k) for i, one in enumerate(waiting) for k in range(len(one.picture))]
-        for start in range(0, len(queue), self._job.batch):
-            self._job.stop.check()
-            chunk = queue[start : start + self._job.batch]
-            fitted = [(i, self._fitting.forward(waiting[i].picture.values[..., k])) for i, k in chunk]
-            for _, same in groupby(fitted, key=lambda pair: pair[1].shape):
-                owners, images = zip(*same, strict=True)
-                for i, image in zip(owners, self._job.translator.translate(torch.stack(images)), strict=True):
-                    columns, rows = waiting[i].picture.values.shape[1:3]
-                    results[i].append(self._fitting.back(image, columns, rows).clone().numpy())
-            self._advance(len(chunk) if self._by_slice else 0)
-        return results
+        job = self._job
+
+        def before(done: int) -> None:
+            self._advance(done if self._by_slice else 0)
+            job.stop.check()
+
+        found = translate_volumes(
+            [one.picture.values for one in waiting],
+            self._fitting,
+            job.translator.translate,
+            stacks=job.translator.stacks,
+            batch=job.batch,
+            before=before,
+        )
+        return [[image.numpy() for image in slices] for slices in found]
 
     def _called(self, item: InputItem) -> InputItem:
         """Return the item with names of its translation that do not show the source's, where it says it has none.

@@ -11,6 +11,8 @@ from torch import Tensor, nn
 from medsynth.base.errors import RunError
 from medsynth.bundle.opening.opened import TRANSLATOR, Opened, open_bundle
 from medsynth.data.config import DataConfig
+from medsynth.data.formats.stacks import Stacks
+from medsynth.data.formats.windows import Window
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +27,7 @@ class Translator:
             files and percentiles for others.
         network: in evaluation mode on `device`.
         device: where it computes.
+        window: values that -1 and 1 stand for in its translations; None where these are grey levels.
     """
 
     name: str
@@ -34,9 +37,15 @@ class Translator:
     config: DataConfig
     network: nn.Module
     device: str
+    window: Window | None = None
+
+    @property
+    def stacks(self) -> Stacks:
+        """How slices become what the network takes."""
+        return Stacks(self.config.neighbors, self.config.smooth)
 
     def translate(self, images: Tensor) -> Tensor:
-        """Translate (B, C, H, W) float32 images in [-1, 1]; the result is on the CPU and has the same shape.
+        """Translate (B, C, H, W) float32 images or stacks in [-1, 1]; the result is on the CPU and has the same shape.
 
         Raises:
             RunError: the network returns another shape.
@@ -69,4 +78,5 @@ def load_translator(path: Path | Opened, device: str) -> Translator:
         config=config,
         network=network.to(device),
         device=device,
+        window=bundle.windows.get("target"),
     )

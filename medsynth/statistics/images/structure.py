@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 from scipy.ndimage import gaussian_gradient_magnitude
 
@@ -79,3 +81,39 @@ def _correlation(first: np.ndarray, second: np.ndarray) -> float:
     first, second = first - first.mean(), second - second.mean()
     scale = float(np.sqrt((first**2).sum() * (second**2).sum()))
     return float((first * second).sum()) / scale if scale > 1e-9 else 0.0
+
+
+def flicker(images: np.ndarray, others: np.ndarray, volumes: Sequence[Sequence[int]]) -> np.ndarray:
+    """Return how much more `others` change from slice to slice than `images` do, one ratio per volume, (V,).
+
+    It is the mean absolute change of `others` between neighboring slices divided by that of `images`: 1 = as much, more
+    where slices were translated without regard to each other. NaN where `images` do not change.
+
+    Args:
+        images, others: (N, C, H, W), pair by pair.
+        volumes: rows of each volume's slices in their order, at least two.
+    """
+    found = []
+    for rows in volumes:
+        before, after = (float(np.abs(np.diff(stack[list(rows)], axis=0)).mean()) for stack in (images, others))
+        found.append(after / before if before else np.nan)
+    return np.array(found, dtype=np.float64)
+
+
+def runs_of_slices(names: Sequence[str]) -> list[list[int]]:
+    """Return the rows of neighboring slices of one file, from names that end in ``#index``; runs of one are left out.
+
+    Examples:
+        >>> runs_of_slices(["a#1", "b.png", "a#2", "a#4", "a#0"])
+        [[4, 0, 2]]
+    """
+    parts = [(name.rpartition("#"), row) for row, name in enumerate(names)]
+    slices = sorted((file, int(index), row) for (file, mark, index), row in parts if mark and index.isdecimal())
+    runs: list[list[int]] = []
+    for number, (file, index, row) in enumerate(slices):
+        follows = number > 0 and slices[number - 1][:2] == (file, index - 1)
+        if follows:
+            runs[-1].append(row)
+        else:
+            runs.append([row])
+    return [run for run in runs if len(run) > 1]

@@ -18,6 +18,7 @@ from medsynth.bundle.format.manifest import list_files
 from medsynth.data.config import DataConfig
 from medsynth.data.formats.chains import DomainInfo, preprocessing_config
 from medsynth.data.formats.probing import Format
+from medsynth.data.formats.windows import Window, parse_windows
 from medsynth.inference.translate.translator import load_translator
 from medsynth.plugins import Registry
 
@@ -83,6 +84,18 @@ def test_the_preprocessing_is_recognized(fields, found, intensity, make_bundle):
     read = load_translator(make_bundle(chain=chain, **fields), "cpu").config
     assert (read.size, read.channels, read.fit) == (config.size, config.channels, config.fit)
     assert read.intensity == intensity
+
+
+@pytest.mark.parametrize(("intensity", "eight_bit"), [("auto", False), ("range", True), ("dataset", True)])
+def test_each_network_sees_its_own_window_and_translations_have_that_of_the_target(intensity, eight_bit, make_bundle):
+    windows = {"source": Window(-160, 240, "HU"), "target": Window(0, 255)}
+    chain = preprocessing_config(DomainInfo(eight_bit, windows["source"]), DataConfig(size=32), Format("dicom"))
+    path = make_bundle(chain=chain, windows=windows, intensity=intensity)
+    translator = load_translator(path, "cpu")
+    assert parse_windows(translator.config.window)["source"] == Window(-160, 240)
+    assert translator.window == windows["target"]
+    assert json.loads((path / "configs/metadata.json").read_text())["intensity_windows"]["source"]["unit"] == "HU"
+    assert "- source: -160 to 240 HU" in (path / "docs/README.md").read_text()
 
 
 def test_a_run_s_folder_stands_for_its_bundle(bundle, tmp_path):

@@ -1,0 +1,61 @@
+"""Slices of images and volumes through a network that translates, in batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from itertools import groupby
+
+import torch
+from torch import Tensor
+
+from medsynth.data.formats.stacks import Stacks
+from medsynth.inference.inputs.fitting import Fitting
+
+
+def translate_volumes(
+    volumes: Sequence[Tensor],
+    fitting: Fitting,
+    translate: Callable[[Tensor], Tensor],
+    *,
+    stacks: Stacks,
+    batch: int,
+    before: Callable[[int], None] = lambda _: None,
+) -> list[list[Tensor]]:
+    """Translate volumes slice by slice, each with its neighbors where the network takes them.
+
+    Args:
+        volumes: each (C, columns, rows, slices) in [-1, 1].
+        fitting: to the network and back.
+        translate: the network, (B, C (2n + 1), H, W) to the same shape.
+        stacks: the neighbors, and whether overlapping stacks are averaged.
+        batch: slices in one step.
+        before: called before each step with the number of slices that were translated since the last call.
+
+    Returns:
+        For each volume its slices, (C, rows, columns).
+    """
+    sums: list[dict[int, tuple[Tensor, int]]] = [{} for _ in volumes]
+    queue = [(i, k) for i, volume in enumerate(volumes) for k in range(volume.shape[3])]
+    done = 0
+    for start in range(0, len(queue), batch):
+        before(done)
+        chunk = queue[start : start + batch]
+        fitted = [(i, k, fitting.forward(stacks.of(volumes[i], k))) for i, k in chunk]
+        for _, same in groupby(fitted, key=lambda entry: entry[2].shape):
+            numbers, indices, images = zip(*same, strict=True)
+            for i, k, image in zip(numbers, indices, translate(torch.stack(images)), strict=True):
+                for index, part in stacks.shares(k, volumes[i].shape[3]):
+                    own, (sum_, count) = stacks.part(image, part), sums[i].get(index, (None, 0))
+                    sums[i][index] = (own.clone() if sum_ is None else sum_ + own), count + 1
+        done = len(chunk)
+    before(done)
+    return [
+        [_fitted_back(fitting, found[k], volume) for k in range(volume.shape[3])]
+        for found, volume in zip(sums, volumes, strict=True)
+    ]
+
+
+def _fitted_back(fitting: Fitting, found: tuple[Tensor, int], volume: Tensor) -> Tensor:
+    total, count = found
+    columns, rows = volume.shape[1:3]
+    return fitting.back(total / count if count > 1 else total, columns, rows).clone()
