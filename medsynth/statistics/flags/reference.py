@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import ArrayLike
 
+from medsynth.statistics.flags.departures import Usual
 from medsynth.statistics.flags.directions import Directions
-from medsynth.statistics.flags.places import Usual
 from medsynth.statistics.scores.diagnostic import Floats
 
 EDGES, CYCLE, FEATURES = "edge_mismatch", "cycle_residual", "feature_distance"
