@@ -30,6 +30,9 @@ def predict_command(
     threads: Threads = 0,
     tta: Copies = 0,
     heatmaps: Heatmaps = None,
+    flags: Annotated[
+        bool, typer.Option("--flags", help="Add how far each image is from those of training, and whether too far.")
+    ] = False,
     trust: Trust = False,
     time_limit: TimeLimit = MINUTES,
     memory_limit: MemoryLimit = GIB,
@@ -55,6 +58,7 @@ def predict_command(
         threads=threads,
         tta=tta,
         heatmaps=heatmaps,
+        judged=flags,
     )
     _carry_out(asked, as_json)
 
@@ -75,6 +79,7 @@ def _show(summary: PredictionSummary, out: Path, runtime: str, as_json: bool) ->
             "runtime": runtime,
             "predicted": summary.predicted,
             "positive": summary.positive,
+            "suspicious": summary.suspicious,
             "ignored": summary.ignored,
             "left_out": summary.left_out,
             "failed": len(summary.failures),
@@ -83,6 +88,8 @@ def _show(summary: PredictionSummary, out: Path, runtime: str, as_json: bool) ->
         typer.echo(json.dumps(content, indent=2))
         return
     shown = [f"predicted {summary.predicted}, positive {summary.positive}, with {runtime}"]
+    if summary.suspicious is not None:
+        shown += [f"suspicious {summary.suspicious}, see the column suspicious"]
     shown += left_out_shown(summary.left_out)
     shown += [f"failed {len(summary.failures)}, see the column error"] if summary.failures else []
     output.print("\n".join([*shown, f"out  {out}"]), markup=False, highlight=False, soft_wrap=True)

@@ -32,7 +32,7 @@ def stated(reference: Reference) -> dict[str, Any]:
 
 def maps_of(reference: Reference) -> bytes:
     """Return the content of `MAPS`, all float32."""
-    arrays = {}
+    arrays: dict[str, np.ndarray] = {}
     for name, usual in reference.maps.items():
         arrays |= {f"{name}.mean": usual.mean, f"{name}.deviation": usual.deviation}
     if found := reference.directions:

@@ -13,7 +13,14 @@ from medsynth.base.progress import Watch
 from medsynth.base.stopping import Stop
 from medsynth.bundle.opening.opened import Opened
 from medsynth.inference.bundle_classifier import BundleClassifier, load_classifier
-from medsynth.inference.predict.prediction import Intervals, Painter, PredictionJob, PredictionSummary, predict_files
+from medsynth.inference.predict.prediction import (
+    Intervals,
+    Judges,
+    Painter,
+    PredictionJob,
+    PredictionSummary,
+    predict_files,
+)
 from medsynth.inference.runtimes import Runtime, choose_runtime, load_runtime
 
 
@@ -31,6 +38,7 @@ class AskedPrediction:
         threads: batches worked on at once; 0 = as many as there are cores.
         tta: changed copies of each image for an interval; 0 = no interval.
         heatmaps: folder for overlays, if wanted.
+        judged: say how far images are from those of training.
     """
 
     bundle: Opened
@@ -42,6 +50,7 @@ class AskedPrediction:
     threads: int = 0
     tta: int = 0
     heatmaps: Path | None = None
+    judged: bool = False
 
     @cached_property
     def classifier(self) -> BundleClassifier:
@@ -85,6 +94,22 @@ class AskedPrediction:
         return make_intervals(self.classifier, self.logits, self.tta)
 
     @cached_property
+    def judges(self) -> Judges | None:
+        """Says how far images are from those of training, if that is wanted.
+
+        Raises:
+            InputError: the bundle does not tell, or its extractor is not installed.
+        """
+        if not self.judged:
+            return None
+        from medsynth.inference.flags.judges import NO_FEATURES, load_image_flags
+
+        flags = load_image_flags(self.bundle, self.chosen_device)
+        if flags is None:
+            raise InputError(NO_FEATURES, hint="Leave out --flags, or export the bundle with evaluator image-quality.")
+        return flags.of_images
+
+    @cached_property
     def painter(self) -> Painter | None:
         """Writes heatmaps, if asked for."""
         if self.heatmaps is None:
@@ -106,6 +131,7 @@ class AskedPrediction:
             batch=self.batch,
             threads=self.chosen_threads,
             intervals=self.intervals,
+            judges=self.judges,
             painter=self.painter,
             heatmaps=self.heatmaps,
             watch=watch,

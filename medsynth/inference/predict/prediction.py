@@ -18,14 +18,14 @@ from medsynth.base.files import new_file
 from medsynth.base.progress import Watch
 from medsynth.base.stopping import Stop
 from medsynth.inference.bundle_classifier import BundleClassifier
+from medsynth.inference.flags.columns import number_cells, number_columns
 from medsynth.inference.inputs.decoding import InputDecoder
 from medsynth.inference.inputs.listing import Listing, Source
 from medsynth.inference.inputs.reasons import reason_of
 from medsynth.inference.runtimes import Runtime
 from medsynth.inference.translate.record import csv_line
+from medsynth.statistics.flags.reference import REAL, Judgment
 
-COLUMNS = ("file", "probability", "decision", "error")
-INTERVAL = ("file", "probability", "decision", "low", "high", "error")
 AHEAD = 2
 """Batches per thread that are decoded, computed or wait to be written."""
 
@@ -39,6 +39,7 @@ class PredictedRow:
         name: of the image below the folder that all inputs share, unique.
         probability: of the positive class; None where there is an error.
         low, high: interval from test-time augmentation, if asked for.
+        judgment: how unusual the image is, if asked for.
         error: what is wrong.
     """
 
@@ -47,11 +48,14 @@ class PredictedRow:
     probability: float | None = None
     low: float | None = None
     high: float | None = None
+    judgment: Judgment | None = None
     error: str = ""
 
 
 Intervals = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 """Returns (B,) lower and upper ends for (B, C, H, W) images and their (B,) probabilities."""
+Judges = Callable[[np.ndarray], Sequence[Judgment]]
+"""Returns how unusual (B, C, H, W) images are."""
 Painter = Callable[[np.ndarray, Sequence[str]], None]
 """Writes heatmaps of (B, C, H, W) images with the given names."""
 
@@ -68,6 +72,7 @@ class PredictionJob:
         batch: images in one step.
         threads: batches decoded and computed at once, each on one core.
         intervals: test-time augmentation, if asked for.
+        judges: say how far images are from those of training, if asked for.
         painter, heatmaps: writes heatmaps into that folder, if asked for.
         watch, stop: progress and interruption.
     """
@@ -79,6 +84,7 @@ class PredictionJob:
     batch: int = 4
     threads: int = 1
     intervals: Intervals | None = None
+    judges: Judges | None = None
     painter: Painter | None = None
     heatmaps: Path | None = None
     watch: Watch
@@ -91,12 +97,14 @@ class PredictionSummary:
 
     Args:
         predicted, positive: images with a probability, and those of them at or above the threshold.
+        suspicious: images that are to be distrusted; None where they were not judged.
         failures: (file, problem).
         left_out: how many files and folders were not read, by reason.
     """
 
     predicted: int = 0
     positive: int = 0
+    suspicious: int | None = None
     failures: list[tuple[str, str]] = field(default_factory=list)
     left_out: dict[str, int] = field(default_factory=dict)
 
@@ -119,10 +127,13 @@ def predict_files(job: PredictionJob) -> PredictionSummary:
     listing = Listing(job.images, job.heatmaps or job.out)
     files = listing.count()
     _check_out(job)
-    summary = PredictionSummary(left_out=dict(Counter(one.reason for one in listing.left_out).most_common()))
+    judged = 0 if job.judges else None
+    summary = PredictionSummary(
+        suspicious=judged, left_out=dict(Counter(one.reason for one in listing.left_out).most_common())
+    )
     work = _PredictionWork(job)
     with new_file(job.out) as table, job.watch.task("predict", files) as task:
-        table.write(csv_line(INTERVAL if job.intervals else COLUMNS))
+        table.write(csv_line(_columns(job)))
         done = 0
         for sources, rows in _in_order(work, _batches(listing, job.batch), job.threads):
             job.stop.check()
@@ -236,6 +247,8 @@ class _PredictionWork:
         if job.intervals:
             lows, highs = job.intervals(images, probabilities)
             found = [replace(row, low=float(lows[k]), high=float(highs[k])) for k, row in enumerate(found)]
+        if job.judges:
+            found = [replace(row, judgment=one) for row, one in zip(found, job.judges(images), strict=True)]
         if job.painter:
             job.painter(images, [row.name for row in rows])
         return [row if math.isfinite(row.probability or 0.0) else _not_a_number(row) for row in found]
@@ -245,10 +258,16 @@ def _not_a_number(row: PredictedRow) -> PredictedRow:
     return PredictedRow(file=row.file, name=row.name, error="the network's result is not a number")
 
 
+def _columns(job: PredictionJob) -> list[str]:
+    ends = ["low", "high"] if job.intervals else []
+    return ["file", "probability", "decision", *ends, *(number_columns([REAL]) if job.judges else []), "error"]
+
+
 def _cells(row: PredictedRow, job: PredictionJob) -> list[object]:
     decision: object = "" if row.probability is None else int(row.probability >= job.classifier.threshold)
     ends = [_number(row.low), _number(row.high)] if job.intervals else []
-    return [row.file, _number(row.probability), decision, *ends, row.error]
+    judged = number_cells(row.judgment, [REAL]) if job.judges else []
+    return [row.file, _number(row.probability), decision, *ends, *judged, row.error]
 
 
 def _number(value: float | None) -> str:
@@ -262,3 +281,5 @@ def _count(row: PredictedRow, job: PredictionJob, summary: PredictionSummary) ->
     elif row.probability is not None:
         summary.predicted += 1
         summary.positive += row.probability >= job.classifier.threshold
+    if row.judgment and summary.suspicious is not None:
+        summary.suspicious += bool(row.judgment.reason)

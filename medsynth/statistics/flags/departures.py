@@ -78,4 +78,4 @@ def _edges(image: np.ndarray) -> Floats:
 
 
 def _detail(image: np.ndarray) -> float:
-    return max(1.0, image.shape[-1] / _FINEST)
+    return max(1.0, float(image.shape[-1]) / _FINEST)
