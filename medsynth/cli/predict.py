@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from medsynth.cli.common.foreign import GIB, MINUTES, Confines, MemoryLimit, TimeLimit, Trust, guard
-from medsynth.cli.common.options import Batch, Copies, Heatmaps, Images, RuntimeName, Threads, UsedBundle
+from medsynth.cli.common.options import Batch, Copies, Heatmaps, Images, RuntimeName, Threads, UsedBundle, Volume
 from medsynth.cli.common.shared import Json, carried_out, check_choice, friendly, left_out_shown, output
 from medsynth.inference.export_formats import RUNTIMES
 
@@ -33,6 +33,7 @@ def predict_command(
     flags: Annotated[
         bool, typer.Option("--flags", help="Add how far each image is from those of training, and whether too far.")
     ] = False,
+    volume: Volume = None,
     trust: Trust = False,
     time_limit: TimeLimit = MINUTES,
     memory_limit: MemoryLimit = GIB,
@@ -59,6 +60,7 @@ def predict_command(
         tta=tta,
         heatmaps=heatmaps,
         judged=flags,
+        volume=volume,
     )
     _carry_out(asked, as_json)
 

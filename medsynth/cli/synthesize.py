@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from medsynth.cli.common.foreign import GIB, MINUTES, Confines, MemoryLimit, TimeLimit, Trust, guard
-from medsynth.cli.common.options import KeepOld, ShowSources, Size, Slices, Source, Translations, UsedBundle
+from medsynth.cli.common.options import KeepOld, ShowSources, Size, Slices, Source, Translations, UsedBundle, Volume
 from medsynth.cli.common.shared import Json, carried_out, check_choice, friendly, left_out_shown, output
 from medsynth.inference.translated_formats import FORMATS, SIZES
 
@@ -34,6 +34,7 @@ def synthesize_command(
     flags: Annotated[
         bool, typer.Option("--flags/--no-flags", help="Write flags.csv: which translations to distrust, and why.")
     ] = True,
+    volume: Volume = None,
     trust: Trust = False,
     time_limit: TimeLimit = MINUTES,
     memory_limit: MemoryLimit = GIB,
@@ -60,6 +61,7 @@ def synthesize_command(
         resume=resume,
         show_names=show_names,
         judged=flags,
+        volume=volume,
     )
     _carry_out(asked, as_json)
 

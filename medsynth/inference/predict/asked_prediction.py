@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -39,6 +39,7 @@ class AskedPrediction:
         tta: changed copies of each image for an interval; 0 = no interval.
         heatmaps: folder for overlays, if wanted.
         judged: say how far images are from those of training.
+        volume: of NIfTI files that hold several; None = the one that the run chose.
     """
 
     bundle: Opened
@@ -51,11 +52,13 @@ class AskedPrediction:
     tta: int = 0
     heatmaps: Path | None = None
     judged: bool = False
+    volume: int | None = None
 
     @cached_property
     def classifier(self) -> BundleClassifier:
         """What the bundle says about its classifier."""
-        return load_classifier(self.bundle)
+        loaded = load_classifier(self.bundle)
+        return loaded if self.volume is None else replace(loaded, config=replace(loaded.config, volume=self.volume))
 
     @cached_property
     def chosen_runtime(self) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -24,6 +24,7 @@ class AskedTranslation:
         bundle: with the generator.
         device: ``cpu``, ``cuda``, ``mps`` or ``auto``.
         judged: write which translations to distrust.
+        volume: of NIfTI files that hold several; None = the one that the run chose.
     """
 
     bundle: Opened
@@ -36,11 +37,15 @@ class AskedTranslation:
     resume: bool = False
     show_names: bool = False
     judged: bool = True
+    volume: int | None = None
 
     @cached_property
     def translator(self) -> Translator:
         """The generator, loaded."""
-        return load_translator(self.bundle, resolve_device(self.device))
+        loaded = load_translator(self.bundle, resolve_device(self.device))
+        if self.volume is None:
+            return loaded
+        return replace(loaded, config=replace(loaded.config, volume=self.volume))
 
     @cached_property
     def flags(self) -> Flags | None:

@@ -6,7 +6,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
@@ -16,6 +15,7 @@ from medsynth.base.files import new_file
 from medsynth.base.progress import Task
 from medsynth.base.version import __version__
 from medsynth.data.formats.chains import refuse_strip
+from medsynth.data.formats.several import chosen_header
 from medsynth.data.formats.windows import as_facts
 from medsynth.inference.inputs.finding import InputItem, Inputs, Refusal
 from medsynth.inference.inputs.fitting import Fitting, make_fitting
@@ -64,7 +64,7 @@ def synthesize_files(job: TranslationJob) -> TranslationSummary:
     prepare_folder(job.out, job.source, _asked(job), resume=job.resume)
     summary = TranslationSummary(left_out=dict(Counter(one.reason for one in inputs.left_out).most_common()))
     by_slice = files == 1 and job.source.is_file() and recognize(job.source).kind is not None
-    total = _slices(job.source) if by_slice else files
+    total = _slices(job) if by_slice else files
     with new_file(job.out / MANIFEST) as table, job.watch.task("synthesize", total) as task:
         table.write(csv_line(COLUMNS))
         work = _TranslationWork(job, summary, table, task, by_slice=by_slice)
@@ -93,9 +93,9 @@ def _asked(job: TranslationJob) -> dict[str, object]:
     }
 
 
-def _slices(path: Path) -> int:
+def _slices(job: TranslationJob) -> int:
     try:
-        return read_header(path).count
+        return chosen_header(job.source, job.translator.config.volume).count
     except InputError:
         return 1
 
