@@ -51,7 +51,8 @@ class Distribution:
 
     def percentile(self, values: ArrayLike) -> Floats:
         """Return where (N,) values lie, from 0 to 100: beyond all validation images."""
-        return np.interp(np.asarray(values, np.float64), self.quantiles, np.arange(101.0))
+        found: Floats = np.interp(np.asarray(values, np.float64), self.quantiles, np.arange(101.0))
+        return found
 
     def deviations(self, values: ArrayLike) -> Floats:
         """Return how many robust standard deviations (N,) values lie above the median."""
