@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medsynth.door.finished import sample_pictures
-from medsynth.door.flagged import Flagged as Flagged
-from medsynth.door.flagged import Predicted as Predicted
+from medsynth.door.frame import Flagged as Flagged
+from medsynth.door.frame import Predicted as Predicted
 from medsynth.door.frame import html_pictures
 
 if TYPE_CHECKING:
