@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from medsynth.api import Score, Subject
+from medsynth.report.verdict import is_few
 from medsynth.results.gains import RowGains, gains_of
 from medsynth.results.pairs import Pair, Tested, compare_pairs
 from medsynth.results.reading import RunResult, differing
@@ -43,6 +44,7 @@ class ComparedCell:
         paper: the paper's figure; None if it has none.
         unit: of the score.
         higher_is_better: None if neither is.
+        few: whether a value is missing because there are not enough cases.
         percent: whether it is a share to be printed as percent.
         resampled: of a single run's score, if asked for.
     """
@@ -53,6 +55,7 @@ class ComparedCell:
     paper: float | str | None = None
     unit: str = ""
     higher_is_better: bool | None = None
+    few: bool = False
     percent: bool = False
     resampled: Resampled | None = None
 
@@ -221,6 +224,7 @@ def _cell(row: StudyRow, column: str, results: Mapping[str, RunResult]) -> Compa
         paper=paper,
         unit=first.unit,
         higher_is_better=first.higher_is_better,
+        few=any(is_few(score) for score in known.values()),
         percent=_is_share(column),
     )
 

@@ -14,6 +14,7 @@ from medsynth.bundle.format.privacy import without_locations
 from medsynth.data.listing.paths import relative
 from medsynth.report.downloads import csv_text, latex_text
 from medsynth.report.tables import metric_label, number, percent
+from medsynth.report.verdict import NOT_ENOUGH
 from medsynth.results.pairs import PAIR_COLUMNS, Pair, pair_rows
 from medsynth.results.worths import as_records
 from medsynth.statistics.gain import Gain
@@ -185,6 +186,8 @@ def cell_text(cell: ComparedCell) -> str:
     """Return mean and standard deviation over seeds, or a single run's value with its interval."""
     if not cell.values:
         return "-"
+    if cell.few:
+        return NOT_ENOUGH
     value = _text(cell, cell.mean)
     if len(cell.values) > 1 and not cell.deviation:  # a cost, which no seed changes
         return value

@@ -13,7 +13,8 @@ from torchmetrics.functional.classification import binary_calibration_error
 
 from medsynth.api import Evidence, ImageSet, Predictions
 from medsynth.cli.run import show_scores
-from medsynth.report.verdict import verdict
+from medsynth.report.tables import Cell, cell
+from medsynth.report.verdict import is_few, verdict
 from medsynth.statistics import (
     FURTHER_METRICS,
     INTERVALS,
@@ -21,6 +22,8 @@ from medsynth.statistics import (
     bootstrap_diagnostic,
     diagnostic_metrics,
 )
+from medsynth.studies.comparison import ComparedCell
+from medsynth.studies.comparison_files import cell_text
 
 
 def apart(given: Predictions) -> float:
@@ -103,6 +106,8 @@ def test_further_metrics_are_those_of_scikit_learn():
 def test_the_calibration_error_has_no_interval_and_says_why():
     score = judged(synthetic=predictions())["synthetic", "calibration_error"]
     assert (score.low, score.high) == (None, None)
+    assert cell(score) == Cell("not enough cases")
+    assert cell_text(ComparedCell(values={"1": score.value}, few=is_few(score))) == "not enough cases"
     assert "without interval" in score.detail
 
 
