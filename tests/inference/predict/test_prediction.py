@@ -81,7 +81,9 @@ def test_rows_name_patient_class_and_threshold_after_the_columns_of_before(class
 
 @pytest.mark.parametrize(("value", "shown"), [(0.25, "0.250000"), (0.49999999, "0.49999999"), (0.50000001, "0.500000")])
 def test_a_probability_has_digits_enough_to_agree_with_its_decision(value, shown):
-    cells = PredictedRow(file="a", probability=value).cells(threshold=0.5, classes=("n", "p"), interval=False)
+    cells = PredictedRow(file="a", probability=value).cells(
+        threshold=0.5, classes=("n", "p"), interval=False, judged=False
+    )
     assert cells == ["a", shown, int(value >= 0.5), "", "", "np"[value >= 0.5], "0.5"]
 
 
