@@ -39,6 +39,11 @@ def kept_scores(contents: BundleContents) -> list[Score]:
     ]
 
 
+def references(contents: BundleContents) -> list[str]:
+    """Return what to cite: the paper, then what the plugins' methods were described in."""
+    return [PAPER, *dict.fromkeys(plugin.reference for plugin in contents.plugins if plugin.reference)]
+
+
 def metadata(contents: BundleContents) -> dict[str, Any]:
     """Return configs/metadata.json, valid against MONAI's schema of 2024-07-25."""
     classes = {"0": contents.negative, "1": contents.positive}
@@ -63,7 +68,7 @@ def metadata(contents: BundleContents) -> dict[str, Any]:
         "pred_classes": classes,
         "eval_metrics": eval_metrics(contents),
         "intended_use": INTENDED_USE,
-        "references": [PAPER, *dict.fromkeys(plugin.reference for plugin in contents.plugins if plugin.reference)],
+        "references": references(contents),
         "supported_apps": {},
         **({"intensity_windows": as_facts(contents.windows)} if contents.windows else {}),
         "network_data_format": {
