@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from medsynth.cli.common.options import PresetName, parse_seeds
-from medsynth.cli.common.shared import Json, Set, friendly, output
+from medsynth.cli.common.shared import Json, Set, friendly, say
 from medsynth.cli.common.tables import show_table
 
 if TYPE_CHECKING:
@@ -71,7 +71,7 @@ def study_command(
         typer.echo(found.text)
         return
     show_comparison(found.comparison)
-    output.print(f"report  {found.report}", highlight=False, soft_wrap=True)
+    say(f"report  {found.report}")
 
 
 def show_comparison(comparison: Comparison) -> None:
@@ -79,5 +79,5 @@ def show_comparison(comparison: Comparison) -> None:
     from medsynth.studies.comparison_files import printed
 
     for row in comparison.gains:
-        output.print(row.sentence, markup=False, highlight=False, soft_wrap=True)
+        say(row.sentence)
     show_table(*printed(comparison))

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from medsynth.cli.common.foreign import GIB, MINUTES, Confines, MemoryLimit, TimeLimit, Trust, guard
-from medsynth.cli.common.shared import Json, check_choice, friendly, output
+from medsynth.cli.common.shared import Json, answer, check_choice, friendly
 
 _FORMS = ("portable", "source")
 
@@ -44,9 +43,5 @@ def export_command(
     )
     path = export_bundle(opened, out, form=form, zipped=zipped)
     digest, verdict = verify_bundle(path).digest, audit_bundle(path).verdict
-    if as_json:
-        content = {"schema": 1, "bundle": str(path), "form": form, "sha256": digest, "audit": str(verdict)}
-        typer.echo(json.dumps(content, indent=2))
-        return
-    text = f"audit   {verdict}\nsha256  {digest}\nbundle  {path}"
-    output.print(text, markup=False, highlight=False, soft_wrap=True)
+    content = {"bundle": str(path), "form": form, "sha256": digest, "audit": str(verdict)}
+    answer(as_json, content, f"audit   {verdict}", f"sha256  {digest}", f"bundle  {path}")

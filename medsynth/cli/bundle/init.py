@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +10,7 @@ import typer
 from medsynth.base.errors import InputError
 from medsynth.cli.common.completion import complete_plugin
 from medsynth.cli.common.options import PresetName
-from medsynth.cli.common.shared import Json, Set, friendly, output
+from medsynth.cli.common.shared import Json, Set, answer, friendly
 from medsynth.door.asked import PLUGINS
 
 
@@ -51,8 +50,5 @@ def init_command(
     from medsynth.bundle.writing.templates import write_template
 
     bundle = write_template(plan, registry, out)
-    if as_json:
-        typer.echo(json.dumps({"schema": 1, "bundle": str(bundle)}, indent=2))
-        return
-    text = f"bundle  {bundle}\nnext    medsynth run --from {bundle} --data DATA"
-    output.print(text, markup=False, highlight=False, soft_wrap=True)
+    shown = f"bundle  {bundle}", f"next    medsynth run --from {bundle} --data DATA"
+    answer(as_json, {"bundle": str(bundle)}, *shown)
