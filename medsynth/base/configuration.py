@@ -116,6 +116,13 @@ def as_dict(config: Any) -> dict[str, Any]:
     }
 
 
+def setting_text(value: object) -> str:
+    """Return a value as ``--set`` takes it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ",".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
+
+
 def options_for(config: Any, made: Callable[..., Any], prefix: str = "") -> dict[str, Any]:
     """Return the options that what is `made` takes as arguments of the same names.
 

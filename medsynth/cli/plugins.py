@@ -63,6 +63,7 @@ def show_command(
     as_json: Json = False,
 ) -> None:
     """Show a plugin: what it is, its fields with type, default, range and help, its presets."""
+    from medsynth.base.configuration import setting_text
     from medsynth.plugins import Registry
 
     registry = Registry()
@@ -83,10 +84,11 @@ def show_command(
         for column in ("value", "default", "help"):
             table.add_column(column, overflow="fold")
         for row in _spec_dict(record, spec)["fields"]:
-            table.add_row(row["name"], *map(_plain, (_value(row), _text(row["default"]), row["help"])))
+            words = (_value(row), setting_text(row["default"]), row["help"])
+            table.add_row(row["name"], *map(Text, words))  # brackets are no markup
         output.print(table, highlight=False)
         for preset, values in spec.presets.items():
-            shown = ", ".join(f"{key}={_text(value)}" for key, value in values.items()) or "defaults"
+            shown = ", ".join(f"{key}={setting_text(value)}" for key, value in values.items()) or "defaults"
             say(f"preset {preset}: {shown}")
 
 
@@ -94,17 +96,6 @@ def _value(field: dict[str, Any]) -> str:
     """Return what a field takes: its choices, or its type with the range."""
     allowed = str(field["range"])
     return allowed.replace(", ", " or ") if allowed[:1].isalpha() else f"{field['type']} {allowed}".strip()
-
-
-def _text(value: object) -> str:
-    """Return a value as ``--set`` takes it."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return ",".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
-
-
-def _plain(text: str) -> Text:
-    return Text(text)  # so that brackets are no markup
 
 
 @app.command("new")

@@ -43,7 +43,7 @@ def run(
         RunError: a stage failed; everything up to the last checkpoint is on disk.
         Interrupted: a stop was requested; as after a failure, everything up to the last checkpoint is on disk.
     """
-    with Run.open(folder, plan, registry, watch or Silent(), stop or Stop(), sharing) as opened:
+    with Run(folder, plan, registry, watch or Silent(), stop or Stop(), sharing).opened() as opened:
         data = prepare_data(opened)
         results = [_one_seed(SeedRun(opened, seed), data) for seed in plan.seeds]
         return results[0] if len(results) == 1 or not leads() else summarize_seeds(opened, data, results)

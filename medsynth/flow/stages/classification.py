@@ -8,8 +8,6 @@ same validation images.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +18,7 @@ from scipy.special import expit, logit
 from torch import Tensor, nn
 
 from medsynth.api import Phase, Predictions, Subject
-from medsynth.base.files import write_text
+from medsynth.base.files import csv_text, write_text
 from medsynth.data.images import Images
 from medsynth.data.loaders import LabelledLoader
 from medsynth.statistics import choose_threshold, diagnostic_metrics, fit_temperature, selection_key
@@ -133,11 +131,7 @@ def judge(
 
 def write_predictions(path: Path, predictions: Predictions, names: Sequence[str]) -> None:
     """Write one row per test image: image, patient, label, probability, decision."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["image", "patient", "label", "probability", "decision"])
+    head = ("image", "patient", "label", "probability", "decision")
     decisions = (predictions.probabilities >= predictions.threshold).astype(int)
     columns = (predictions.patients, predictions.labels, predictions.probabilities, decisions)
-    for row in zip(names, *(column.tolist() for column in columns), strict=True):
-        writer.writerow(row)
-    write_text(path, text.getvalue())
+    write_text(path, csv_text([head, *zip(names, *(column.tolist() for column in columns), strict=True)]))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +10,7 @@ import numpy as np
 import torch
 
 from medsynth.api import Generator
-from medsynth.base.files import new_folder, write_text
+from medsynth.base.files import csv_text, new_folder, write_text
 from medsynth.base.progress import Watch
 from medsynth.base.seals import check, finish, is_finished
 from medsynth.base.stopping import Stop
@@ -119,10 +117,8 @@ def _records(source: Images) -> tuple[Record, ...]:
 
 
 def _manifest(records: Sequence[Record], origins: Sequence[str], generator: str) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for record, origin in zip(records, origins, strict=True):
-        label = "" if record.label is None else record.label
-        writer.writerow([record.image, "target", label, record.patient, record.split, "", origin, generator])
-    return text.getvalue()
+    rows = (
+        (one.image, "target", "" if one.label is None else one.label, one.patient, one.split, "", origin, generator)
+        for one, origin in zip(records, origins, strict=True)
+    )
+    return csv_text([COLUMNS, *rows])
