@@ -16,9 +16,9 @@ from medsynth.flow.outcome.reporting import write_run_report
 from medsynth.flow.outcome.summary import summarize_seeds
 from medsynth.flow.stages.helpers import beside
 from medsynth.flow.stages.prepare import prepare_data
+from medsynth.flow.stages.synthesis import synthesize_training_set
 from medsynth.flow.stages.train_classifiers import train_classifiers
 from medsynth.flow.stages.train_generator import train_generator
-from medsynth.flow.stages.translating import synthesize_training_set
 from medsynth.plan.plan import Plan
 from medsynth.plugins import Registry
 from medsynth.training.processes import leads

@@ -14,9 +14,25 @@ from medsynth.api import ClassifierConfig, EvaluatorConfig, GeneratorConfig
 from medsynth.base.configuration import as_dict, nearest, resolve
 from medsynth.base.errors import InputError
 from medsynth.data.config import DataConfig
-from medsynth.plan.parent import Parent
 from medsynth.plugins import Registry
 from medsynth.training.config import TrainingConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parent:
+    """What a plan takes over from a bundle.
+
+    Args:
+        digest: sha256 of its medsynth.json.
+        generator, classifier: names of its plugins.
+        values: by section of the plan, what it was trained with; of ``data`` only what its networks depend on.
+    """
+
+    digest: str
+    generator: str
+    classifier: str
+    values: Mapping[str, Mapping[str, Any]]
+
 
 T = TypeVar("T")
 SECTIONS = ("data", "training", "generator", "classifier", "evaluators")

@@ -44,7 +44,7 @@ def list_command(
 
 
 def _auc(figures: Mapping[str, Mapping[str, float]]) -> str:
-    from medsynth.bundle.checking.differences import shown_figures
+    from medsynth.bundle.checking.description import shown_figures
 
     return shown_figures(figures).get(_HEADLINE, "")
 
@@ -77,7 +77,7 @@ def show_command(
 
 
 def _show(described: Mapping[str, Any]) -> None:
-    from medsynth.bundle.checking.differences import shown_figures
+    from medsynth.bundle.checking.description import shown_figures
 
     for name in ("name", "version", "task", "description", "intended_use", "form", "sha256", "split"):
         say(f"{name}: {described[name]}")
@@ -98,7 +98,7 @@ def diff_command(
     as_json: Json = False,
 ) -> None:
     """Show what differs between two bundles: words, plugins, versions, plan, figures, files."""
-    from medsynth.bundle.checking.differences import compare_bundles
+    from medsynth.bundle.checking.description import compare_bundles
 
     differences = compare_bundles(first, second)
     if as_json:

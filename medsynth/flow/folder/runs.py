@@ -21,9 +21,8 @@ from medsynth.base.version import __version__
 from medsynth.flow.folder.sharing import Sharing, lock
 from medsynth.plan.plan import Plan
 from medsynth.plugins import Registry
-from medsynth.results.run_record import PLAN, RECORD, read_record
+from medsynth.results.run_record import PLAN, RECORD, enter_stage, keep_warning, read_record
 from medsynth.results.stage_keys import stage_key
-from medsynth.results.warned import enter_stage, keep_warning
 from medsynth.training.devices import hardware
 from medsynth.training.processes import leads, processes, wait_for_all
 

@@ -24,7 +24,7 @@ from medsynth.flow.folder.runs import Run, SeedRun
 from medsynth.flow.stages.building import load_extractor, policy_of
 from medsynth.flow.stages.classification import judge, write_predictions
 from medsynth.flow.stages.prepare import listed_name
-from medsynth.flow.stages.translating import translate
+from medsynth.flow.stages.synthesis import translate
 from medsynth.results.score_files import MEASUREMENTS, SCORES, read_scores, write_scores
 from medsynth.statistics.features import RememberedFeatures
 from medsynth.statistics.gain import gains

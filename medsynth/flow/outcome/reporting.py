@@ -20,7 +20,7 @@ from medsynth.flow.outcome.evaluation import Evaluation
 from medsynth.flow.outcome.importance import importance_rows
 from medsynth.flow.stages.building import policy_of
 from medsynth.report import Case, GalleryRow, ImportanceRow, ReportContent, content_verdict, write_report
-from medsynth.results.warned import CAUTIONS, texts
+from medsynth.results.run_record import CAUTIONS, texts
 from medsynth.training.inspection import inspect
 
 GALLERY = 8

@@ -25,8 +25,8 @@ from medsynth.report.tables import metric_label, ordered, subject_label
 from medsynth.results.gains import gains_of
 from medsynth.results.pairs import PAIR_COLUMNS, Tested, compare_pairs, pair_rows
 from medsynth.results.reading import read_run
+from medsynth.results.run_record import of_seed
 from medsynth.results.score_files import MEASUREMENTS, SCORES, read_scores, write_scores
-from medsynth.results.warned import of_seed
 from medsynth.statistics.gain import EVALUATOR, Gain
 
 _SCORE_FILES = (SCORES, MEASUREMENTS)

@@ -17,7 +17,7 @@ from medsynth.bundle.format.privacy import REMOVED, without_locations
 from medsynth.bundle.opening.opened import METADATA, read_json, tensors_of
 from medsynth.bundle.trust.snapshot import Snapshot
 from medsynth.data.formats.windows import from_facts, window_text
-from medsynth.plan.parent import Parent
+from medsynth.plan.plan import Parent
 
 if TYPE_CHECKING:
     from medsynth.api import Classifier, Generator

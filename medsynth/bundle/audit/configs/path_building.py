@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Mapping
 
-from medsynth.bundle.audit.configs.expression_texts import imported, parse, reference_id
+from medsynth.bundle.audit.configs.expression_texts import expression_of, imported, parse, reference_id
 from medsynth.bundle.audit.configs.references import ConfigItem
 from medsynth.bundle.audit.configs.sight import Bundle
 from medsynth.bundle.audit.rules.names import outside
@@ -171,11 +171,8 @@ class _Builder:
 
     def _found_in(self, item: ConfigItem, depth: int) -> object:
         text = item.node.value
-        tree = parse(text) if isinstance(text, str) and text.startswith("$") else None
-        statement = tree.body[0] if tree is not None and len(tree.body) == 1 else None
-        if not isinstance(statement, ast.Expr):
-            return None
-        return _Builder(self.bundle, item.place, self.strict)._found(statement.value, {}, depth)
+        tree = expression_of(text) if isinstance(text, str) and text.startswith("$") else None
+        return None if tree is None else _Builder(self.bundle, item.place, self.strict)._found(tree, {}, depth)
 
 
 def _outside(text: str) -> bool:

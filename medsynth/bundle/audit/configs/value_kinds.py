@@ -6,7 +6,7 @@ import ast
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from medsynth.bundle.audit.configs.expression_texts import imported, parse, reference_id
+from medsynth.bundle.audit.configs.expression_texts import expression_of, imported, reference_id
 from medsynth.bundle.audit.configs.references import ConfigItem, References
 from medsynth.bundle.audit.configs.structured import Node
 from medsynth.bundle.audit.rules.targets import Names
@@ -119,11 +119,8 @@ class ValueKinds:
             if isinstance(value, Mapping) and "_target_" in value:
                 kinds.add(self._component(value["_target_"]))
             elif isinstance(value, str) and value.startswith("$") and imported(value) is None:
-                tree = parse(value)
-                statement = tree.body[0] if tree is not None and len(tree.body) == 1 else None
-                kinds.add(
-                    self.of(statement.value, meaning.place, {}, depth + 1) if isinstance(statement, ast.Expr) else ANY
-                )
+                tree = expression_of(value)
+                kinds.add(ANY if tree is None else self.of(tree, meaning.place, {}, depth + 1))
             else:
                 kinds.add(ANY)
         return _agreed(kinds)

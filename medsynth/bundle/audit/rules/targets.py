@@ -1,4 +1,4 @@
-"""What a dotted name in a config may stand for.
+"""What a dotted name in a config may stand for, and what is said about it and other parts of an expression.
 
 Judged by name only: MONAI would import it, and that already runs code.
 """
@@ -177,3 +177,21 @@ def _monai(parts: list[str]) -> Judgement:
                 return OK
     reason = _reach(path) or "is not among MONAI's components known to be harmless"
     return Judgement(Verdict.TRUST, reason)
+
+
+@dataclass(frozen=True)
+class Remark:
+    """One part of an expression that has a verdict of its own."""
+
+    what: str
+    judgement: Judgement
+
+
+def trust(what: str, reason: str) -> Remark:
+    """Return a remark on something that only a trusted bundle may do."""
+    return Remark(what, Judgement(Verdict.TRUST, reason))
+
+
+def refuse(what: str, reason: str) -> Remark:
+    """Return a remark on something that no bundle needs."""
+    return Remark(what, Judgement(Verdict.REFUSED, reason))
