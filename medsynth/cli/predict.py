@@ -70,7 +70,8 @@ def _show(summary: PredictionSummary, out: Path, runtime: str, as_json: bool) ->
     content = {
         "out": str(out),
         "runtime": runtime,
-        **{name: getattr(summary, name) for name in ("predicted", "positive", "ignored", "left_out")},
+        **{"predicted": summary.predicted, "positive": summary.positive, "ignored": summary.ignored},
+        "left_out": summary.left_out,
         "failed": len(summary.failures),
         "failures": [{"file": name, "problem": problem} for name, problem in summary.failures],
     }

@@ -70,7 +70,8 @@ def _carry_out(asked: AskedTranslation, as_json: bool) -> None:
 def _show(summary: TranslationSummary, out: Path, as_json: bool) -> None:
     content = {
         "out": str(out),
-        **{name: getattr(summary, name) for name in ("translated", "skipped", "ignored", "left_out")},
+        **{"translated": summary.translated, "skipped": summary.skipped, "ignored": summary.ignored},
+        "left_out": summary.left_out,
         "failed": len(summary.failures),
         "failures": [{"file": name, "problem": problem} for name, problem in summary.failures],
     }

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from medsynth.cli.bundle.checks import sign_command, verify_command
-from medsynth.cli.bundle.export import export_command
-from medsynth.cli.bundle.init import init_command
 from medsynth.cli.bundle.listing import diff_command, index_command, list_command, show_command
+from medsynth.cli.bundle.making import export_command, init_command
 from medsynth.cli.bundle.trust import distrust_command, trust_command
 from medsynth.cli.common.shared import Json, friendly, say, say_json
 

@@ -22,6 +22,7 @@ def list_command(
     as_json: Json = False,
 ) -> None:
     """List the bundles below a folder, zip files too, or those that an index file names."""
+    from medsynth.bundle.checking.description import shown_figures
     from medsynth.bundle.checking.registry import list_bundles
 
     entries = list_bundles(place)
@@ -33,7 +34,7 @@ def list_command(
             entry["path"],
             f"{entry['name']} {entry['version']}",
             entry["form"],
-            _auc(entry["figures"]),
+            shown_figures(entry["figures"]).get(_HEADLINE, ""),
             f"{entry['bytes'] / 1e6:.1f} MB",
             _trust(entry["sha256"]),
             entry["sha256"][:_SHORT],
@@ -41,12 +42,6 @@ def list_command(
         for entry in entries
     ]
     print_table(("path", "bundle", "form", "AUC", "size", "trusted by", "sha256"), rows)
-
-
-def _auc(figures: Mapping[str, Mapping[str, float]]) -> str:
-    from medsynth.bundle.checking.description import shown_figures
-
-    return shown_figures(figures).get(_HEADLINE, "")
 
 
 def _trust(digest: str) -> str:

@@ -54,8 +54,9 @@ def write_run_report(
     result = Result(scores=evaluation.scores, bundle=str(bundle), report=str(path))
     with run.stage(seed_run.stage_name("report")):
         histories = evaluation.histories
+        place = f" on {Path(plan.data.path).name}" if data.pseudonyms.shown else ""
         content = ReportContent(
-            title=f"{plan.generator} + {plan.classifier}{_on(data, plan.data.path)}",
+            title=f"{plan.generator} + {plan.classifier}{place}",
             scores=evaluation.scores,
             measurements=evaluation.measurements,
             predictions=evaluation.predictions,
@@ -102,10 +103,6 @@ def conclude(run: Run, content: ReportContent) -> None:
     """Keep what the report says first in run.json, for scripts and for the terminal."""
     run.record["verdict"] = asdict(content_verdict(content))
     run.save()
-
-
-def _on(data: Data, path: str) -> str:
-    return f" on {Path(path).name}" if data.pseudonyms.shown else ""
 
 
 def observer_sections(run: Run, result: Result) -> list[Section]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -39,22 +40,14 @@ class TrainingRow:
     steps: int
     """Steps that one epoch of pre-training takes when the plan does not say; the same for all rows."""
 
-    def loader(
-        self, phase: Phase, *, seed: int, balance: bool, augment: float, pinned: bool, workers: int
-    ) -> LabelledLoader:
-        """Return the loader of a phase: ``mixed`` sees real and added images, ``real`` only real ones."""
+    def loader(self, phase: Phase, **options: Any) -> LabelledLoader:
+        """Return the loader of a phase: ``mixed`` sees real and added images, ``real`` only real ones.
+
+        `options` are further arguments of `LabelledLoader`.
+        """
         sets = [self.real] if self.added is None or phase.data == "real" else [self.real, self.added]
         own = max(1, len(self.real) // phase.batch_size) if phase.data == "real" else self.steps
-        return LabelledLoader(
-            sets,
-            batch_size=phase.batch_size,
-            steps=phase.epoch_steps or own,
-            seed=seed,
-            balance=balance,
-            augment=augment,
-            pinned=pinned,
-            workers=workers,
-        )
+        return LabelledLoader(sets, batch_size=phase.batch_size, steps=phase.epoch_steps or own, **options)
 
 
 def make_rows(real: Images, added: Mapping[str, Images], batch_size: int) -> dict[str, TrainingRow]:

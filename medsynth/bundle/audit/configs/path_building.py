@@ -89,7 +89,8 @@ class _Builder:
         values = self.bundle.values.computed(node, self.place)
         if values is None:
             return False
-        return all(not isinstance(value, str) or not _outside(value) for value in values)
+        texts = [value for value in values if isinstance(value, str)]
+        return not any(outside(text) or "\\" in text or ":/" in text for text in texts)
 
     def _unread(self, node: ast.Call) -> bool:
         name = node.func.id if isinstance(node.func, ast.Name) else ""
@@ -173,10 +174,6 @@ class _Builder:
         text = item.node.value
         tree = expression_of(text) if isinstance(text, str) and text.startswith("$") else None
         return None if tree is None else _Builder(self.bundle, item.place, self.strict)._found(tree, {}, depth)
-
-
-def _outside(text: str) -> bool:
-    return bool(outside(text)) or "\\" in text or ":/" in text
 
 
 def _replaces_letters(node: ast.Call) -> bool:
