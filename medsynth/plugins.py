@@ -58,6 +58,11 @@ class FoundPlugin:
     cause: str = ""
     hint: str = ""
 
+    @property
+    def named(self) -> dict[str, str]:
+        """Kind, name, distribution and version, as the record of a run and a bundle hold them."""
+        return {field: getattr(self, field) for field in ("kind", "name", "distribution", "version")}
+
     def error(self) -> PluginError:
         """Return the error that using this plugin raises."""
         origin = f"from {self.distribution} {self.version}"
@@ -113,7 +118,7 @@ class Registry:
             PluginError: naming kind, name, distribution, version, cause and next step.
         """
         if (kind, name) not in self._specs:
-            record = self._find(kind, name)
+            record = self.record(kind, name)
             if record.status != "ready":
                 raise record.error()
             manager, spec = _load(record)
@@ -148,8 +153,15 @@ class Registry:
         return [record.name for record in self.found if record.kind == kind and record.status == "ready"]
 
     def record(self, kind: str, name: str) -> FoundPlugin:
-        """Return what is known about a plugin without loading it."""
-        return self._find(kind, name)
+        """Return what is known about a plugin without loading it.
+
+        Raises:
+            PluginError: it is unknown; shows the nearest names.
+        """
+        records = [record for record in self.found if record.kind == kind and record.name == name]
+        if not records:
+            raise PluginError(f"unknown {kind} '{name}'", hint=nearest(name, self.names(kind)))
+        return records[0]
 
     def by_name(self, name: str) -> list[FoundPlugin]:
         """Return every plugin of that name, whatever its kind.
@@ -161,12 +173,6 @@ class Registry:
         if not records:
             raise PluginError(f"unknown plugin '{name}'", hint=nearest(name, {r.name for r in self.found}))
         return records
-
-    def _find(self, kind: str, name: str) -> FoundPlugin:
-        records = [record for record in self.found if record.kind == kind and record.name == name]
-        if not records:
-            raise PluginError(f"unknown {kind} '{name}'", hint=nearest(name, self.names(kind)))
-        return records[0]
 
 
 def available(kind: str = "") -> list[FoundPlugin]:

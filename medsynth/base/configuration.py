@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import inspect
 import math
 import types
 import typing
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from medsynth.base.errors import InputError
@@ -113,6 +114,26 @@ def as_dict(config: Any) -> dict[str, Any]:
         field.name: list(value) if isinstance(value := getattr(config, field.name), tuple) else value
         for field in dataclasses.fields(config)
     }
+
+
+def setting_text(value: object) -> str:
+    """Return a value as ``--set`` takes it."""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return ",".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
+
+
+def options_for(config: Any, made: Callable[..., Any], prefix: str = "") -> dict[str, Any]:
+    """Return the options that what is `made` takes as arguments of the same names.
+
+    Args:
+        config: a dataclass of options.
+        made: a class or function.
+        prefix: of the options' names, without which they are the arguments' names.
+    """
+    values = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
+    taken = inspect.signature(made).parameters
+    return {name: values[prefix + name] for name in taken if prefix + name in values}
 
 
 def _convert(value: Any, hint: Any, rules: Mapping[str, Any], where: str) -> Any:

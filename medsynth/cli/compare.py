@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from medsynth.cli.common.options import parse_names
-from medsynth.cli.common.shared import Json, errors, friendly, output
+from medsynth.cli.common.shared import Json, errors, friendly, say, say_json
 from medsynth.cli.common.tables import show_table
 from medsynth.cli.study import show_comparison
 
@@ -41,15 +40,15 @@ def compare_command(
 
     compared = compare(*runs, subject=subject, columns=parse_names(columns), out=out)
     if as_json:
-        typer.echo(json.dumps(compared.as_dict(), indent=2))
+        say_json(compared.as_dict())
     elif isinstance(compared, ComparedBundles):
         frame = compared.frame()
         show_table(frame.columns, [list(map(str, row.values())) for row in frame])
-        output.print(_STATED, soft_wrap=True)
+        say(_STATED)
     else:
         _show(compared)
     if not isinstance(compared, ComparedBundles) and compared.report is not None:
-        errors.print(f"report  {compared.report}", highlight=False, soft_wrap=True)
+        say(f"report  {compared.report}", console=errors)
 
 
 def _show(compared: ComparedRuns) -> None:
@@ -58,4 +57,4 @@ def _show(compared: ComparedRuns) -> None:
 
     show_table(list(PAIR_COLUMNS), pair_rows(compared.comparison.pairs))
     for sentence in compared.obstacles():
-        output.print(sentence, highlight=False, soft_wrap=True, markup=False)
+        say(sentence)

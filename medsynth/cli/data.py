@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from medsynth.base.errors import InputError
-from medsynth.cli.common.shared import DataPath, Json, Set, friendly, left_out_shown, output, print_table
+from medsynth.cli.common.shared import DataPath, Json, Set, answer, friendly, left_out_shown, print_table, say, say_json
 from medsynth.cli.importing import import_command
 
 if TYPE_CHECKING:
@@ -58,7 +57,7 @@ def check_command(
     else:
         findings = check_data(config, config.seed)
     if as_json:
-        typer.echo(json.dumps(findings.as_dict(), indent=2))
+        say_json(findings.as_dict())
     else:
         _show_findings(findings, data, sets or (), html)
     if findings.errors:
@@ -68,35 +67,30 @@ def check_command(
 def _show_findings(findings: Findings, data: str, sets: Sequence[str], html: Path | None) -> None:
     from medsynth.data.checking import wording
 
-    _say(wording.summary(findings)[1], "")
+    say(wording.summary(findings)[1], "")
     head, rows = wording.count_table(findings)
     if rows:
         print_table(head, rows)
-        _say("")
+        say("")
     if centers := wording.center_rows(findings):
         print_table(("domain", "center", "split", "images"), ([*names, f"{count:,}"] for *names, count in centers))
-        _say("")
-    _say(*(f"{domain}: {text}." for domain, text in wording.file_sentences(findings)))
+        say("")
+    say(*(f"{domain}: {text}." for domain, text in wording.file_sentences(findings)))
     counts = findings.counts
-    _say(*(f"Assumed of {count:,} files: {note}." for note, count in counts.get(wording.ASSUMED, {}).items()))
-    _say(*(f"{line[:1].upper()}{line[1:]}." for line in left_out_shown(counts.get(wording.LEFT_OUT, {}))))
+    say(*(f"Assumed of {count:,} files: {note}." for note, count in counts.get(wording.ASSUMED, {}).items()))
+    say(*(f"{line[:1].upper()}{line[1:]}." for line in left_out_shown(counts.get(wording.LEFT_OUT, {}))))
     for title, texts in (("Problems that a run would refuse", findings.errors), ("Worth a look", findings.warnings)):
         if texts:
-            _say("", f"{title}:", *(f"  - {text}" for text in texts))
-    _say("", *([f"splits   {findings.split_hash}"] if findings.split_hash else []))
+            say("", f"{title}:", *(f"  - {text}" for text in texts))
+    say("", *([f"splits   {findings.split_hash}"] if findings.split_hash else []))
     if html:
-        _say(f"page     {html}")
+        say(f"page     {html}")
         from medsynth.report.sheet.check_page import key_beside
 
         if key_beside(html).is_file():
-            _say(f"key      {key_beside(html)}, which says what its pseudonyms stand for: keep it")
+            say(f"key      {key_beside(html)}, which says what its pseudonyms stand for: keep it")
     again = " (once that is mended)" if findings.errors else ""
-    _say(f"next     {wording.next_command(findings, data, sets)}{again}")
-
-
-def _say(*lines: str) -> None:
-    for line in lines:
-        output.print(line, markup=False, highlight=False, soft_wrap=True)
+    say(f"next     {wording.next_command(findings, data, sets)}{again}")
 
 
 @app.command("split")
@@ -112,11 +106,6 @@ def split_command(
 
     config = _data_config(data, sets)
     summary = write_split(config, out, seed=config.seed)
-    if as_json:
-        typer.echo(json.dumps({"schema": 1, **summary}, indent=2))
-        return
-    output.print(f"{out}\nsplit hash {summary['hash']}", highlight=False, soft_wrap=True)
-    for key, count in summary["counts"].items():
-        output.print(f"  {key}: {count}", highlight=False)
-    for warning in summary["warnings"]:
-        output.print(f"warning: {warning['text']}", markup=False, highlight=False, soft_wrap=True)
+    counts = [f"  {key}: {count}" for key, count in summary["counts"].items()]
+    warned = [f"warning: {warning['text']}" for warning in summary["warnings"]]
+    answer(as_json, summary, str(out), f"split hash {summary['hash']}", *counts, *warned)

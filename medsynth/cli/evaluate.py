@@ -10,7 +10,7 @@ import typer
 from medsynth.base.errors import InputError
 from medsynth.cli.common.foreign import GIB, MINUTES, Confines, MemoryLimit, TimeLimit, Trust, guard
 from medsynth.cli.common.options import Batch, LabeledData, RuntimeName, ShowGroups, UsedBundle
-from medsynth.cli.common.shared import Json, Set, carried_out, check_choice, friendly, left_out_shown, output
+from medsynth.cli.common.shared import Json, Set, carried_out, check_choice, friendly, left_out_shown, say
 from medsynth.cli.run import show_scores
 from medsynth.inference.export_formats import RUNTIMES
 
@@ -64,5 +64,4 @@ def _carry_out(asked: AskedJudgment, as_json: bool) -> None:
         typer.echo(asked.out.read_text(encoding="utf-8"))
         return
     show_scores(scores)
-    shown = [*left_out_shown(asked.labeled.left_out), f"out  {asked.out}"]
-    output.print("\n".join(shown), markup=False, highlight=False, soft_wrap=True)
+    say(*left_out_shown(asked.labeled.left_out), f"out  {asked.out}")

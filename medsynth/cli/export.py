@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +10,7 @@ import typer
 
 from medsynth.base.errors import InputError
 from medsynth.cli.common.foreign import GIB, MINUTES, Confines, MemoryLimit, TimeLimit, Trust, guard
-from medsynth.cli.common.shared import Json, check_choice, friendly, output
+from medsynth.cli.common.shared import Json, answer, check_choice, friendly
 from medsynth.inference.export_formats import FORMATS
 
 
@@ -46,12 +45,7 @@ def export_command(
     classifier = load_classifier(opened)
     parity = export_classifier(classifier, file_format, images or ())
     files = [str(classifier.bundle.root / "models" / file) for file in FORMATS[file_format]]
-    if as_json:
-        content = {"schema": 1, "files": files, **dataclasses.asdict(parity), "tolerance": TOLERANCE}
-        typer.echo(json.dumps(content, indent=2))
-        return
+    content = {"files": files, **dataclasses.asdict(parity), "tolerance": TOLERANCE}
     compared = f"{parity.samples} samples, {parity.given} given images, {parity.seeded} of noise"
-    shown = [f"largest difference from PyTorch {parity.difference:.2g} in probability ({compared})"]
-    output.print(
-        "\n".join([*shown, *(f"out  {file}" for file in files)]), markup=False, highlight=False, soft_wrap=True
-    )
+    shown = f"largest difference from PyTorch {parity.difference:.2g} in probability ({compared})"
+    answer(as_json, content, shown, *(f"out  {file}" for file in files))

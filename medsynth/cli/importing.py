@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from medsynth.base.errors import InputError
-from medsynth.cli.common.shared import Json, friendly, left_out_shown, output, print_table
+from medsynth.cli.common.shared import Json, friendly, left_out_shown, print_table, say, say_json
 
 if TYPE_CHECKING:
     from medsynth.data.importing.importer import Imported
@@ -105,15 +104,12 @@ def import_command(
     )
     imported = import_images(request, None if dry_run else out)
     if as_json:
-        typer.echo(json.dumps(imported.as_dict(), indent=2))
+        say_json(imported.as_dict())
         return
     _show(imported, out)
 
 
 def _show(imported: Imported, out: Path | None) -> None:
-    def say(text: str) -> None:
-        output.print(text, markup=False, highlight=False, soft_wrap=True)
-
     for text in imported.said:
         say(text)
     for text in left_out_shown(imported.left_out):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from medsynth.cli.common.completion import complete_any_plugin
-from medsynth.cli.common.shared import Json, Set, errors, friendly, output
+from medsynth.cli.common.shared import Json, Set, errors, friendly, output, say, say_json
 
 if TYPE_CHECKING:
     from medsynth.plugins import FoundPlugin, Registry
@@ -32,7 +31,7 @@ def plugins_command(
 
     found = probe(Registry().found)
     if as_json:
-        typer.echo(json.dumps({"schema": 1, "plugins": [vars(record) for record in found]}, indent=2))
+        say_json({"plugins": [vars(record) for record in found]})
         return
     table = Table(box=None, pad_edge=False)
     for column in ("kind", "name", "distribution", "version", "status"):
@@ -42,14 +41,8 @@ def plugins_command(
     output.print(table)
     for record in found:
         if record.status != "ready":
-            errors.print(_complaint(record), markup=False, highlight=False, soft_wrap=True)
-
-
-def _complaint(record: FoundPlugin) -> str:
-    return (
-        f"{record.kind} '{record.name}' from {record.distribution} {record.version} is {record.status}: "
-        f"{record.cause}. {record.hint}"
-    )
+            named = f"{record.kind} '{record.name}' from {record.distribution} {record.version}"
+            say(f"{named} is {record.status}: {record.cause}. {record.hint}", console=errors)
 
 
 @app.command("show")
@@ -70,6 +63,7 @@ def show_command(
     as_json: Json = False,
 ) -> None:
     """Show a plugin: what it is, its fields with type, default, range and help, its presets."""
+    from medsynth.base.configuration import setting_text
     from medsynth.plugins import Registry
 
     registry = Registry()
@@ -80,40 +74,28 @@ def show_command(
         (record, registry.load(record.kind, name)) for record in registry.by_name(name) if record.kind != "observer"
     ]
     if as_json:
-        typer.echo(json.dumps({"schema": 1, "plugins": [_spec_dict(*pair) for pair in specs]}, indent=2))
+        say_json({"plugins": [_spec_dict(*pair) for pair in specs]})
         return
     for record, spec in specs:
-        output.print(
-            f"{record.kind} {spec.name} ({record.distribution} {record.version}, {spec.licence})", highlight=False
-        )
+        say(f"{record.kind} {spec.name} ({record.distribution} {record.version}, {spec.licence})")
         output.print(f"{spec.summary}\n{spec.reference}\n".rstrip(), markup=False, highlight=False)
         table = Table(box=None, pad_edge=False)
         table.add_column("field", no_wrap=True)
         for column in ("value", "default", "help"):
             table.add_column(column, overflow="fold")
         for row in _spec_dict(record, spec)["fields"]:
-            table.add_row(row["name"], *map(_plain, (_value(row), _text(row["default"]), row["help"])))
+            words = (_value(row), setting_text(row["default"]), row["help"])
+            table.add_row(row["name"], *map(Text, words))  # brackets are no markup
         output.print(table, highlight=False)
         for preset, values in spec.presets.items():
-            shown = ", ".join(f"{key}={_text(value)}" for key, value in values.items()) or "defaults"
-            output.print(f"preset {preset}: {shown}", markup=False, highlight=False, soft_wrap=True)
+            shown = ", ".join(f"{key}={setting_text(value)}" for key, value in values.items()) or "defaults"
+            say(f"preset {preset}: {shown}")
 
 
 def _value(field: dict[str, Any]) -> str:
     """Return what a field takes: its choices, or its type with the range."""
     allowed = str(field["range"])
     return allowed.replace(", ", " or ") if allowed[:1].isalpha() else f"{field['type']} {allowed}".strip()
-
-
-def _text(value: object) -> str:
-    """Return a value as ``--set`` takes it."""
-    if isinstance(value, bool):
-        return str(value).lower()
-    return ",".join(map(str, value)) if isinstance(value, tuple | list) else str(value)
-
-
-def _plain(text: str) -> Text:
-    return Text(text)  # so that brackets are no markup
 
 
 @app.command("new")
@@ -129,9 +111,7 @@ def new_command(
     folder = out or Path(f"medsynth-{name}")
     for file in write_distribution(kind, name, folder):
         typer.echo(folder / file)
-    errors.print(
-        f"next: pip install -e {folder} && medsynth plugins check {name}", markup=False, highlight=False, soft_wrap=True
-    )
+    say(f"next: pip install -e {folder} && medsynth plugins check {name}", console=errors)
 
 
 @app.command("check")
@@ -153,15 +133,14 @@ def check_command(
     for record in records:
         spec = registry.load(record.kind, name)
         if not as_json:
-            output.print(f"{record.kind} {name} ({record.distribution} {record.version})", highlight=False)
+            say(f"{record.kind} {name} ({record.distribution} {record.version})")
         section = f"evaluators.{name}" if record.kind == "evaluator" else record.kind
         for clause in clauses(spec, record.kind, given.get(section, {})):
             found.append({"kind": record.kind, **vars(clause)})
             if not as_json:
-                text = f"broken  {clause.sentence}: {clause.fault}" if clause.fault else f"kept    {clause.sentence}"
-                output.print(text, markup=False, highlight=False, soft_wrap=True)
+                say(f"broken  {clause.sentence}: {clause.fault}" if clause.fault else f"kept    {clause.sentence}")
     if as_json:
-        typer.echo(json.dumps({"schema": 1, "plugin": name, "clauses": found}, indent=2))
+        say_json({"plugin": name, "clauses": found})
     if any(clause["fault"] for clause in found):
         raise typer.Exit(1)
 
@@ -180,7 +159,7 @@ def _match(
     kind, match = find_match(registry, name, wish, size=size, channels=channels, overrides=sets)
     if as_json:
         shown = {"values": match.values, "costs": match.costs, "wish": match.wish, "deviations": match.deviations}
-        typer.echo(json.dumps({"schema": 1, "plugin": name, "kind": kind, "size": size, **shown}, indent=2))
+        say_json({"plugin": name, "kind": kind, "size": size, **shown})
         return
     options = " ".join(f"--set {kind}.{field}={value}" for field, value in match.values.items())
     typer.echo(options)

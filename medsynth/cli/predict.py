@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -10,7 +9,7 @@ import typer
 
 from medsynth.cli.common.foreign import GIB, MINUTES, Confines, MemoryLimit, TimeLimit, Trust, guard
 from medsynth.cli.common.options import Batch, Copies, Heatmaps, Images, RuntimeName, Threads, UsedBundle, Volume
-from medsynth.cli.common.shared import Json, carried_out, check_choice, friendly, left_out_shown, output
+from medsynth.cli.common.shared import Json, answer, carried_out, check_choice, friendly, left_out_shown
 from medsynth.inference.export_formats import RUNTIMES
 
 if TYPE_CHECKING:
@@ -74,24 +73,18 @@ def _carry_out(asked: AskedPrediction, as_json: bool) -> None:
 
 
 def _show(summary: PredictionSummary, out: Path, runtime: str, as_json: bool) -> None:
-    if as_json:
-        content = {
-            "schema": 1,
-            "out": str(out),
-            "runtime": runtime,
-            "predicted": summary.predicted,
-            "positive": summary.positive,
-            "suspicious": summary.suspicious,
-            "ignored": summary.ignored,
-            "left_out": summary.left_out,
-            "failed": len(summary.failures),
-            "failures": [{"file": name, "problem": problem} for name, problem in summary.failures],
-        }
-        typer.echo(json.dumps(content, indent=2))
-        return
+    content = {
+        "out": str(out),
+        "runtime": runtime,
+        **{"predicted": summary.predicted, "positive": summary.positive},
+        **{"suspicious": summary.suspicious, "ignored": summary.ignored},
+        "left_out": summary.left_out,
+        "failed": len(summary.failures),
+        "failures": [{"file": name, "problem": problem} for name, problem in summary.failures],
+    }
     shown = [f"predicted {summary.predicted}, positive {summary.positive}, with {runtime}"]
     if summary.suspicious is not None:
         shown += [f"suspicious {summary.suspicious}, see the column suspicious"]
     shown += left_out_shown(summary.left_out)
     shown += [f"failed {len(summary.failures)}, see the column error"] if summary.failures else []
-    output.print("\n".join([*shown, f"out  {out}"]), markup=False, highlight=False, soft_wrap=True)
+    answer(as_json, content, *shown, f"out  {out}")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from medsynth.base.errors import InputError
-from medsynth.cli.common.shared import Json, check_choice, friendly, output
+from medsynth.cli.common.shared import Json, answer, check_choice, friendly
 
 app = typer.Typer(
     help="Let people read the images of a run, offline, and collect what they answer.",
@@ -50,17 +49,12 @@ def make_command(
     study = draw_study(shown, task=task, readers=readers, repeats=repeats, seed=seed, groups=named)
     key = make_reading(study, shown, out, positive=positive_class(run))
     each = len(next(iter(study.orders.values())))
-    if as_json:
-        content = {"study": study.name, "images": len(shown), "each": each, "out": str(out), "key": str(key)}
-        typer.echo(json.dumps({"schema": 1, **content}, indent=2))
-        return
-    output.print(
-        f"study {study.name}: {len(shown)} images, {each} readings for each of {readers} readers\n"
-        f"page  {out}: give it to the readers, a number from R01 on to each\n"
+    answer(
+        as_json,
+        {"study": study.name, "images": len(shown), "each": each, "out": str(out), "key": str(key)},
+        f"study {study.name}: {len(shown)} images, {each} readings for each of {readers} readers",
+        f"page  {out}: give it to the readers, a number from R01 on to each",
         f"key   {key}: keep it, give it to nobody",
-        markup=False,
-        highlight=False,
-        soft_wrap=True,
     )
 
 
@@ -81,13 +75,10 @@ def merge_command(
     from medsynth.readers import keys_near, merge_answers
 
     merged = merge_answers(files, key or keys_near(files), out)
-    if as_json:
-        progress = {reader: {"read": done, "of": whole} for reader, (done, whole) in merged.progress.items()}
-        typer.echo(json.dumps({"schema": 1, "rows": merged.rows, "readers": progress, "out": str(out)}, indent=2))
-        return
+    progress = {reader: {"read": done, "of": whole} for reader, (done, whole) in merged.progress.items()}
     lines = [
         f"{reader}  {done} of {whole}{'' if done == whole else ', unfinished'}"
         for reader, (done, whole) in merged.progress.items()
     ]
     lines += [f"out  {out}: score it with --set evaluators.readers.path={out}"]
-    output.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
+    answer(as_json, {"rows": merged.rows, "readers": progress, "out": str(out)}, *lines)

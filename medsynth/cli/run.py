@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -21,7 +20,7 @@ from medsynth.cli.common.options import (
     parse_names,
     parse_seeds,
 )
-from medsynth.cli.common.shared import Json, Set, friendly, output
+from medsynth.cli.common.shared import Json, Set, friendly, say, say_json
 from medsynth.cli.common.tables import show_table
 from medsynth.plan.plan import DEFAULT_EVALUATORS
 
@@ -86,12 +85,12 @@ def run_command(
 
 def _show(result: FinishedRun, as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps(result.as_dict(), indent=2))
+        say_json(result.as_dict())
         return
     for text in filter(None, (result.answer, result.verdict)):
-        output.print(text, markup=False, highlight=False, soft_wrap=True)
+        say(text)
     show_scores(result.scores.headline())
-    output.print(f"report  {result.report}\nbundle  {result.bundle}", highlight=False, soft_wrap=True)
+    say(f"report  {result.report}", f"bundle  {result.bundle}")
 
 
 def show_scores(scores: Sequence[Score]) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from medsynth.cli.common.options import PresetName, parse_seeds
-from medsynth.cli.common.shared import Json, Set, friendly, output
+from medsynth.cli.common.shared import Json, Set, friendly, say
 from medsynth.cli.common.tables import show_table
 
 if TYPE_CHECKING:
@@ -72,7 +72,7 @@ def study_command(
         typer.echo(found.text)
         return
     show_comparison(found.comparison)
-    output.print(f"report  {found.report}", highlight=False, soft_wrap=True)
+    say(f"report  {found.report}")
 
 
 def show_comparison(comparison: Comparison) -> None:
@@ -80,5 +80,5 @@ def show_comparison(comparison: Comparison) -> None:
     from medsynth.studies.comparison_files import printed
 
     for sentence in comparison.sentences:
-        output.print(sentence, markup=False, highlight=False, soft_wrap=True)
+        say(sentence)
     show_table(*printed(comparison))

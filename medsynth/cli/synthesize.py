@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from medsynth.cli.common.foreign import GIB, MINUTES, Confines, MemoryLimit, TimeLimit, Trust, guard
 from medsynth.cli.common.options import KeepOld, ShowSources, Size, Slices, Source, Translations, UsedBundle, Volume
-from medsynth.cli.common.shared import Json, carried_out, check_choice, friendly, left_out_shown, output
+from medsynth.cli.common.shared import Json, answer, carried_out, check_choice, friendly, left_out_shown
 from medsynth.inference.translated_formats import FORMATS, SIZES
 
 if TYPE_CHECKING:
@@ -75,21 +74,14 @@ def _carry_out(asked: AskedTranslation, as_json: bool) -> None:
 
 def _show(summary: TranslationSummary, asked: AskedTranslation, as_json: bool) -> None:
     out, unjudged = asked.out, asked.unjudged
-    counts = {"translated": summary.translated, "skipped": summary.skipped, "ignored": summary.ignored}
-    if as_json:
-        failures = [{"file": name, "problem": problem} for name, problem in summary.failures]
-        content = {
-            "schema": 1,
-            "out": str(out),
-            **counts,
-            "left_out": summary.left_out,
-            "suspicious": summary.suspicious,
-            "unjudged": unjudged,
-            "failed": len(failures),
-            "failures": failures,
-        }
-        typer.echo(json.dumps(content, indent=2))
-        return
+    content = {
+        "out": str(out),
+        **{"translated": summary.translated, "skipped": summary.skipped, "ignored": summary.ignored},
+        "left_out": summary.left_out,
+        **{"suspicious": summary.suspicious, "unjudged": unjudged},
+        "failed": len(summary.failures),
+        "failures": [{"file": name, "problem": problem} for name, problem in summary.failures],
+    }
     shown = [f"translated {summary.translated}"]
     shown += [f"there before {summary.skipped}"] if summary.skipped else []
     if summary.suspicious is not None:
@@ -97,4 +89,4 @@ def _show(summary: TranslationSummary, asked: AskedTranslation, as_json: bool) -
     shown += [unjudged] if unjudged else []
     shown += left_out_shown(summary.left_out)
     shown += [f"failed {len(summary.failures)}, see {out / 'errors.csv'}"] if summary.failures else []
-    output.print("\n".join([*shown, f"out  {out}"]), markup=False, highlight=False, soft_wrap=True)
+    answer(as_json, content, *shown, f"out  {out}")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from medsynth.base.configuration import setting_text
 from medsynth.base.errors import InputError
 from medsynth.plan.plan import DEFAULT_EVALUATORS, Plan, make_plan
 from medsynth.plan.repeating import read_plan
@@ -81,13 +82,7 @@ def as_settings(settings: Settings) -> list[str]:
     """
     if not isinstance(settings, Mapping):
         return list(settings)
-    return [f"{address}={_text(value)}" for address, value in settings.items()]
-
-
-def _text(value: object) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+    return [f"{address}={setting_text(value)}" for address, value in settings.items()]
 
 
 def _parent(start: Path | None) -> ParentBundle | None:

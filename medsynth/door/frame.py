@@ -34,18 +34,16 @@ class Frame(list[dict[str, Any]]):
         return "\n".join(line.rstrip() for line in lines)
 
     def _repr_html_(self) -> str:
-        return html_table(self.columns, ([_text(value) for value in row.values()] for row in self))
+        rows = "".join(
+            f"<tr>{''.join(f'<td>{escape(_text(cell))}</td>' for cell in row.values())}</tr>" for row in self
+        )
+        head = "".join(f"<th>{escape(name)}</th>" for name in self.columns)
+        return f"<table><thead><tr>{head}</tr></thead>{rows}</table>"
 
 
 def framed(head: Sequence[str], body: Iterable[Sequence[Any]]) -> Frame:
     """Return a table's head and body as a frame."""
     return Frame(dict(zip(head, row, strict=True)) for row in body)
-
-
-def html_table(head: Iterable[str], body: Iterable[Iterable[str]]) -> str:
-    """Return a table of text as HTML."""
-    rows = "".join(f"<tr>{''.join(f'<td>{escape(text)}</td>' for text in row)}</tr>" for row in body)
-    return f"<table><thead><tr>{''.join(f'<th>{escape(name)}</th>' for name in head)}</tr></thead>{rows}</table>"
 
 
 def html_pictures(pictures: Mapping[str, bytes]) -> str:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -116,7 +115,10 @@ def take(image: Any, config: DataConfig, value_range: Range, name: str) -> Given
         return _meta(image, config, value_range, name)
     if isinstance(image, Tensor):
         given = _array(image.detach().cpu().numpy(), config, value_range, name)
-        back = partial(_as_tensor, back=given.back, like=image)
+
+        def back(values: Tensor) -> Tensor:
+            return torch.from_numpy(given.back(values)).to(image.device, image.dtype)
+
         return Given(name, given.values, back, apart=True)
     if isinstance(image, np.ndarray):
         return _array(image, config, value_range, name)
@@ -174,10 +176,6 @@ def _array(image: np.ndarray, config: DataConfig, value_range: Range, name: str)
         return found
 
     return Given(name, _scaled(_checked(batch.permute(1, 3, 2, 0), config, name), ends, name), back, apart=True)
-
-
-def _as_tensor(values: Tensor, *, back: Callable[[Tensor], np.ndarray], like: Tensor) -> Tensor:
-    return torch.from_numpy(back(values)).to(like.device, like.dtype)
 
 
 def _ends(whole: bool, value_range: Range) -> Range:

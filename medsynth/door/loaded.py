@@ -221,8 +221,7 @@ def load(
 
 
 def _loaded(loading: Loading) -> LoadedBundle:
-    from medsynth.bundle.opening.opened import CLASSIFIER
-    from medsynth.bundle.opening.trusted import open_trusted
+    from medsynth.bundle.opening.opened import CLASSIFIER, open_trusted
     from medsynth.inference.both_networks import ConfinedNetworks, OwnNetworks
     from medsynth.training.devices import resolve_device
 

@@ -16,9 +16,9 @@ from medsynth.flow.outcome.reporting import write_run_report
 from medsynth.flow.outcome.summary import summarize_seeds
 from medsynth.flow.stages.helpers import beside
 from medsynth.flow.stages.prepare import prepare_data
+from medsynth.flow.stages.synthesis import synthesize_training_set
 from medsynth.flow.stages.train_classifiers import train_classifiers
 from medsynth.flow.stages.train_generator import train_generator
-from medsynth.flow.stages.translating import synthesize_training_set
 from medsynth.plan.plan import Plan
 from medsynth.plugins import Registry
 from medsynth.training.processes import leads
@@ -43,7 +43,7 @@ def run(
         RunError: a stage failed; everything up to the last checkpoint is on disk.
         Interrupted: a stop was requested; as after a failure, everything up to the last checkpoint is on disk.
     """
-    with Run.open(folder, plan, registry, watch or Silent(), stop or Stop(), sharing) as opened:
+    with Run(folder, plan, registry, watch or Silent(), stop or Stop(), sharing).opened() as opened:
         data = prepare_data(opened)
         results = [_one_seed(SeedRun(opened, seed), data) for seed in plan.seeds]
         return results[0] if len(results) == 1 or not leads() else summarize_seeds(opened, data, results)

@@ -11,7 +11,7 @@ from medsynth.base.errors import InputError, RunError
 from medsynth.base.files import json_text, sha256, write_bytes, write_text
 from medsynth.bundle.format.manifest import digest_of, write_listing
 from medsynth.bundle.opening.opened import Opened
-from medsynth.bundle.trust.passing import pass_on
+from medsynth.bundle.trust.memory import pass_on
 from medsynth.inference.export_formats import FORMATS
 
 RECORD = "models/exports.json"

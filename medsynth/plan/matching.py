@@ -49,13 +49,8 @@ class Match:
         return {name: self.costs[name] / wished - 1.0 for name, wished in self.wish.items()}
 
 
-def _count_params(network: torch.nn.Module, image: torch.Tensor) -> int:
-    del image
-    return count_parameters(network)
-
-
 COUNTED: Mapping[str, Callable[[torch.nn.Module, torch.Tensor], int]] = {
-    "params": _count_params,
+    "params": lambda network, _: count_parameters(network),
     "macs": count_macs,
     "thop": count_thop,
 }

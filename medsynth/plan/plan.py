@@ -14,9 +14,25 @@ from medsynth.api import ClassifierConfig, EvaluatorConfig, GeneratorConfig
 from medsynth.base.configuration import as_dict, nearest, resolve
 from medsynth.base.errors import InputError
 from medsynth.data.config import DataConfig
-from medsynth.plan.parent import Parent
 from medsynth.plugins import Registry
 from medsynth.training.config import TrainingConfig
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parent:
+    """What a plan takes over from a bundle.
+
+    Args:
+        digest: sha256 of its medsynth.json.
+        generator, classifier: names of its plugins.
+        values: by section of the plan, what it was trained with; of ``data`` only what its networks depend on.
+    """
+
+    digest: str
+    generator: str
+    classifier: str
+    values: Mapping[str, Mapping[str, Any]]
+
 
 T = TypeVar("T")
 SECTIONS = ("data", "training", "generator", "classifier", "evaluators")
@@ -68,6 +84,11 @@ class Plan:
         import tomli_w
 
         return tomli_w.dumps(self.as_dict())
+
+    def chosen(self, kind: str) -> tuple[str, GeneratorConfig | ClassifierConfig]:
+        """Return name and options of the generator or classifier."""
+        generator = self.generator, self.generator_config
+        return generator if kind == "generator" else (self.classifier, self.classifier_config)
 
     @property
     def digest(self) -> str:
@@ -131,19 +152,13 @@ def make_plan(
     """
     inherited = parent.values if parent else {}
     layers = Layers(registry, preset, load_preset(preset), inherited, parse_overrides(overrides))
-    refuse_unasked(layers.given, evaluators)
-    refuse_seeds(seeds)
-    return Plan(
+    return layers.plan(
+        {"generator": generator, "classifier": classifier},
+        evaluators,
+        {"path": data},
         preset=preset,
         seeds=tuple(seeds),
         device=device,
-        data=layers.core(DataConfig, "data", {"path": data}),
-        training=layers.core(TrainingConfig, "training"),
-        generator=generator,
-        generator_config=layers.plugin("generator", generator),
-        classifier=classifier,
-        classifier_config=layers.plugin("classifier", classifier),
-        evaluators={name: layers.plugin("evaluator", name) for name in dict.fromkeys(evaluators)},
         parent=parent.digest if parent else "",
     )
 
@@ -181,13 +196,36 @@ class Layers:
         layers = [common, spec.presets.get(self.preset, {}), self.inherited.get(section, {})]
         return resolve(spec.config, [*layers, self.given.get(section, {})], where=section)
 
+    def plan(
+        self, plugins: Mapping[str, Any], evaluators: Iterable[str], data: Mapping[str, Any], **facts: Any
+    ) -> Plan:
+        """Return the plan.
 
-def refuse_unasked(given: Mapping[str, Any], evaluators: Iterable[str]) -> None:
-    """Refuse values for evaluators that a plan has not.
+        Args:
+            plugins: generator and classifier.
+            evaluators: plugins, too.
+            data: values of the section ``data`` that count more than all but those given with ``--set``.
+            facts: what else a `Plan` holds.
 
-    Raises:
-        InputError: naming the nearest that it has.
-    """
+        Raises:
+            InputError: values are given for an evaluator that it has not, or a seed cannot be used.
+        """
+        names = list(dict.fromkeys(evaluators))
+        _refuse_unasked(self.given, names)
+        _refuse_seeds(facts["seeds"])
+        return Plan(
+            **plugins,
+            **facts,
+            data=self.core(DataConfig, "data", data),
+            training=self.core(TrainingConfig, "training"),
+            generator_config=self.plugin("generator", plugins["generator"]),
+            classifier_config=self.plugin("classifier", plugins["classifier"]),
+            evaluators={name: self.plugin("evaluator", name) for name in names},
+        )
+
+
+def _refuse_unasked(given: Mapping[str, Any], evaluators: Iterable[str]) -> None:
+    """Refuse values for evaluators that a plan has not; the error names the nearest that it has."""
     unknown = [s for s in given if s.startswith("evaluators") and s.removeprefix("evaluators.") not in evaluators]
     if unknown:
         raise InputError(
@@ -196,11 +234,7 @@ def refuse_unasked(given: Mapping[str, Any], evaluators: Iterable[str]) -> None:
         )
 
 
-def refuse_seeds(seeds: Sequence[int]) -> None:
-    """Refuse no seeds, negative ones, and one that occurs twice.
-
-    Raises:
-        InputError: naming them.
-    """
+def _refuse_seeds(seeds: Sequence[int]) -> None:
+    """Refuse no seeds, negative ones, and one that occurs twice."""
     if not seeds or len(set(seeds)) != len(seeds) or min(seeds) < 0:
         raise InputError(f"--seeds {','.join(map(str, seeds))!r} must be different whole numbers >= 0")

@@ -8,10 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from medsynth.base.errors import InputError
-from medsynth.data.config import DataConfig
-from medsynth.plan.plan import Layers, Plan, parse_overrides, refuse_seeds, refuse_unasked
+from medsynth.plan.plan import Layers, Plan, parse_overrides
 from medsynth.plugins import Registry
-from medsynth.training.config import TrainingConfig
 
 FILE = "plan.toml"
 _AS_WRITTEN = "Give the plan.toml that a run wrote, or the folder of a run."
@@ -67,19 +65,12 @@ def _resolved(
     values |= {section: content[section] for section in ("data", "training")}
     layers = Layers(registry, "", values, {}, given)
     seeds, device, data = instead
-    chosen = tuple(seeds or content["seeds"])
-    refuse_unasked(given, content["evaluators"])
-    refuse_seeds(chosen)
-    return Plan(
+    return layers.plan(
+        names,
+        content["evaluators"],
+        {"path": data} if data else {},
         preset=str(content["preset"]),
-        seeds=chosen,
+        seeds=tuple(seeds or content["seeds"]),
         device=device or str(content["device"]),
-        data=layers.core(DataConfig, "data", {"path": data} if data else {}),
-        training=layers.core(TrainingConfig, "training"),
-        generator=names["generator"],
-        generator_config=layers.plugin("generator", names["generator"]),
-        classifier=names["classifier"],
-        classifier_config=layers.plugin("classifier", names["classifier"]),
-        evaluators={name: layers.plugin("evaluator", name) for name in content["evaluators"]},
         parent=str(content.get("parent", "")),
     )

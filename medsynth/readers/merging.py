@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from medsynth.base.errors import InputError
-from medsynth.base.files import write_text
+from medsynth.base.files import csv_text, write_text
 from medsynth.readers.answers import Answers, read_answers
 from medsynth.readers.keyed_study import ReadingStudy, read_key
 from medsynth.readers.reading_page import KEY_ENDING
@@ -55,10 +53,7 @@ def merge_answers(files: Sequence[Path], keys: Sequence[Path], out: Path) -> Mer
         rows += _resolved(answers, study)
         called = f"{answers.reader} ({study.task})" if several else answers.reader
         progress[called] = len(answers.rows), len(study.orders[answers.reader])
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerows([COLUMNS, *rows])
-    write_text(out, text.getvalue())
+    write_text(out, csv_text([COLUMNS, *rows]))
     return Merged(len(rows), progress)
 
 
@@ -95,18 +90,7 @@ def _resolved(answers: Answers, study: ReadingStudy) -> list[list[str]]:
     rows = []
     for row in answers.rows:
         name = study.names[row["image"]]
-        rows.append(
-            [
-                answers.reader,
-                answers.group,
-                study.task,
-                name,
-                row["decision"],
-                row["confidence"],
-                str(seen[name]),
-                row["seconds"],
-                study.cases[name],
-            ]
-        )
+        said = (row["decision"], row["confidence"], str(seen[name]), row["seconds"])
+        rows.append([answers.reader, answers.group, study.task, name, *said, study.cases[name]])
         seen[name] += 1
     return rows

@@ -17,10 +17,9 @@ import numpy as np
 from medsynth.api import Predictions, Score
 from medsynth.base.errors import InputError
 from medsynth.base.seals import check, is_finished
-from medsynth.results.run_record import PLAN, read_record, refuse_no_run
+from medsynth.results.run_record import PLAN, of_seed, read_record, refuse_no_run
 from medsynth.results.score_files import MEASUREMENTS, SCORES, read_scores
 from medsynth.results.stage_keys import WITHOUT_EFFECT, trained_positives
-from medsynth.results.warned import of_seed
 
 BUDGETS = ("epochs", "epoch_steps", "batch_size", "accumulate", "pretrain_epochs", "finetune_epochs")
 SOURCES = ("path", "source")

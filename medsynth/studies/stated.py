@@ -9,8 +9,7 @@ from typing import Any
 
 from medsynth.api import Subject
 from medsynth.base.errors import InputError
-from medsynth.bundle.checking.description import Description, describe_bundle
-from medsynth.bundle.checking.differences import shown_figures
+from medsynth.bundle.checking.description import Description, describe_bundle, shown_figures
 from medsynth.bundle.format.manifest import bundle_at
 from medsynth.results.run_record import PLAN
 from medsynth.studies.between import COLUMNS, labels

@@ -3,17 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from medsynth.api import Phase, Setup, Step
+from medsynth.base.configuration import options_for
+from medsynth.networks.mobile import halvings_for
 from medsynth.supervised.config import SupervisedConfig
 from medsynth.supervised.recipe import Recipe
 
 if TYPE_CHECKING:
     from ignite.engine import Engine
+
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def halvings(config: SupervisedConfig, setup: Setup, published: int) -> int:
+    """Return how often a network halves an image: as asked for, else as `halvings_for` says."""
+    return config.halvings or halvings_for(min(setup.size), published)
+
+
+def network_of(kind: type[Network], config: SupervisedConfig, setup: Setup, *, published: int) -> Network:
+    """Return a network whose arguments are `channels`, `classes`, `halvings` and the options of the same names.
+
+    Args:
+        kind: its class.
+        config: options.
+        setup: of the core.
+        published: how often the network halves images as it was published.
+    """
+    own = options_for(config, kind) | {"halvings": halvings(config, setup, published)}
+    return kind(channels=setup.channels, classes=setup.classes, **own)
 
 
 class SupervisedClassifier:

@@ -9,6 +9,7 @@ from medsynth.adversarial.initialization import initialize_normal
 from medsynth.adversarial.objectives import absolute_error
 from medsynth.adversarial.unpaired import Forward, UnpairedGenerator
 from medsynth.api import Setup
+from medsynth.base.configuration import options_for
 from medsynth.base.errors import InputError
 from medsynth.networks.patchgan import PatchGan, PixelGan
 from medsynth_cyclegan import CycleGanConfig
@@ -69,23 +70,9 @@ class CycleGan(UnpairedGenerator):
         }
 
     def _generator(self, inputs: int, outputs: int) -> CycleGanGenerator:
-        config = self.config
-        network = CycleGanGenerator(
-            inputs,
-            outputs,
-            width=config.width,
-            blocks=config.blocks,
-            mode=config.upsampling,
-            dropout=config.dropout,
-            ends=config.ends,
-            coordinates=config.coordinates,
-            skips=config.skips,
-        )
-        initialize_normal(network)
-        return network
+        own = options_for(self.config, CycleGanGenerator)
+        return initialize_normal(CycleGanGenerator(inputs, outputs, mode=self.config.upsampling, **own))
 
     def _discriminator(self, channels: int) -> nn.Module:
-        width, levels = self.config.discriminator_width, self.config.discriminator_levels
-        network = PatchGan(channels, width=width, levels=levels) if levels else PixelGan(channels, width=width)
-        initialize_normal(network)
-        return network
+        kind = PatchGan if self.config.discriminator_levels else PixelGan
+        return initialize_normal(kind(channels, **options_for(self.config, kind, "discriminator_")))

@@ -20,6 +20,7 @@ from medsynth.adversarial.initialization import initialize_xavier
 from medsynth.adversarial.objectives import absolute_error
 from medsynth.adversarial.unpaired import Forward, UnpairedGenerator
 from medsynth.api import Setup
+from medsynth.base.configuration import options_for
 from medsynth.base.errors import InputError
 from medsynth.networks.patchgan import PatchGan
 from medsynth_dclgan import DclGanConfig
@@ -125,43 +126,21 @@ class DclGan(UnpairedGenerator):
         return terms
 
     def _generator(self, channels: int) -> DclGanGenerator:
-        config = self.config
-        network = DclGanGenerator(
-            channels,
-            channels,
-            width=config.width,
-            blocks=config.blocks,
-            mode=config.upsampling,
-            dropout=config.dropout,
-            taps=config.taps,
-            ends=config.ends,
-            coordinates=config.coordinates,
-        )
-        initialize_xavier(network)
-        return network
+        own = options_for(self.config, DclGanGenerator)
+        return initialize_xavier(DclGanGenerator(channels, channels, mode=self.config.upsampling, **own))
 
     def _projection(self) -> ProjectionHead:
-        head = ProjectionHead(self.generator_ab.encoder.widths, outputs=self.config.projection_width)
-        initialize_xavier(head)
-        return head
+        widths = self.generator_ab.encoder.widths
+        return initialize_xavier(ProjectionHead(widths, outputs=self.config.projection_width))
 
     def _mappings(self) -> nn.ModuleDict:
         """Return the four mapping heads of SimDCL, none where its term is off."""
         names = ("real_a", "fake_a", "real_b", "fake_b") if self.config.similarity_weight else ()
-        heads = nn.ModuleDict({name: MappingHead(len(self.generator_ab.encoder.widths)) for name in names})
-        initialize_xavier(heads)
-        return heads
+        taps = len(self.generator_ab.encoder.widths)
+        return initialize_xavier(nn.ModuleDict({name: MappingHead(taps) for name in names}))
 
     def _discriminator(self, channels: int) -> PatchGan:
-        config = self.config
-        network = PatchGan(
-            channels,
-            width=config.discriminator_width,
-            levels=config.discriminator_levels,
-            antialiased=config.discriminator_antialiased,
-        )
-        initialize_xavier(network)
-        return network
+        return initialize_xavier(PatchGan(channels, **options_for(self.config, PatchGan, "discriminator_")))
 
 
 def _refuse_unknown_taps(config: DclGanConfig) -> None:

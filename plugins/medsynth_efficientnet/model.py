@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from medsynth.api import Setup
-from medsynth.networks.mobile import halvings_for
-from medsynth.supervised.classifier import SupervisedClassifier
+from medsynth.supervised.classifier import SupervisedClassifier, network_of
 
 from . import EfficientNetConfig
 from .network import EfficientNet, published_halvings
@@ -19,16 +18,6 @@ class EfficientNetClassifier(SupervisedClassifier):
     """
 
     def __init__(self, config: EfficientNetConfig, setup: Setup) -> None:
-        network = EfficientNet(
-            channels=setup.channels,
-            classes=setup.classes,
-            width=config.width,
-            depth=config.depth,
-            stages=config.stages,
-            last=config.last,
-            hidden=config.hidden,
-            dropout=config.dropout,
-            drop_path=config.drop_path,
-            halvings=config.halvings or halvings_for(min(setup.size), published_halvings(config.stages)),
+        super().__init__(
+            network_of(EfficientNet, config, setup, published=published_halvings(config.stages)), config, setup
         )
-        super().__init__(network, config, setup)

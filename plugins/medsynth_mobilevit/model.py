@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from medsynth.api import Setup
-from medsynth.networks.mobile import halvings_for
-from medsynth.supervised.classifier import SupervisedClassifier
+from medsynth.supervised.classifier import SupervisedClassifier, network_of
 
 from . import MobileViTConfig
 from .network import HALVINGS, MobileViT
@@ -19,15 +18,4 @@ class MobileViTClassifier(SupervisedClassifier):
     """
 
     def __init__(self, config: MobileViTConfig, setup: Setup) -> None:
-        network = MobileViT(
-            channels=setup.channels,
-            classes=setup.classes,
-            variant=config.variant,
-            width=config.width,
-            token_width=config.token_width,
-            expansion=config.expansion,
-            heads=config.heads,
-            dropout=config.dropout,
-            halvings=config.halvings or halvings_for(min(setup.size), HALVINGS),
-        )
-        super().__init__(network, config, setup)
+        super().__init__(network_of(MobileViT, config, setup, published=HALVINGS), config, setup)

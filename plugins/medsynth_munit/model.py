@@ -17,6 +17,7 @@ from medsynth.adversarial.initialization import initialize_kaiming, initialize_n
 from medsynth.adversarial.objectives import absolute_error
 from medsynth.adversarial.unpaired import Forward, UnpairedGenerator
 from medsynth.api import Setup
+from medsynth.base.configuration import options_for
 from medsynth.networks.multiscale import MultiScaleDiscriminator
 from medsynth_munit import MunitConfig
 from medsynth_munit.network import MunitTranslator
@@ -116,24 +117,9 @@ class Munit(UnpairedGenerator):
         return torch.randn(len(images), self.config.style, device=images.device)
 
     def _translator(self, channels: int) -> MunitTranslator:
-        config = self.config
-        return MunitTranslator(
-            channels,
-            width=config.width,
-            blocks=config.blocks,
-            style=config.style,
-            hidden=config.style_hidden,
-            ends=config.ends,
-            coordinates=config.coordinates,
-        )
+        own = options_for(self.config, MunitTranslator)
+        return MunitTranslator(channels, hidden=self.config.style_hidden, **own)
 
     def _discriminator(self, channels: int) -> MultiScaleDiscriminator:
-        config = self.config
-        network = MultiScaleDiscriminator(
-            channels,
-            width=config.discriminator_width,
-            levels=config.discriminator_levels,
-            scales=config.discriminator_scales,
-        )
-        initialize_normal(network)
-        return network
+        own = options_for(self.config, MultiScaleDiscriminator, "discriminator_")
+        return initialize_normal(MultiScaleDiscriminator(channels, **own))

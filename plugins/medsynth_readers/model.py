@@ -13,10 +13,10 @@ from medsynth.api import Evidence, Score
 from medsynth.base.configuration import nearest
 from medsynth.base.errors import InputError
 from medsynth.statistics import cohen_kappa, fleiss_kappa, holm, mcnemar_test
+from medsynth_readers.matching import refuse_other_images
 from medsynth_readers.panel import Measured, Panel, pooled
 from medsynth_readers.repeated import own_scores
 from medsynth_readers.scoring import interval_of, make_score
-from medsynth_readers.shown import refuse_other_images
 from medsynth_readers.table import DIAGNOSE, Reader, read_readers
 from medsynth_readers.turing import turing_scores
 

@@ -14,9 +14,9 @@ from medsynth.api import Evidence, Predictions, Score
 from medsynth.base.errors import InputError
 from medsynth.data.problems import some
 from medsynth.statistics import holm
+from medsynth_readers.matching import refuse_other_images
 from medsynth_readers.panel import Judged, Measured, Panel, pooled
 from medsynth_readers.scoring import interval_of, make_score
-from medsynth_readers.shown import refuse_other_images
 from medsynth_readers.table import REAL_OR_SYNTHETIC, Reader
 
 if TYPE_CHECKING:

@@ -16,6 +16,7 @@ from medsynth.adversarial.initialization import initialize_normal
 from medsynth.adversarial.objectives import absolute_error
 from medsynth.adversarial.unpaired import Forward, UnpairedGenerator
 from medsynth.api import Setup, progress
+from medsynth.base.configuration import options_for
 from medsynth.networks.patchgan import PatchGan
 from medsynth_sg_cyclegan import SgCycleGanConfig
 from medsynth_sg_cyclegan.network import DomainClassifier, Translator, reversal_strength, reverse_gradient
@@ -109,35 +110,12 @@ class SgCycleGan(UnpairedGenerator):
         return 0.5 * (F.softplus(on_a).mean() + F.softplus(-on_b).mean()), accuracy
 
     def _translator(self, channels: int, extractor: nn.Module | None = None) -> Translator:
-        config = self.config
-        return Translator(
-            channels,
-            width=config.width,
-            features=config.features,
-            extractor_levels=config.extractor_levels,
-            branch_levels=config.branch_levels,
-            blocks=config.blocks,
-            dilation=config.dilation,
-            mode=config.upsampling,
-            kernel=config.sampling_kernel,
-            region_convolution=config.region_convolution,
-            stretch=config.stretch,
-            ends=config.ends,
-            normalized=config.normalized,
-            coordinates=config.coordinates,
-            skips=config.skips,
-            extractor=extractor,
-        )
+        own = options_for(self.config, Translator)
+        mode, kernel = self.config.upsampling, self.config.sampling_kernel
+        return Translator(channels, mode=mode, kernel=kernel, extractor=extractor, **own)
 
     def _discriminator(self, channels: int) -> PatchGan:
-        config = self.config
-        return PatchGan(
-            channels,
-            width=config.discriminator_width,
-            levels=config.discriminator_levels,
-            narrowing=config.discriminator_narrowing,
-            average=config.discriminator_average,
-        )
+        return PatchGan(channels, **options_for(self.config, PatchGan, "discriminator_"))
 
 
 def _variance(made: Forward) -> Tensor:

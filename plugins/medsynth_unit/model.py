@@ -18,6 +18,7 @@ from medsynth.adversarial.initialization import initialize_kaiming, initialize_n
 from medsynth.adversarial.objectives import absolute_error
 from medsynth.adversarial.unpaired import Forward, UnpairedGenerator
 from medsynth.api import Setup
+from medsynth.base.configuration import options_for
 from medsynth.networks.multiscale import MultiScaleDiscriminator
 from medsynth_unit import UnitConfig
 from medsynth_unit.network import UnitTranslator
@@ -89,21 +90,11 @@ class Unit(UnpairedGenerator):
         return terms
 
     def _translator(self, channels: int) -> UnitTranslator:
-        config = self.config
-        return UnitTranslator(
-            channels, width=config.width, blocks=config.blocks, ends=config.ends, coordinates=config.coordinates
-        )
+        return UnitTranslator(channels, **options_for(self.config, UnitTranslator))
 
     def _discriminator(self, channels: int) -> MultiScaleDiscriminator:
-        config = self.config
-        network = MultiScaleDiscriminator(
-            channels,
-            width=config.discriminator_width,
-            levels=config.discriminator_levels,
-            scales=config.discriminator_scales,
-        )
-        initialize_normal(network)
-        return network
+        own = options_for(self.config, MultiScaleDiscriminator, "discriminator_")
+        return initialize_normal(MultiScaleDiscriminator(channels, **own))
 
 
 def _sample(mean: Tensor) -> Tensor:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 import pytest
 
 from medsynth.api import EvaluatorConfig, option
-from medsynth.base.configuration import contract_faults, describe, nearest, resolve
+from medsynth.base.configuration import contract_faults, describe, nearest, options_for, resolve
 from medsynth.base.errors import InputError
 
 
@@ -67,3 +68,18 @@ def test_a_config_without_help_or_base_or_freezing_breaks_the_contract() -> None
 
 def test_nearest_lists_everything_when_nothing_is_close() -> None:
     assert nearest("zzz", ["beta", "alpha"]) == "Known: alpha, beta."
+
+
+def test_what_is_made_takes_the_options_of_its_arguments_names_with_or_without_a_prefix():
+    @dataclasses.dataclass(frozen=True)
+    class Options:
+        width: int = 8
+        judge_width: int = 4
+        judge_levels: int = 2
+        epochs: int = 9
+
+    def network(channels, *, width=1, levels=1, skips=False):
+        return channels, width, levels, skips
+
+    assert options_for(Options(), network) == {"width": 8}
+    assert options_for(Options(), network, "judge_") == {"width": 4, "levels": 2}

@@ -16,7 +16,7 @@ import torch
 
 from medsynth.bundle.audit import Verdict, audit_bundle
 from medsynth.bundle.audit.file_types.archives import ArchiveError, ends_as_archive, read_directory, read_entry
-from medsynth.bundle.audit.file_types.torch_archives import torch_objection
+from medsynth.bundle.audit.file_types.torchscript import torch_objection
 from medsynth.bundle.opening.loading import torch_members
 
 from .archives import Layout, Part, another_name, end_record, members_of, parts_of, two_directories

@@ -9,9 +9,10 @@ import pytest
 from monai.bundle import ComponentLocator
 
 from medsynth.bundle.audit.rules.arguments import rule_of, rules
-from medsynth.bundle.audit.rules.reaching import listed, package_folder, reaching
 from medsynth.bundle.audit.rules.targets import Names, judge_target, judge_value
 from medsynth.bundle.audit.rules.wordlists import components, libraries
+
+from .reaching import listed, package_folder, reaching
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +23,7 @@ def found():
 def test_the_list_is_what_the_source_of_the_installed_monai_gives(found):
     text = (files("medsynth.bundle.audit.rules") / "reaching.txt").read_text("utf-8")
     assert text == listed(found), (
-        "look at what is new, then: python -m medsynth.bundle.audit.rules.reaching > reaching.txt"
+        "look at what is new, then: python -m tests.bundle.reaching > medsynth/bundle/audit/rules/reaching.txt"
     )
 
 

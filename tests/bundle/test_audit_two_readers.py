@@ -21,8 +21,7 @@ from hypothesis import strategies as st
 from medsynth.bundle.audit.by_content import Contents
 from medsynth.bundle.audit.file_types.archives import read_directory, read_entry
 from medsynth.bundle.audit.file_types.members import Member
-from medsynth.bundle.audit.rules.findings import Verdict, worst
-from medsynth.bundle.audit.rules.ledger import Ledger
+from medsynth.bundle.audit.rules.findings import Ledger, Verdict, worst
 from medsynth.bundle.opening.loading import torch_members
 
 from .archives import Layout, Part, another_name, end_record, parts_of, two_directories

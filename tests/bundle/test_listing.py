@@ -12,8 +12,7 @@ from typer.testing import CliRunner
 
 from medsynth.base.errors import InputError
 from medsynth.base.files import sha256
-from medsynth.bundle.checking.description import describe_bundle
-from medsynth.bundle.checking.differences import BundleDifference, compare_bundles
+from medsynth.bundle.checking.description import BundleDifference, compare_bundles, describe_bundle
 from medsynth.bundle.checking.registry import INDEX, find_entry, list_bundles, read_index, write_index
 from medsynth.bundle.format.manifest import digest_of, list_files
 from medsynth.bundle.trust.memory import find_trust

@@ -18,7 +18,7 @@ from medsynth.bundle.opening.opened import CLASSIFIER, TRANSLATOR, open_bundle
 from medsynth.bundle.trust import memory as trust
 from medsynth.bundle.trust.admission import admit
 from medsynth.bundle.trust.granting import trust_bundle
-from medsynth.bundle.trust.passing import pass_on, pass_on_through
+from medsynth.bundle.trust.memory import pass_on, pass_on_through
 from medsynth.bundle.trust.snapshot import Snapshot
 
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}

@@ -11,8 +11,7 @@ import numpy as np
 import pytest
 
 from medsynth.base.errors import InputError, RunError
-from medsynth.confinement.messages import receive, send
-from medsynth.confinement.serving import Served
+from medsynth.confinement.serving import Served, receive, send
 
 MEMORY = 1 << 33
 CODE = "from medsynth.confinement.serving import answer, enter_serving; pipes = enter_serving()\n"

@@ -11,7 +11,7 @@ import torch
 from typer.testing import CliRunner
 
 from medsynth.base.errors import InputError, RunError
-from medsynth.bundle.checking.differences import compare_bundles
+from medsynth.bundle.checking.description import compare_bundles
 from medsynth.bundle.checking.verification import verify_bundle
 from medsynth.bundle.format.manifest import digest_of, read_manifest
 from medsynth.bundle.trust.snapshot import Snapshot

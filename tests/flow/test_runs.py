@@ -32,7 +32,7 @@ def plan(*overrides: str) -> Plan:
 
 @pytest.fixture
 def opened(tmp_path: Path) -> Path:
-    with Run.open(tmp_path / "run", plan(), Registry(), Silent(), Stop()):
+    with Run(tmp_path / "run", plan(), Registry(), Silent(), Stop()).opened():
         pass
     return tmp_path / "run"
 
@@ -85,15 +85,15 @@ def test_too_little_disk_is_refused_with_both_figures(tmp_path: Path, monkeypatc
 
 def test_a_second_process_cannot_use_the_folder(opened: Path) -> None:
     with (
-        Run.open(opened, plan(), Registry(), Silent(), Stop()),
+        Run(opened, plan(), Registry(), Silent(), Stop()).opened(),
         pytest.raises(Busy, match="in use by another medsynth process"),
-        Run.open(opened, plan(), Registry(), Silent(), Stop()),
+        Run(opened, plan(), Registry(), Silent(), Stop()).opened(),
     ):
         pass
 
 
 def test_stages_are_recorded_with_outcome_time_and_error(opened: Path) -> None:
-    with Run.open(opened, plan(), Registry(), Silent(), Stop()) as run:
+    with Run(opened, plan(), Registry(), Silent(), Stop()).opened() as run:
         with run.stage("data"):
             pass
         with pytest.raises(ValueError, match="broken"), run.stage("generator"):
@@ -105,7 +105,7 @@ def test_stages_are_recorded_with_outcome_time_and_error(opened: Path) -> None:
 
 
 def test_a_finished_stage_keeps_its_record_when_entered_again(opened: Path) -> None:
-    with Run.open(opened, plan(), Registry(), Silent(), Stop()) as run:
+    with Run(opened, plan(), Registry(), Silent(), Stop()).opened() as run:
         with run.stage("data"):
             pass
         run.record["stages"]["data"]["seconds"] = 99.0

@@ -10,8 +10,7 @@ from medsynth.bundle.audit.by_content import Contents
 from medsynth.bundle.audit.configs.pages import Configs
 from medsynth.bundle.audit.configs.structured import Node
 from medsynth.bundle.audit.file_types.members import members
-from medsynth.bundle.audit.rules.findings import Audit
-from medsynth.bundle.audit.rules.ledger import Ledger
+from medsynth.bundle.audit.rules.findings import Audit, Ledger
 from medsynth.bundle.audit.rules.names import outside
 from medsynth.bundle.audit.rules.wordlists import words
 

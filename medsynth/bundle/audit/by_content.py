@@ -17,9 +17,8 @@ from medsynth.bundle.audit.file_types.members import UNREADABLE, Member, archive
 from medsynth.bundle.audit.file_types.packed import audit_gzip
 from medsynth.bundle.audit.file_types.pickles import audit_pickle, looks_like_pickle
 from medsynth.bundle.audit.file_types.tensors import audit_npy, audit_onnx, audit_openvino, audit_safetensors
-from medsynth.bundle.audit.file_types.torch_archives import torch_objection
-from medsynth.bundle.audit.file_types.torchscript import audit_torchscript
-from medsynth.bundle.audit.rules.ledger import Page
+from medsynth.bundle.audit.file_types.torchscript import audit_torchscript, torch_objection
+from medsynth.bundle.audit.rules.findings import Page
 from medsynth.bundle.audit.rules.sizes import LIMITS
 
 _RAW = re.compile(r"([^/]+/)?(data|tensors|constants|xl_model_weights|weights|extra/xl_model_weights)/\d+")

@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from medsynth.bundle.audit.file_types.members import UNREADABLE, Member, members
-from medsynth.bundle.audit.rules.findings import Finding, Verdict, shown
-from medsynth.bundle.audit.rules.ledger import Ledger
+from medsynth.bundle.audit.rules.findings import Finding, Ledger, Verdict, shown
 from medsynth.bundle.format.manifest import digest
 
 _LARGEST_TEXT = 64 << 20

@@ -15,7 +15,7 @@ from typing import Any
 from medsynth.base.errors import InputError, RunError
 from medsynth.base.files import write_bytes
 from medsynth.bundle.checking.bundle_files import files_of
-from medsynth.bundle.checking.verification import SIGNATURE, Deviation, verify_bundle
+from medsynth.bundle.checking.verification import SIGNATURE, Deviation, refuse_deviations
 from medsynth.bundle.format.manifest import MANIFEST
 
 
@@ -50,9 +50,7 @@ def sign_bundle(root: Path, *, key: Path | None = None, password: str = "") -> P
     signing = _model_signing("signing")
     if not root.is_dir():
         raise InputError(f"{root} cannot be signed: it is not a folder", hint="Unpack it first.")
-    if deviations := verify_bundle(root).deviations:
-        hint = f"See all with: medsynth bundle verify {root}"
-        raise InputError(f"{root} cannot be signed: {deviations[0].file} {deviations[0].problem}", hint=hint)
+    refuse_deviations(root, f"{root} cannot be signed")
     config = signing.Config()
     if key is not None:
         secret = password.encode() or None

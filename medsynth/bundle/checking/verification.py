@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from medsynth.base.errors import InputError
 from medsynth.bundle.audit.rules.findings import shown
 from medsynth.bundle.checking.bundle_files import Files, digest_of_member, files_of
 from medsynth.bundle.format.manifest import MANIFEST, is_sealed
@@ -104,6 +105,18 @@ def verify_bundle(bundle: Path, *, sha256: str = "") -> Verification:
             versions=versions,
             install=install,
         )
+
+
+def refuse_deviations(root: Path, complaint: str) -> None:
+    """Refuse a bundle that is not as its manifest lists it.
+
+    Raises:
+        InputError: `complaint` and the first file that is not as listed.
+    """
+    if deviations := verify_bundle(root).deviations:
+        more = f" and {len(deviations) - 1} more" if len(deviations) > 1 else ""
+        hint = f"See all with: medsynth bundle verify {root}"
+        raise InputError(f"{complaint}: {deviations[0].file} {deviations[0].problem}{more}", hint=hint)
 
 
 def _listing(text: bytes) -> dict[str, str] | None:

@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from medsynth.bundle.audit.file_types.archives import read_directory, read_entry
-from medsynth.bundle.audit.file_types.torch_archives import torch_objection
+from medsynth.bundle.audit.file_types.torchscript import torch_objection
 
 _DATE = (1980, 1, 1, 0, 0, 0)
 

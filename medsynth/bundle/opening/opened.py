@@ -21,6 +21,7 @@ from medsynth.base.seals import read_sealed
 from medsynth.bundle.format.manifest import MANIFEST, digest_of, read_manifest
 from medsynth.bundle.opening.importing import import_vendored
 from medsynth.bundle.opening.preprocessing import config_of
+from medsynth.bundle.trust.granting import trust_snapshot
 from medsynth.bundle.trust.snapshot import Snapshot
 from medsynth.data.config import DataConfig
 from medsynth.data.formats.windows import Window, from_facts
@@ -290,3 +291,16 @@ def read_json(path: Path) -> Any:
         return json.loads(path.read_text())
     except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path} cannot be read: {error}", hint=_AGAIN) from error
+
+
+def open_trusted(path: Path, role: Role, *, trust: bool) -> Opened:
+    """Return the bundle at `path`, with `trust` after trusting it from now on, in exactly this state.
+
+    Raises:
+        InputError: there is none, as `open_bundle` says, or it cannot be trusted.
+        RunError: the user's data folder cannot be written.
+    """
+    opened = open_bundle(path, role)
+    if trust:
+        trust_snapshot(opened.snapshot)
+    return opened

@@ -7,7 +7,7 @@ from pathlib import Path
 from medsynth.base.errors import InputError
 from medsynth.bundle.audit import Verdict, audit_bundle
 from medsynth.bundle.checking.description import stated_name
-from medsynth.bundle.checking.verification import verify_bundle
+from medsynth.bundle.checking.verification import refuse_deviations
 from medsynth.bundle.trust.admission import hint_for, worst_of
 from medsynth.bundle.trust.memory import USER, Trusted, remember
 from medsynth.bundle.trust.snapshot import Snapshot
@@ -32,12 +32,7 @@ def trust_snapshot(snapshot: Snapshot) -> Trusted:
 
 
 def _trust(root: Path) -> Trusted:
-    deviations = verify_bundle(root).deviations
-    if deviations:
-        first = deviations[0]
-        more = f" and {len(deviations) - 1} more" if len(deviations) > 1 else ""
-        hint = f"See all with: medsynth bundle verify {root}"
-        raise InputError(f"bundle {root} cannot be trusted: {first.file} {first.problem}{more}", hint=hint)
+    refuse_deviations(root, f"bundle {root} cannot be trusted")
     audit = audit_bundle(root)
     if audit.verdict is Verdict.REFUSED:
         raise InputError(f"bundle {root} cannot be trusted: {worst_of(audit)}", hint=hint_for(root, audit))

@@ -1,9 +1,15 @@
-"""Which bundles this user trusts: one small file per manifest hash in the user's data folder."""
+"""Which bundles this user trusts: one small file per manifest hash in the user's data folder.
+
+What medsynth itself adds to a bundle does not end that trust.
+"""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +17,8 @@ from pathlib import Path
 from medsynth.base.errors import InputError, RunError
 from medsynth.base.files import write_json
 from medsynth.base.home import data_folder
-from medsynth.bundle.format.manifest import digest_of
+from medsynth.base.seals import CHECKSUM, is_sealed
+from medsynth.bundle.format.manifest import MANIFEST, digest_of
 from medsynth.confinement.confined import is_confined
 
 RUN = "run"
@@ -104,3 +111,30 @@ def forget(wanted: str) -> Trusted:
 
 def _file(digest: str) -> Path:
     return data_folder() / "trust" / f"{digest}.json"
+
+
+def pass_on(before: str, after: str) -> None:
+    """Trust the bundle with hash `after`, which medsynth itself made of that with hash `before`, as much as that."""
+    entry = find_trust(before)
+    if entry is not None and after != before:
+        keep(after, entry.name, entry.origin, before)
+
+
+@contextmanager
+def pass_on_through(before: bytes, root: Path, changes: Collection[str]) -> Iterator[None]:
+    """Trust the bundle at `root` after the block as much as that with the manifest `before`, if only `changes` differ.
+
+    So a process that is not to be trusted itself may add an export to a bundle: `changes` are paths of its files.
+    """
+    yield
+    if changes and (root / MANIFEST).is_file():
+        after = (root / MANIFEST).read_bytes()
+        if is_sealed(after) and _without(after, changes) == _without(before, changes):
+            pass_on(hashlib.sha256(before).hexdigest(), hashlib.sha256(after).hexdigest())
+
+
+def _without(manifest: bytes, names: Collection[str]) -> dict[str, object]:
+    content: dict[str, object] = json.loads(manifest)
+    files = content.get("files")
+    kept = {name: value for name, value in files.items() if name not in names} if isinstance(files, dict) else files
+    return {**content, "files": kept, CHECKSUM: ""}

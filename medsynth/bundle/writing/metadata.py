@@ -39,11 +39,19 @@ def kept_scores(contents: BundleContents) -> list[Score]:
     ]
 
 
+def references(contents: BundleContents) -> list[str]:
+    """Return what to cite: the paper, then what the plugins' methods were described in."""
+    return [PAPER, *dict.fromkeys(plugin.reference for plugin in contents.plugins if plugin.reference)]
+
+
 def metadata(contents: BundleContents) -> dict[str, Any]:
     """Return configs/metadata.json, valid against MONAI's schema of 2024-07-25."""
     classes = {"0": contents.negative, "1": contents.positive}
     stacked = contents.channels * (2 * contents.neighbors + 1)
-    image = _tensor(contents, "image", {str(i): "image" for i in range(contents.channels)})
+
+    def images(what: str, channels: int) -> dict[str, Any]:
+        return _tensor("image", "magnitude", contents.size, (-1, 1), {str(i): what for i in range(channels)})
+
     return {
         "schema": SCHEMA,
         "version": contents.version,
@@ -63,17 +71,17 @@ def metadata(contents: BundleContents) -> dict[str, Any]:
         "pred_classes": classes,
         "eval_metrics": eval_metrics(contents),
         "intended_use": INTENDED_USE,
-        "references": [PAPER, *dict.fromkeys(plugin.reference for plugin in contents.plugins if plugin.reference)],
+        "references": references(contents),
         "supported_apps": {},
         **({"intensity_windows": as_facts(contents.windows)} if contents.windows else {}),
         "network_data_format": {
-            "inputs": {"image": image},
-            "outputs": {"pred": _classes("logits", [-1000, 1000], classes)},
-            "post_processed_outputs": {"pred": _classes("probabilities", [0, 1], classes)},
+            "inputs": {"image": images("image", contents.channels)},
+            "outputs": {"pred": _tensor("logits", "classes", (1, 2), (-1000, 1000), classes)},
+            "post_processed_outputs": {"pred": _tensor("probabilities", "classes", (1, 2), (0, 1), classes)},
         },
         "translator_data_format": {
-            "inputs": {"image": _tensor(contents, "image", {str(i): "image" for i in range(stacked)})},
-            "outputs": {"pred": _tensor(contents, "image", {str(i): "translated" for i in range(stacked)})},
+            "inputs": {"image": images("image", stacked)},
+            "outputs": {"pred": images("translated", stacked)},
         },
     }
 
@@ -130,27 +138,16 @@ def _change(contents: BundleContents) -> str:
     return f"trained by medsynth from the weights of the bundle whose medsynth.json has the sha256 {contents.parent}"
 
 
-def _tensor(contents: BundleContents, kind: str, channels: dict[str, str]) -> dict[str, Any]:
+def _tensor(
+    kind: str, form: str, shape: tuple[int, int], value_range: tuple[int, int], channels: dict[str, str]
+) -> dict[str, Any]:
     return {
         "type": kind,
-        "format": "magnitude",
+        "format": form,
         "num_channels": len(channels),
-        "spatial_shape": list(contents.size),
+        "spatial_shape": list(shape),
         "dtype": "float32",
-        "value_range": [-1, 1],
+        "value_range": list(value_range),
         "is_patch_data": False,
         "channel_def": channels,
-    }
-
-
-def _classes(kind: str, value_range: list[int], classes: dict[str, str]) -> dict[str, Any]:
-    return {
-        "type": kind,
-        "format": "classes",
-        "num_channels": 2,
-        "spatial_shape": [1, 2],
-        "dtype": "float32",
-        "value_range": value_range,
-        "is_patch_data": False,
-        "channel_def": classes,
     }

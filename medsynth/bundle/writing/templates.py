@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 from medsynth.api import Setup, exported
 from medsynth.base.seeds import seed_everything
@@ -39,32 +40,17 @@ def write_template(plan: Plan, registry: Registry, out: Path) -> Path:
         for domain, config in (("source", plan.data), ("target", dataclasses.replace(plan.data, neighbors=0)))
     )
     size = (plan.data.size, plan.data.size)
-    channels = {"generator": plan.data.stacked, "classifier": plan.data.channels}
-    chosen = {
-        "generator": (plan.generator, plan.generator_config),
-        "classifier": (plan.classifier, plan.classifier_config),
-    }
-    networks, plugins = {}, []
-    for kind, (name, config) in chosen.items():
+    networks: dict[str, Any] = {}
+    plugins = []
+    for kind, channels in (("generator", plan.data.stacked), ("classifier", plan.data.channels)):
+        name, config = plan.chosen(kind)
         seed_everything(plan.seeds[0], kind, "", "weights")
         spec = registry.load(kind, name)
-        networks[kind] = exported(
-            registry.create(spec, config, Setup(channels=channels[kind], size=size, device="cpu"))
-        ).eval()
-        record = next(record for record in registry.by_name(name) if record.kind == kind)
-        plugins.append(
-            PluginVersion(
-                kind=kind,
-                name=name,
-                distribution=record.distribution,
-                version=record.version,
-                reference=spec.reference,
-            )
-        )
+        networks[kind] = exported(registry.create(spec, config, Setup(channels=channels, size=size))).eval()
+        plugins.append(PluginVersion(**registry.record(kind, name).named, reference=spec.reference))
     contents = BundleContents(
         name=f"{plan.generator}-{plan.classifier}",
-        generator=networks["generator"],
-        classifier=networks["classifier"],
+        **networks,
         source_preprocessing=source,
         target_preprocessing=target,
         windows=windows,

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from medsynth.cli.bundle.checks import sign_command, verify_command
-from medsynth.cli.bundle.export import export_command
-from medsynth.cli.bundle.init import init_command
 from medsynth.cli.bundle.listing import diff_command, index_command, list_command, show_command
+from medsynth.cli.bundle.making import export_command, init_command
 from medsynth.cli.bundle.trust import distrust_command, trust_command
-from medsynth.cli.common.shared import Json, friendly, output
+from medsynth.cli.common.shared import Json, friendly, say, say_json
 
 if TYPE_CHECKING:
     from medsynth.bundle.audit import Audit
@@ -41,7 +39,7 @@ def audit_command(
 
     audit = audit_bundle(bundle)
     if as_json:
-        typer.echo(json.dumps(audit.as_dict(), indent=2))
+        say_json(audit.as_dict())
     else:
         _show_audit(audit)
     if audit.verdict.exit_code:
@@ -51,11 +49,9 @@ def audit_command(
 def _show_audit(audit: Audit) -> None:
     for finding in audit.objections:
         where = f"{finding.file}, {finding.place}" if finding.place else finding.file
-        line = f"{finding.verdict}: {where}: {finding.kind} {finding.what}: {finding.reason}"
-        output.print(line, markup=False, highlight=False, soft_wrap=True)
+        say(f"{finding.verdict}: {where}: {finding.kind} {finding.what}: {finding.reason}")
     counts = ", ".join(f"{count} {kind}" for kind, count in audit.counts.items())
-    output.print(f"looked at {audit.files} files: {counts}", markup=False, highlight=False, soft_wrap=True)
-    output.print(f"verdict: {audit.verdict}", markup=False, highlight=False)
+    say(f"looked at {audit.files} files: {counts}", f"verdict: {audit.verdict}")
 
 
 app.command("export")(export_command)

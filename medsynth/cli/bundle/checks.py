@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -13,7 +12,7 @@ import typer
 
 from medsynth.base.errors import InputError
 from medsynth.cli.common.foreign import ENTRY, GIB, MINUTES, Confines, MemoryLimit, TimeLimit, Trust
-from medsynth.cli.common.shared import BundlePath, Json, bundle_argument, errors, friendly, output
+from medsynth.cli.common.shared import BundlePath, Json, answer, bundle_argument, errors, friendly, say, say_json
 
 if TYPE_CHECKING:
     from medsynth.bundle.checking.signing import Signer
@@ -67,7 +66,7 @@ def verify_command(
     limits = {} if verification.deviations else held()
     if as_json:
         content = verification.as_dict() | {"reproduction": None if reproduction is None else reproduction.as_dict()}
-        typer.echo(json.dumps(content | {"confinement": limits}, indent=2))
+        say_json(content | {"confinement": limits})
     else:
         _show(verification, reproduction)
         if limits:
@@ -147,24 +146,22 @@ def _show(verification: Verification, reproduction: Reproduction | None) -> None
             f"{reproduction.translations} translations within {reproduction.grey_difference} grey levels "
             f"(allowed {reproduction.grey_tolerance})"
         )
-    output.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
+    say(*lines)
 
 
 def _show_limits(limits: Mapping[str, bool]) -> None:
     from medsynth.confinement.limits import LIMITS
 
     named = {wanted: ", ".join(LIMITS[name] for name, holds in limits.items() if holds == wanted) for wanted in (1, 0)}
-    lines = [f"a foreign bundle is confined here: {named[1] or 'not at all'}"]
-    lines += [f"this system does not offer: {named[0]}"] if named[0] else []
-    output.print("\n".join(lines), markup=False, highlight=False, soft_wrap=True)
+    lacking = [f"this system does not offer: {named[0]}"] if named[0] else []
+    say(f"a foreign bundle is confined here: {named[1] or 'not at all'}", *lacking)
 
 
 def _warn_versions(verification: Verification) -> None:
     pairs = ", ".join(
         f"{name} {theirs} (here {here or 'none'})" for name, (theirs, here) in verification.versions.items()
     )
-    text = f"warning: made with other versions: {pairs}\nInstall them with: {verification.install}"
-    errors.print(text, markup=False, highlight=False, soft_wrap=True)
+    say(f"warning: made with other versions: {pairs}", f"Install them with: {verification.install}", console=errors)
 
 
 @friendly
@@ -189,7 +186,4 @@ def sign_command(
     from medsynth.bundle.checking.signing import sign_bundle
 
     path = sign_bundle(bundle, key=key, password=password)
-    if as_json:
-        typer.echo(json.dumps({"schema": 1, "signature": str(path)}, indent=2))
-    else:
-        output.print(f"out  {path}", markup=False, highlight=False, soft_wrap=True)
+    answer(as_json, {"signature": str(path)}, f"out  {path}")

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from medsynth.cli.common.shared import Json, bundle_argument, friendly, output, print_table
+from medsynth.cli.common.shared import Json, answer, bundle_argument, friendly, print_table, say, say_json
 
 _HEADLINE = "synthetic/diagnostic/roc_auc"
 _SHORT = 12
@@ -23,18 +22,19 @@ def list_command(
     as_json: Json = False,
 ) -> None:
     """List the bundles below a folder, zip files too, or those that an index file names."""
+    from medsynth.bundle.checking.description import shown_figures
     from medsynth.bundle.checking.registry import list_bundles
 
     entries = list_bundles(place)
     if as_json:
-        typer.echo(json.dumps({"schema": 1, "bundles": entries}, indent=2))
+        say_json({"bundles": entries})
         return
     rows = [
         (
             entry["path"],
             f"{entry['name']} {entry['version']}",
             entry["form"],
-            _auc(entry["figures"]),
+            shown_figures(entry["figures"]).get(_HEADLINE, ""),
             f"{entry['bytes'] / 1e6:.1f} MB",
             _trust(entry["sha256"]),
             entry["sha256"][:_SHORT],
@@ -42,12 +42,6 @@ def list_command(
         for entry in entries
     ]
     print_table(("path", "bundle", "form", "AUC", "size", "trusted by", "sha256"), rows)
-
-
-def _auc(figures: Mapping[str, Mapping[str, float]]) -> str:
-    from medsynth.bundle.checking.differences import shown_figures
-
-    return shown_figures(figures).get(_HEADLINE, "")
 
 
 def _trust(digest: str) -> str:
@@ -72,19 +66,21 @@ def show_command(
     described = find_entry(bundle, entry) if entry else describe_bundle(bundle).as_dict()
     described["trusted"] = _trust(described["sha256"])
     if as_json:
-        typer.echo(json.dumps({"schema": 1, **described}, indent=2))
+        say_json(described)
     else:
         _show(described)
 
 
 def _show(described: Mapping[str, Any]) -> None:
-    from medsynth.bundle.checking.differences import shown_figures
+    from medsynth.bundle.checking.description import shown_figures
 
     for name in ("name", "version", "task", "description", "intended_use", "form", "sha256", "split"):
-        _print(f"{name}: {described[name]}")
-    _print(f"trusted by: {described['trusted'] or 'nobody here'}")
-    _print(f"files: {described['files']}, {described['bytes'] / 1e6:.1f} MB")
-    _print(f"exports: {', '.join(described['exports']) or 'none'}")
+        say(f"{name}: {described[name]}")
+    say(
+        f"trusted by: {described['trusted'] or 'nobody here'}",
+        f"files: {described['files']}, {described['bytes'] / 1e6:.1f} MB",
+        f"exports: {', '.join(described['exports']) or 'none'}",
+    )
     parts = {**described["plugins"], **described["packages"]}
     print_table(("made with", "version"), list(parts.items()))
     print_table(("figure", "value"), list(shown_figures(described["figures"]).items()))
@@ -97,17 +93,16 @@ def diff_command(
     as_json: Json = False,
 ) -> None:
     """Show what differs between two bundles: words, plugins, versions, plan, figures, files."""
-    from medsynth.bundle.checking.differences import compare_bundles
+    from medsynth.bundle.checking.description import compare_bundles
 
     differences = compare_bundles(first, second)
     if as_json:
-        typer.echo(json.dumps({"schema": 1, "differences": [vars(one) for one in differences]}, indent=2))
-        return
-    if not differences:
-        _print("no difference")
-        return
-    rows = [(one.kind, one.what, *map(_cut, (one.first, one.second))) for one in differences]
-    print_table(("kind", "what", str(first), str(second)), rows)
+        say_json({"differences": [vars(one) for one in differences]})
+    elif not differences:
+        say("no difference")
+    else:
+        rows = [(one.kind, one.what, *map(_cut, (one.first, one.second))) for one in differences]
+        print_table(("kind", "what", str(first), str(second)), rows)
 
 
 @friendly
@@ -118,18 +113,10 @@ def index_command(
     """Write index.json into a folder of bundles: descriptions, figures and hashes, to be read before a download."""
     from medsynth.bundle.checking.registry import INDEX, write_index
 
-    entries = write_index(folder)
-    if as_json:
-        content: dict[str, Any] = {"schema": 1, "index": str(folder / INDEX), "bundles": len(entries)}
-        typer.echo(json.dumps(content, indent=2))
-        return
-    _print(f"{len(entries)} bundles\nout  {folder / INDEX}")
+    count, index = len(write_index(folder)), folder / INDEX
+    answer(as_json, {"index": str(index), "bundles": count}, f"{count} bundles", f"out  {index}")
 
 
 def _cut(text: str) -> str:
     is_hash = len(text) == 64 and set(text) <= set("0123456789abcdef")
     return text[:_SHORT] if is_hash else text
-
-
-def _print(text: str) -> None:
-    output.print(text, markup=False, highlight=False, soft_wrap=True)

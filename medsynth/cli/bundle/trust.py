@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from medsynth.base.errors import InputError
-from medsynth.cli.common.shared import Json, bundle_argument, friendly, output, print_table
+from medsynth.cli.common.shared import Json, bundle_argument, friendly, print_table, say, say_json
 
 
 @friendly
@@ -29,12 +28,12 @@ def trust_command(
         raise InputError("give either BUNDLE or --list", hint="See: medsynth bundle trust --help")
     entries = all_trusted() if bundle is None else [trust_bundle(bundle)]
     if as_json:
-        typer.echo(json.dumps({"schema": 1, "trusted": [vars(entry) for entry in entries]}, indent=2))
+        say_json({"trusted": [vars(entry) for entry in entries]})
     elif listing:
         rows = [(entry.name, entry.origin, entry.since, entry.digest) for entry in entries]
         print_table(("name", "trusted by", "since", "sha256"), rows)
     else:
-        output.print(f"trusted: {entries[0].name}, sha256 {entries[0].digest}", markup=False, soft_wrap=True)
+        say(f"trusted: {entries[0].name}, sha256 {entries[0].digest}")
 
 
 @friendly
@@ -52,4 +51,4 @@ def distrust_command(
 
     folder = bundle_at(Path(bundle))
     entry = forget(digest_of(folder) if (folder / MANIFEST).is_file() else bundle)
-    output.print(f"no longer trusted: {entry.name}, sha256 {entry.digest}", markup=False, soft_wrap=True)
+    say(f"no longer trusted: {entry.name}, sha256 {entry.digest}")

@@ -80,15 +80,14 @@ def guard(
         InputError: no bundle, or one that cannot be trusted.
         RunError: the child took too long.
     """
-    from medsynth.bundle.opening.opened import ROLES
-    from medsynth.bundle.opening.trusted import open_trusted
+    from medsynth.bundle.opening.opened import ROLES, open_trusted
     from medsynth.confinement.confined import is_confined
 
     confined = is_confined()
     opened = open_trusted(bundle, ROLES[role], trust=limits.trust and not confined)
     if confined or not opened.snapshot.is_foreign:
         return opened
-    from medsynth.bundle.trust.passing import pass_on_through
+    from medsynth.bundle.trust.memory import pass_on_through
     from medsynth.confinement.running import run_confined
 
     root, before = opened.root, opened.manifest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Callable, Iterable, Mapping
 from functools import wraps
@@ -90,6 +91,22 @@ def carried_out(carry_out: Callable[[Watch, Stop], T], *, told: str = "", hint: 
         return carry_out(watch(errors), stop)
 
 
+def say(*lines: str, console: Console = output) -> None:
+    """Print lines of text that others wrote; nothing in them is markup, and the terminal alone breaks them."""
+    for line in lines:
+        console.print(line, markup=False, highlight=False, soft_wrap=True)
+
+
+def say_json(content: Mapping[str, Any]) -> None:
+    """Print what ``--json`` asks for."""
+    typer.echo(json.dumps({"schema": 1, **content}, indent=2))
+
+
+def answer(as_json: bool, content: Mapping[str, Any], *lines: str) -> None:
+    """Print what a command found, as JSON or as lines."""
+    say_json(content) if as_json else say(*lines)
+
+
 def print_table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> None:
     """Print a table of text that others wrote; nothing in it is markup, and nothing is cut off."""
     table = Table(*(Column(name, overflow="fold") for name in head), box=None, pad_edge=False)
@@ -131,6 +148,5 @@ def _told(error: MedsynthError) -> typer.Exit:
     """Print an error and return what ends the command."""
     # Processes started by torchrun refuse the same input alike: one of them says so.
     if error.exit_code != 2 or os.environ.get("RANK", "0") == "0":
-        for text in filter(None, (f"error: {error.message}", error.hint)):
-            errors.print(text, markup=False, highlight=False, soft_wrap=True)
+        say(*filter(None, (f"error: {error.message}", error.hint)), console=errors)
     return typer.Exit(error.exit_code)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from rich.console import Console
 from rich.table import Table
 
-from medsynth.cli.common.shared import output
+from medsynth.cli.common.shared import output, say
 
 GAP = 2
 
@@ -38,7 +38,7 @@ def _show_block(head: Sequence[str], row: Sequence[str], console: Console) -> No
     """Print the row's name, and below it a line for each of its other values that there is."""
     name, *values = row
     label = max(map(len, head[1:]), default=0)
-    console.print(name, markup=False, highlight=False, soft_wrap=True)
+    say(name, console=console)
     for column, value in zip(head[1:], values, strict=True):
         if value not in ("", "-"):
-            console.print(f"  {column:<{label}}  {value}", markup=False, highlight=False, soft_wrap=True)
+            say(f"  {column:<{label}}  {value}", console=console)

@@ -21,9 +21,8 @@ from medsynth.base.version import __version__
 from medsynth.flow.folder.sharing import Sharing, lock
 from medsynth.plan.plan import Plan
 from medsynth.plugins import Registry
-from medsynth.results.run_record import PLAN, RECORD, read_record
+from medsynth.results.run_record import PLAN, RECORD, enter_stage, keep_warning, read_record
 from medsynth.results.stage_keys import stage_key
-from medsynth.results.warned import enter_stage, keep_warning
 from medsynth.training.devices import hardware
 from medsynth.training.processes import leads, processes, wait_for_all
 
@@ -49,30 +48,21 @@ class Run:
         self.record: dict[str, Any] = {}
         self._stage = ""
 
-    @classmethod
     @contextmanager
-    def open(
-        cls,
-        folder: Path,
-        plan: Plan,
-        registry: Registry,
-        watch: Watch,
-        stop: Stop,
-        sharing: Sharing | None = None,
-    ) -> Iterator[Run]:
+    def opened(self) -> Iterator[Run]:
         """Create or continue the folder and hold its lock while the block runs; only the leading process writes."""
-        run = cls(folder, plan, registry, watch, stop, sharing)
-        run.record = read_record(folder) if (folder / RECORD).exists() else _new_record(plan, registry)
-        run.record["hardware"] = hardware(plan.device) | {"processes": processes()}
+        folder, plan = self.folder, self.plan
+        self.record = read_record(folder) if (folder / RECORD).exists() else _new_record(plan, self.registry)
+        self.record["hardware"] = hardware(plan.device) | {"processes": processes()}
         wait_for_all()  # so that every process has found the folder as it was
         if not leads():
-            yield run
+            yield self
             return
         folder.mkdir(parents=True, exist_ok=True)
         with _lock(folder):
             write_text(folder / PLAN, plan.to_toml())
-            run.save()
-            yield run
+            self.save()
+            yield self
 
     def save(self) -> None:
         """Write run.json."""
@@ -184,16 +174,13 @@ class SeedRun:
 def _new_record(plan: Plan, registry: Registry) -> dict[str, Any]:
     used = [("generator", plan.generator), ("classifier", plan.classifier)]
     used += [("evaluator", name) for name in plan.evaluators]
-    found = [registry.record(kind, name) for kind, name in used]
     return {
         "schema": 1,
         "medsynth": __version__,
         "plan": plan.digest,
         "seeds": list(plan.seeds),
         "versions": {"python": platform.python_version(), **{name: metadata.version(name) for name in LIBRARIES}},
-        "plugins": [
-            {"kind": r.kind, "name": r.name, "distribution": r.distribution, "version": r.version} for r in found
-        ],
+        "plugins": [registry.record(kind, name).named for kind, name in used],
         "hardware": {},
         **({"parent": plan.parent} if plan.parent else {}),
         "split": "",

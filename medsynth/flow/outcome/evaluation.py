@@ -19,13 +19,13 @@ from medsynth.data.formats.stacks import Stacks
 from medsynth.data.images import Images
 from medsynth.data.phantom.masks import read_tissues
 from medsynth.data.preparing import PHANTOM, Data
-from medsynth.data.pseudonyms import KEY, Pseudonyms
+from medsynth.data.pseudonyms import KEY
 from medsynth.flow.folder.runs import Run, SeedRun
 from medsynth.flow.stages.building import load_extractor, policy_of
 from medsynth.flow.stages.classification import judge, write_predictions
 from medsynth.flow.stages.positives import keep_positives
 from medsynth.flow.stages.prepare import listed_name
-from medsynth.flow.stages.translating import translate
+from medsynth.flow.stages.synthesis import translate
 from medsynth.results.score_files import MEASUREMENTS, SCORES, read_scores, write_scores
 from medsynth.statistics.features import RememberedFeatures
 from medsynth.statistics.gain import gains
@@ -51,7 +51,8 @@ def evaluate(seed_run: SeedRun, data: Data, generator: Generator, classifiers: M
         predictions = _predict(seed_run, data, classifiers, write=not judged)
         evidence = _evidence(seed_run, data, generator, classifiers, predictions)
         if not judged:
-            scores = [_hidden(score, data.pseudonyms) for score in _judge(run, evidence, folder / "evaluation")]
+            hide, found = data.pseudonyms.hide, _judge(run, evidence, folder / "evaluation")
+            scores = [replace(one, detail=hide(one.detail), warning=hide(one.warning)) for one in found]
             scores += [gain.as_score() for gain in gains([predictions])]
             data.pseudonyms.write_key(folder / KEY)
             write_scores(folder / MEASUREMENTS, [score for score in scores if score.measured])
@@ -171,7 +172,3 @@ def _judge(run: Run, evidence: Evidence, folder: Path) -> list[Score]:
             scores.extend(run.registry.create(spec, config).scores(replace(evidence, folder=str(folder / name))))
             task.advance(done)
     return scores
-
-
-def _hidden(score: Score, pseudonyms: Pseudonyms) -> Score:
-    return replace(score, detail=pseudonyms.hide(score.detail), warning=pseudonyms.hide(score.warning))

@@ -20,7 +20,7 @@ from medsynth.flow.outcome.evaluation import Evaluation
 from medsynth.flow.outcome.importance import importance_rows
 from medsynth.flow.stages.building import policy_of
 from medsynth.report import Case, GalleryRow, ImportanceRow, ReportContent, content_verdict, write_report
-from medsynth.results.warned import CAUTIONS, texts
+from medsynth.results.run_record import CAUTIONS, texts
 from medsynth.training.inspection import inspect
 
 GALLERY = 8
@@ -54,10 +54,9 @@ def write_run_report(
     result = Result(scores=evaluation.scores, bundle=str(bundle), report=str(path))
     with run.stage(seed_run.stage_name("report")):
         histories = evaluation.histories
+        place = f" on {Path(plan.data.path).name}" if data.pseudonyms.shown else ""
         content = ReportContent(
-            title=f"{plan.generator} + {plan.classifier}{_on(data, plan.data.path)}",
-            plan=shown_plan(run),
-            run=facts(run) | {"seed": seed_run.seed},
+            title=f"{plan.generator} + {plan.classifier}{place}",
             scores=evaluation.scores,
             measurements=evaluation.measurements,
             predictions=evaluation.predictions,
@@ -71,13 +70,9 @@ def write_run_report(
             ),
             curves={name: _curves(history, "losses") for name, history in histories.items()},
             validation={name: _curves(history, "validation") for name, history in histories.items()},
-            counts=counts(data),
-            stage_seconds={name: stage["seconds"] for name, stage in run.record["stages"].items()},
-            warnings=[data.pseudonyms.hide(text) for text in texts(run.record)],
-            cautions=[data.pseudonyms.hide(text) for text in texts(run.record, CAUTIONS)],
+            **of_every_report(run, data, seed=seed_run.seed),
             sections=observer_sections(run, result),
             references=[plugin.reference for plugin in plugin_versions(run) if plugin.reference],
-            positive=data.positive,
             seed=seed_run.seed,
         )
         write_report(seed_run.folder, content)
@@ -86,25 +81,28 @@ def write_run_report(
     return result
 
 
-def facts(run: Run) -> dict[str, Any]:
-    """Return how and where it ran: the record without what the report shows elsewhere."""
-    return {key: value for key, value in run.record.items() if key not in ("stages", "warnings", "verdict")}
+def of_every_report(run: Run, data: Data, **facts: Any) -> dict[str, Any]:
+    """Return what a `ReportContent` says of one training and of several; paths and names as the user wants them.
+
+    Warnings are those up to now. `facts` are told with how and where the run was.
+    """
+    told = {key: value for key, value in run.record.items() if key not in ("stages", "warnings", "verdict")}
+    plan = run.plan.as_dict()
+    return {
+        "plan": plan if run.plan.data.show_names else dict(without_locations(plan)),
+        "run": told | facts,
+        "counts": counts(data),
+        "stage_seconds": {name: stage["seconds"] for name, stage in run.record["stages"].items()},
+        "warnings": [data.pseudonyms.hide(text) for text in texts(run.record)],
+        "cautions": [data.pseudonyms.hide(text) for text in texts(run.record, CAUTIONS)],
+        "positive": data.positive,
+    }
 
 
 def conclude(run: Run, content: ReportContent) -> None:
     """Keep what the report says first in run.json, for scripts and for the terminal."""
     run.record["verdict"] = asdict(content_verdict(content))
     run.save()
-
-
-def _on(data: Data, path: str) -> str:
-    return f" on {Path(path).name}" if data.pseudonyms.shown else ""
-
-
-def shown_plan(run: Run) -> dict[str, Any]:
-    """Return the plan as the report shows it: without paths and names, unless the user wants to see them."""
-    plan = run.plan.as_dict()
-    return plan if run.plan.data.show_names else dict(without_locations(plan))
 
 
 def observer_sections(run: Run, result: Result) -> list[Section]:

@@ -19,14 +19,14 @@ from medsynth.base.files import new_folder
 from medsynth.data.preparing import Data
 from medsynth.data.pseudonyms import KEY
 from medsynth.flow.folder.runs import Run
-from medsynth.flow.outcome.reporting import conclude, counts, facts, observer_sections, shown_plan
+from medsynth.flow.outcome.reporting import conclude, observer_sections, of_every_report
 from medsynth.report import ReportContent, write_report
 from medsynth.report.tables import metric_label, ordered, subject_label
 from medsynth.results.gains import gains_of
 from medsynth.results.pairs import PAIR_COLUMNS, Tested, compare_pairs, pair_rows
 from medsynth.results.reading import read_run
+from medsynth.results.run_record import of_seed
 from medsynth.results.score_files import MEASUREMENTS, SCORES, read_scores, write_scores
-from medsynth.results.warned import CAUTIONS, of_seed, texts
 from medsynth.statistics.gain import EVALUATOR, Gain
 
 _SCORE_FILES = (SCORES, MEASUREMENTS)
@@ -58,14 +58,9 @@ def summarize_seeds(run: Run, data: Data, results: Sequence[Result]) -> Result:
         )
         content = ReportContent(
             title=f"{run.plan.generator} + {run.plan.classifier}, {len(folders)} seeds",
-            plan=shown_plan(run),
-            run=facts(run),
+            **of_every_report(run, data),
             scores=result.scores,
             measurements=read_scores(run.folder / MEASUREMENTS),
-            counts=counts(data),
-            stage_seconds={name: stage["seconds"] for name, stage in run.record["stages"].items()},
-            warnings=[data.pseudonyms.hide(text) for text in texts(run.record)],
-            cautions=[data.pseudonyms.hide(text) for text in texts(run.record, CAUTIONS)],
             gains=over,
             sections=[
                 *warned_seeds(run.record, run.plan.seeds),
@@ -73,7 +68,6 @@ def summarize_seeds(run: Run, data: Data, results: Sequence[Result]) -> Result:
                 *compared_by_seed(run),
                 *observer_sections(run, result),
             ],
-            positive=data.positive,
         )
         write_report(run.folder, content)
         conclude(run, content)

@@ -29,9 +29,7 @@ from medsynth.training.processes import processes
 def build(run: Run, kind: str, seed: int, *, name: str = "") -> Any:
     """Create the plan's generator or classifier with freshly seeded weights, or with those of its parent."""
     plan = run.plan
-    plugin, config = (
-        (plan.generator, plan.generator_config) if kind == "generator" else (plan.classifier, plan.classifier_config)
-    )
+    plugin, config = plan.chosen(kind)
     seed_everything(seed, kind, name, "weights")
     spec = run.registry.load(kind, plugin)
     model = run.registry.create(spec, config, make_setup(plan, kind))

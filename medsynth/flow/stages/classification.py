@@ -8,11 +8,10 @@ same validation images.
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -20,7 +19,7 @@ from scipy.special import expit, logit
 from torch import Tensor, nn
 
 from medsynth.api import Phase, Predictions, Subject
-from medsynth.base.files import write_text
+from medsynth.base.files import csv_text, write_text
 from medsynth.data.images import Images
 from medsynth.data.loaders import LabelledLoader
 from medsynth.statistics import CALIBRATION_BINS, choose_threshold, fit_temperature, selection_key
@@ -41,22 +40,14 @@ class TrainingRow:
     steps: int
     """Steps that one epoch of pre-training takes when the plan does not say; the same for all rows."""
 
-    def loader(
-        self, phase: Phase, *, seed: int, balance: bool, augment: float, pinned: bool, workers: int
-    ) -> LabelledLoader:
-        """Return the loader of a phase: ``mixed`` sees real and added images, ``real`` only real ones."""
+    def loader(self, phase: Phase, **options: Any) -> LabelledLoader:
+        """Return the loader of a phase: ``mixed`` sees real and added images, ``real`` only real ones.
+
+        `options` are further arguments of `LabelledLoader`.
+        """
         sets = [self.real] if self.added is None or phase.data == "real" else [self.real, self.added]
         own = max(1, len(self.real) // phase.batch_size) if phase.data == "real" else self.steps
-        return LabelledLoader(
-            sets,
-            batch_size=phase.batch_size,
-            steps=phase.epoch_steps or own,
-            seed=seed,
-            balance=balance,
-            augment=augment,
-            pinned=pinned,
-            workers=workers,
-        )
+        return LabelledLoader(sets, batch_size=phase.batch_size, steps=phase.epoch_steps or own, **options)
 
 
 def make_rows(real: Images, added: Mapping[str, Images], batch_size: int) -> dict[str, TrainingRow]:
@@ -142,11 +133,7 @@ def judge(
 
 def write_predictions(path: Path, predictions: Predictions, names: Sequence[str]) -> None:
     """Write one row per test image: image, patient, label, probability, decision."""
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["image", "patient", "label", "probability", "decision"])
+    head = ("image", "patient", "label", "probability", "decision")
     decisions = (predictions.probabilities >= predictions.threshold).astype(int)
     columns = (predictions.patients, predictions.labels, predictions.probabilities, decisions)
-    for row in zip(names, *(column.tolist() for column in columns), strict=True):
-        writer.writerow(row)
-    write_text(path, text.getvalue())
+    write_text(path, csv_text([head, *zip(names, *(column.tolist() for column in columns), strict=True)]))

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 from medsynth.base.errors import InputError, RunError
 from medsynth.base.files import write_bytes
 from medsynth.base.seals import check, finish
-from medsynth.bundle.checking.verification import verify_bundle
+from medsynth.bundle.checking.verification import refuse_deviations
 from medsynth.bundle.format.manifest import bundle_at, digest_of, read_manifest
 from medsynth.bundle.format.privacy import REMOVED, without_locations
 from medsynth.bundle.opening.opened import METADATA, read_json, tensors_of
 from medsynth.bundle.trust.snapshot import Snapshot
 from medsynth.data.formats.windows import from_facts, window_text
-from medsynth.plan.parent import Parent
+from medsynth.plan.plan import Parent
 
 if TYPE_CHECKING:
     from medsynth.api import Classifier, Generator
@@ -55,9 +55,8 @@ def read_parent(path: Path) -> ParentBundle:
     if content.get("form") != "source":
         hint = "Export it in source form: medsynth bundle export RUN --form source --out DIR"
         raise InputError(f"--from {path} is no bundle in source form, which alone can be trained", hint=hint)
-    if deviations := verify_bundle(snapshot.folder).deviations:
-        hint = f"See all with: medsynth bundle verify {root}"
-        raise InputError(f"--from {path}: {deviations[0].file} {deviations[0].problem}", hint=hint)
+    with snapshot.errors():
+        refuse_deviations(snapshot.folder, f"--from {path}")
     try:
         plan = content["plan"]
         return ParentBundle(

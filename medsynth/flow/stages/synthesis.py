@@ -1,9 +1,7 @@
-"""Translate source images and keep them as files with provenance."""
+"""The stage that translates source images and keeps them as files with provenance."""
 
 from __future__ import annotations
 
-import csv
-import io
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +10,7 @@ import numpy as np
 import torch
 
 from medsynth.api import Generator
-from medsynth.base.files import new_folder, write_text
+from medsynth.base.files import csv_text, new_folder, write_text
 from medsynth.base.progress import Watch
 from medsynth.base.seals import check, finish, is_finished
 from medsynth.base.stopping import Stop
@@ -20,7 +18,12 @@ from medsynth.data.cache import new_map
 from medsynth.data.formats.stacks import Place, Stacks
 from medsynth.data.images import Images, Record
 from medsynth.data.png import png, to_bytes
+from medsynth.data.preparing import Data
+from medsynth.flow.folder.runs import SeedRun
+from medsynth.flow.stages.building import policy_of
+from medsynth.flow.stages.prepare import listed_name
 from medsynth.training.devices import Policy
+from medsynth.training.processes import leader_first
 
 COLUMNS = ("image", "domain", "label", "patient", "split", "pair", "source", "generator")
 BATCH = 16
@@ -119,10 +122,33 @@ def _records(source: Images) -> tuple[Record, ...]:
 
 
 def _manifest(records: Sequence[Record], origins: Sequence[str], generator: str) -> str:
-    text = io.StringIO()
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(COLUMNS)
-    for record, origin in zip(records, origins, strict=True):
-        label = "" if record.label is None else record.label
-        writer.writerow([record.image, "target", label, record.patient, record.split, "", origin, generator])
-    return text.getvalue()
+    rows = (
+        (one.image, "target", "" if one.label is None else one.label, one.patient, one.split, "", origin, generator)
+        for one, origin in zip(records, origins, strict=True)
+    )
+    return csv_text([COLUMNS, *rows])
+
+
+def synthesize_training_set(seed_run: SeedRun, data: Data, generator: Generator) -> Images:
+    """Translate the source images of training patients, and no others."""
+    run = seed_run.run
+    with run.stage(seed_run.stage_name("synthesis")), leader_first():
+        source = data.images.select(domain="source", split="train")
+        return translate(seed_run, data, generator, source, "synthetic")
+
+
+def translate(seed_run: SeedRun, data: Data, generator: Generator, source: Images, folder: str) -> Images:
+    """Translate `source` into a folder of the run."""
+    run = seed_run.run
+    job = Translation(
+        generator=generator,
+        name=run.plan.generator,
+        source=source,
+        origins=[listed_name(run, data, record) for record in source.records],
+        policy=policy_of(run.plan),
+        smooth=run.plan.data.smooth,
+        watch=run.watch,
+        stop=run.stop,
+    )
+    with seed_run.shared(folder, "generator"):
+        return synthesize(job, seed_run.folder / folder)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from medsynth.api import GeneratorConfig
@@ -79,15 +79,12 @@ def _model(plan: Plan, registry: Registry, kind: str) -> tuple[Any, Any]:
     """Build a plugin's networks on torch's meta device, which allocates nothing, or else on the CPU."""
     import torch
 
-    plugin, config = (
-        (plan.generator, plan.generator_config) if kind == "generator" else (plan.classifier, plan.classifier_config)
-    )
+    plugin, config = plan.chosen(kind)
     setup, spec = make_setup(plan, kind), registry.load(kind, plugin)
 
     def build(device: str) -> Any:
         with torch.random.fork_rng(devices=[]), torch.device(device):
-            own = type(setup)(channels=setup.channels, size=setup.size, classes=setup.classes, device=device)
-            return registry.create(spec, config, own)
+            return registry.create(spec, config, replace(setup, device=device))
 
     try:
         return build("meta"), config

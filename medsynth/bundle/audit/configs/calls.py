@@ -10,8 +10,16 @@ from typing import TYPE_CHECKING
 from medsynth.bundle.audit.configs.expression_texts import is_text
 from medsynth.bundle.audit.configs.value_kinds import ANY, Scope, has_method
 from medsynth.bundle.audit.rules.arguments import Rule, objection, rule_of
-from medsynth.bundle.audit.rules.remarks import Remark, refuse, trust
-from medsynth.bundle.audit.rules.targets import OK, REFUSED_ATTRIBUTES, SPECIAL, VALUES, judge_path
+from medsynth.bundle.audit.rules.targets import (
+    OK,
+    REFUSED_ATTRIBUTES,
+    SPECIAL,
+    VALUES,
+    Remark,
+    judge_path,
+    refuse,
+    trust,
+)
 from medsynth.bundle.audit.rules.wordlists import words
 
 if TYPE_CHECKING:

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from medsynth.bundle.audit.configs.calls import UNPICKLES, unsafe_switch
-from medsynth.bundle.audit.configs.expression_texts import builds_text, parse
+from medsynth.bundle.audit.configs.expression_texts import builds_text, expression_of
 from medsynth.bundle.audit.configs.references import Config, ConfigItem, children
 from medsynth.bundle.audit.configs.sight import Bundle
 from medsynth.bundle.audit.rules.arguments import Rule, objection, rule_of
-from medsynth.bundle.audit.rules.findings import Verdict, shown
-from medsynth.bundle.audit.rules.ledger import Page
+from medsynth.bundle.audit.rules.findings import Page, Verdict, shown
 from medsynth.bundle.audit.rules.targets import judge_target
 from medsynth.bundle.audit.rules.wordlists import words
 
@@ -116,9 +114,8 @@ class Components:
 
     def _is_name(self, text: str) -> bool:
         """Return whether an expression is a dotted name, which is judged as an expression."""
-        tree = parse(text)
-        statement = tree.body[0] if tree is not None and len(tree.body) == 1 else None
-        return isinstance(statement, ast.Expr) and bool(self.bundle.names.paths(statement.value))
+        tree = expression_of(text)
+        return tree is not None and bool(self.bundle.names.paths(tree))
 
     def _rule(self, page: Page, name: str, rule: Rule, given: list[tuple[str, ConfigItem]], where: str) -> None:
         """Judge the arguments of a component that writes, fetches, loads or looks something up."""

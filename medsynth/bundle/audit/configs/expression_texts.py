@@ -49,6 +49,13 @@ def parse(text: str) -> ast.Module | None:
             return None
 
 
+def expression_of(text: str) -> ast.expr | None:
+    """Return the syntax tree of a text that is one expression, and no import or other statement; else None."""
+    tree = parse(text)
+    statement = tree.body[0] if tree is not None and len(tree.body) == 1 else None
+    return statement.value if isinstance(statement, ast.Expr) else None
+
+
 def reference_id(tree: ast.AST) -> str | None:
     """Return the id that a node of a syntax tree refers to, None if it is no reference."""
     if (

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from medsynth.bundle.audit.configs.components import Components
 from medsynth.bundle.audit.configs.expression_texts import imported
 from medsynth.bundle.audit.configs.expression_texts import references as references_in
-from medsynth.bundle.audit.configs.expressions import Expressions
+from medsynth.bundle.audit.configs.grammar import Expressions
 from medsynth.bundle.audit.configs.path_building import builds_path
 from medsynth.bundle.audit.configs.references import Config, ConfigItem, References, children, split_macro
 from medsynth.bundle.audit.configs.sight import Bundle
-from medsynth.bundle.audit.rules.ledger import Page
+from medsynth.bundle.audit.rules.findings import Page
 from medsynth.bundle.audit.rules.names import disguise, is_address, looks_like_path_outside, outside
 from medsynth.bundle.audit.rules.sizes import LIMITS
 from medsynth.bundle.audit.rules.targets import Names

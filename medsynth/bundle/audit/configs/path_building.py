@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterable, Mapping
 
-from medsynth.bundle.audit.configs.expression_texts import imported, parse, reference_id
+from medsynth.bundle.audit.configs.expression_texts import expression_of, imported, parse, reference_id
 from medsynth.bundle.audit.configs.references import ConfigItem
 from medsynth.bundle.audit.configs.sight import Bundle
 from medsynth.bundle.audit.rules.names import outside
@@ -89,7 +89,8 @@ class _Builder:
         values = self.bundle.values.computed(node, self.place)
         if values is None:
             return False
-        return all(not isinstance(value, str) or not _outside(value) for value in values)
+        texts = [value for value in values if isinstance(value, str)]
+        return not any(outside(text) or "\\" in text or ":/" in text for text in texts)
 
     def _unread(self, node: ast.Call) -> bool:
         name = node.func.id if isinstance(node.func, ast.Name) else ""
@@ -171,15 +172,8 @@ class _Builder:
 
     def _found_in(self, item: ConfigItem, depth: int) -> object:
         text = item.node.value
-        tree = parse(text) if isinstance(text, str) and text.startswith("$") else None
-        statement = tree.body[0] if tree is not None and len(tree.body) == 1 else None
-        if not isinstance(statement, ast.Expr):
-            return None
-        return _Builder(self.bundle, item.place, self.strict)._found(statement.value, {}, depth)
-
-
-def _outside(text: str) -> bool:
-    return bool(outside(text)) or "\\" in text or ":/" in text
+        tree = expression_of(text) if isinstance(text, str) and text.startswith("$") else None
+        return None if tree is None else _Builder(self.bundle, item.place, self.strict)._found(tree, {}, depth)
 
 
 def _replaces_letters(node: ast.Call) -> bool:

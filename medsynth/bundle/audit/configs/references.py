@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from medsynth.bundle.audit.configs.expression_texts import imported, references
 from medsynth.bundle.audit.configs.structured import Node
-from medsynth.bundle.audit.rules.ledger import Page
+from medsynth.bundle.audit.rules.findings import Page
 from medsynth.bundle.audit.rules.sizes import LIMITS
 
 _MACRO = re.compile(r"(?s)(.*\.(?:json|yaml|yml))(?:::|$)", re.IGNORECASE)

@@ -10,8 +10,15 @@ from medsynth.bundle.audit.configs.expression_texts import REFERENCES
 from medsynth.bundle.audit.configs.references import References
 from medsynth.bundle.audit.configs.static_values import StaticValues
 from medsynth.bundle.audit.configs.value_kinds import ANY, Scope, ValueKinds, has_method
-from medsynth.bundle.audit.rules.remarks import Remark, refuse, trust
-from medsynth.bundle.audit.rules.targets import REFUSED_ATTRIBUTES, REFUSED_BUILTINS, SPECIAL, Names
+from medsynth.bundle.audit.rules.targets import (
+    REFUSED_ATTRIBUTES,
+    REFUSED_BUILTINS,
+    SPECIAL,
+    Names,
+    Remark,
+    refuse,
+    trust,
+)
 from medsynth.bundle.audit.rules.wordlists import words
 
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import product
 
-from medsynth.bundle.audit.configs.expression_texts import imported, parse, reference_id, references
+from medsynth.bundle.audit.configs.expression_texts import expression_of, parse, reference_id, references
 from medsynth.bundle.audit.configs.references import ConfigItem, References
 from medsynth.bundle.audit.rules.arguments import objection
 from medsynth.bundle.audit.rules.targets import Names
@@ -51,11 +51,8 @@ class StaticValues:
         return found
 
     def _expression(self, text: str, place: str, depth: int) -> list[object] | None:
-        tree = parse(text)
-        if tree is None or len(tree.body) != 1 or imported(text) is not None or depth > _DEEPEST:
-            return None
-        statement = tree.body[0]
-        return self.computed(statement.value, place, depth + 1) if isinstance(statement, ast.Expr) else None
+        tree = expression_of(text)
+        return None if tree is None or depth > _DEEPEST else self.computed(tree, place, depth + 1)
 
     def computed(self, tree: ast.expr, place: str, depth: int = 0) -> list[object] | None:
         """Return the values that an expression may have; None if they are not known."""
@@ -82,11 +79,11 @@ class StaticValues:
             value = meaning.node.value
             if isinstance(value, Mapping):
                 reasons = [objection("word", [key], frozenset()) for key in value]
-            elif isinstance(value, str) and value.startswith("$") and (tree := parse(value)) is not None:
-                statement = tree.body[0] if len(tree.body) == 1 else None
-                if not isinstance(statement, ast.Expr):
+            elif isinstance(value, str) and value.startswith("$") and parse(value) is not None:
+                inner = expression_of(value)
+                if inner is None:
                     return "is a statement"
-                reasons = [self.mapping_of(statement.value, meaning.place, depth + 1)]
+                reasons = [self.mapping_of(inner, meaning.place, depth + 1)]
             else:
                 reasons = [] if value is None else ["is no mapping in the config"]
             if reason := next(filter(None, reasons), ""):

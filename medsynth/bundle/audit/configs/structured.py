@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from medsynth.bundle.audit.rules.ledger import Page
+from medsynth.bundle.audit.rules.findings import Page
 from medsynth.bundle.audit.rules.sizes import LIMITS
 
 Value = str | bool | int | float | None

@@ -6,9 +6,8 @@ import ast
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from medsynth.bundle.audit.configs.expression_texts import imported, parse, reference_id
+from medsynth.bundle.audit.configs.expression_texts import expression_of, imported, reference_id
 from medsynth.bundle.audit.configs.references import ConfigItem, References
-from medsynth.bundle.audit.configs.structured import Node
 from medsynth.bundle.audit.rules.targets import Names
 from medsynth.bundle.audit.rules.wordlists import components, words
 
@@ -117,20 +116,14 @@ class ValueKinds:
         for meaning in self.references.meanings(item):
             value = meaning.node.value
             if isinstance(value, Mapping) and "_target_" in value:
-                kinds.add(self._component(value["_target_"]))
+                target = value["_target_"].value
+                kinds.add(kind_of_target(target) if isinstance(target, str) else ANY)
             elif isinstance(value, str) and value.startswith("$") and imported(value) is None:
-                tree = parse(value)
-                statement = tree.body[0] if tree is not None and len(tree.body) == 1 else None
-                kinds.add(
-                    self.of(statement.value, meaning.place, {}, depth + 1) if isinstance(statement, ast.Expr) else ANY
-                )
+                tree = expression_of(value)
+                kinds.add(ANY if tree is None else self.of(tree, meaning.place, {}, depth + 1))
             else:
                 kinds.add(ANY)
         return _agreed(kinds)
-
-    @staticmethod
-    def _component(target: Node) -> str:
-        return kind_of_target(target.value) if isinstance(target.value, str) else ANY
 
 
 def kind_of_target(target: str) -> str:

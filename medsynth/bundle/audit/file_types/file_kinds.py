@@ -7,6 +7,7 @@ import zlib
 from enum import Enum
 
 from medsynth.bundle.audit.file_types.pickles import looks_like_pickle
+from medsynth.bundle.audit.rules.wordlists import read_lists
 
 
 class Kind(Enum):
@@ -51,38 +52,15 @@ _MAGIC = (
     (b"\x28\xb5\x2f\xfd", Kind.PACKED),
     (b"\x89HDF\r\n", Kind.HDF),
 )
-_SUFFIXES = {
-    Kind.CONFIG: ".json .yaml .yml",
-    Kind.CODE: ".py .pyw .pyi .pyx .ipynb .sh .bash .zsh .bat .cmd .ps1 .js .mjs .vbs .rb .pl .lua .jar .c .cc .cpp .cu"
-    " .h .m .r .jl .pth .egg-link .toml .desktop .reg .mk .cmake",
-    Kind.PROGRAM: ".pyc .pyo .pyd .so .dll .dylib .exe .msi .scr .a .o .lib .wasm .class .ko .engine .plan",
-    Kind.PICKLE: ".pkl .pickle .pk .pt .pth .ckpt .bin .tar .joblib .dill .cloudpickle .p .th .mar",
-    Kind.ARCHIVE: ".zip .npz .ts .pt2 .whl .egg .pyz .jit .torchscript",
-    Kind.NPY: ".npy",
-    Kind.SAFETENSORS: ".safetensors",
-    Kind.ONNX: ".onnx",
-    Kind.GZIP: ".gz .tgz",
-    Kind.PACKED: ".bz2 .xz .7z .rar .zst .lz4 .lzma .tar",
-    Kind.HDF: ".h5 .hdf5 .keras .mat",
-    Kind.TEXT: ".md .txt .rst .csv .tsv .conf .ini .cfg .log .cff .bib .sig",
-    Kind.MARKUP: ".html .htm .xhtml .shtml .mht .mhtml .svg .svgz .xsl .xslt .pdf",
-    Kind.MODEL: ".xml",
-    Kind.IMAGE: ".png .jpg .jpeg .tif .tiff .bmp .gif .dcm .nii",
-    Kind.LAUNCHER: ".hta .lnk .url .scf .chm .cpl .jse .vbe .wsf .wsh .com .pif .msc .command .webloc .inf .xll .iqy"
-    " .library-ms .search-ms .settingcontent-ms .appref-ms .application .docm .xlsm .pptm",
-}
-_BY_SUFFIX = {suffix: kind for kind, suffixes in reversed(_SUFFIXES.items()) for suffix in suffixes.split()}
-_NAMES = {
-    Kind.TEXT: "license licence copying notice readme authors contributors changelog citation version"
-    " .gitignore .gitattributes",
-    Kind.CODE: "makefile gnumakefile dockerfile containerfile jenkinsfile procfile rakefile gemfile justfile"
-    " vagrantfile cmakelists.txt requirements.txt constraints.txt setup.cfg tox.ini pytest.ini mypy.ini pip.conf"
-    " package.json",
-    Kind.LAUNCHER: "desktop.ini autorun.inf",
-    Kind.TOOL: ".git .hg .svn .vscode .idea .vs .zed .devcontainer .husky .circleci .envrc .env .direnv .bashrc .zshrc"
-    " .profile .bash_profile .npmrc .netrc .pypirc .ssh .config .mise.toml .tool-versions .pre-commit-config.yaml",
-}
-_BY_NAME = {name: kind for kind, names in _NAMES.items() for name in names.split()}
+
+
+def _listed(what: str) -> dict[str, Kind]:
+    """Return kinds by what a file's name is or ends in; of what stands in two lists the first one counts."""
+    sections = [(title.partition(f"{what} of ")[2], names) for title, names in read_lists("file_names.txt").items()]
+    return {name: Kind(kind) for kind, names in reversed(sections) if kind for name in names}
+
+
+_BY_SUFFIX, _BY_NAME = _listed("suffixes"), _listed("names")
 _IMAGES = {
     ".png": ((0, b"\x89PNG\r\n\x1a\n"),),
     ".jpg": ((0, b"\xff\xd8\xff"),),

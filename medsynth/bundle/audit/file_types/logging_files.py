@@ -10,7 +10,7 @@ import ast
 import configparser
 import re
 
-from medsynth.bundle.audit.rules.ledger import Page
+from medsynth.bundle.audit.rules.findings import Page
 
 _STREAMS = ("StreamHandler", "logging.StreamHandler", "NullHandler", "logging.NullHandler")
 _ARGUMENTS = ("(sys.stdout,)", "(sys.stderr,)", "(sys.stdout)", "(sys.stderr)", "()", "")

@@ -23,7 +23,7 @@ from medsynth.bundle.audit.file_types.archives import (
     read_directory,
     read_entry,
 )
-from medsynth.bundle.audit.rules.ledger import Ledger, Page
+from medsynth.bundle.audit.rules.findings import Ledger, Page
 from medsynth.bundle.audit.rules.names import collision_key, unsafe_path
 from medsynth.bundle.audit.rules.sizes import LIMITS, MEBIBYTE
 

@@ -6,7 +6,7 @@ import zlib
 from typing import BinaryIO
 
 from medsynth.bundle.audit.file_types.file_kinds import found, is_image
-from medsynth.bundle.audit.rules.ledger import Page
+from medsynth.bundle.audit.rules.findings import Page
 from medsynth.bundle.audit.rules.sizes import LIMITS, MEBIBYTE
 
 _HEAD = 1 << 14

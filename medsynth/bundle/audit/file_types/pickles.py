@@ -9,8 +9,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import BinaryIO
 
-from medsynth.bundle.audit.rules.findings import Verdict
-from medsynth.bundle.audit.rules.ledger import Page
+from medsynth.bundle.audit.rules.findings import Page, Verdict
 from medsynth.bundle.audit.rules.sizes import LIMITS
 from medsynth.bundle.audit.rules.targets import Names, judge_path
 from medsynth.bundle.audit.rules.wordlists import words

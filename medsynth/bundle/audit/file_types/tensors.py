@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from medsynth.bundle.audit.file_types.pickles import audit_pickle
-from medsynth.bundle.audit.rules.ledger import Page
+from medsynth.bundle.audit.rules.findings import Page
 from medsynth.bundle.audit.rules.names import is_address, outside
 from medsynth.bundle.audit.rules.sizes import LIMITS, MEBIBYTE
 

@@ -1,12 +1,14 @@
-"""TorchScript code: a program in a subset of Python, whose operators are compared with a list."""
+"""What torch demands of an archive, and TorchScript code in it: a subset of Python with listed operators."""
 
 from __future__ import annotations
 
 import ast
+import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
-from medsynth.bundle.audit.rules.ledger import Page
+from medsynth.bundle.audit.file_types.archives import DEFLATED, PADDING, STORED, ZIP64, Entry
+from medsynth.bundle.audit.rules.findings import Page
 from medsynth.bundle.audit.rules.wordlists import words
 
 _OPERATORS = words("torchscript operators")
@@ -79,3 +81,25 @@ def _dotted(node: ast.expr) -> str:
         parts.append(node.attr)
         node = node.value
     return ".".join([node.id, *reversed(parts)]) if isinstance(node, ast.Name) else ""
+
+
+_PACKED_BY_TORCH = re.compile(r"[^/]+/code/.*\.(py|debug_pkl)")
+
+
+def torch_objection(entries: Sequence[Entry]) -> str:
+    """Return why torch would see an archive otherwise than its directory says; empty if it would not.
+
+    torch strips the folder of the first member from all names, and compares names without regard to case.
+    """
+    folders = {entry.name.partition("/")[0] for entry in entries if "/" in entry.name}
+    if len(folders) != 1 or not all("/" in entry.name for entry in entries):
+        return "does not have all of its members in one folder"
+    names = [entry.name.casefold() for entry in entries]
+    if len(set(names)) < len(names):
+        return "has two members whose names differ in case only"
+    for entry in entries:
+        if entry.extras - {ZIP64, PADDING}:
+            return f"has an extra field at {entry.name!r} that torch does not write"
+        if entry.method != STORED and not (entry.method == DEFLATED and _PACKED_BY_TORCH.fullmatch(entry.name)):
+            return f"has {entry.name!r} packed, which torch stores"
+    return ""

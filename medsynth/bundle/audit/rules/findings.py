@@ -1,12 +1,14 @@
-"""What an audit says."""
+"""What an audit says, and how it is collected while a bundle is walked."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
+
+from medsynth.bundle.audit.rules.sizes import LIMITS
 
 
 class Verdict(StrEnum):
@@ -54,14 +56,7 @@ class Finding:
 
     def as_dict(self) -> dict[str, str]:
         """Return the fields as JSON holds them."""
-        return {
-            "verdict": self.verdict.value,
-            "kind": self.kind,
-            "what": self.what,
-            "reason": self.reason,
-            "file": self.file,
-            "place": self.place,
-        }
+        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -104,3 +99,50 @@ def shown(value: object, limit: int = 160) -> str:
     if len(text) > limit:
         text = f"{text[:limit]}… ({len(text)} characters)"
     return "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in text)
+
+
+class Ledger:
+    """All findings so far; `at` gives a page for one file."""
+
+    def __init__(self) -> None:
+        self.findings: list[Finding] = []
+
+    def add(self, finding: Finding) -> None:
+        """Keep a finding once; beyond the limit one refusal stands for the rest."""
+        if len(self.findings) < LIMITS.findings:
+            self.findings.append(finding)
+        elif len(self.findings) == LIMITS.findings:
+            reason = f"more than {LIMITS.findings} findings; the rest was not listed"
+            self.findings.append(Finding(Verdict.REFUSED, "size", "findings", reason, finding.file))
+
+    def at(self, file: str) -> Page:
+        """Return what writes findings about one file."""
+        return Page(self, file)
+
+
+class Page:
+    """Writes findings about one file."""
+
+    def __init__(self, ledger: Ledger, file: str) -> None:
+        self.ledger = ledger
+        self.file = file
+
+    def inside(self, member: str) -> Page:
+        """Return the page of a member of this archive."""
+        return Page(self.ledger, f"{self.file}!/{member}")
+
+    def allow(self, kind: str, what: object, place: str = "", reason: str = "") -> None:
+        """List something harmless."""
+        self.write(Verdict.ALLOWED, kind, what, reason, place)
+
+    def trust(self, kind: str, what: object, reason: str, place: str = "") -> None:
+        """List something that only a trusted bundle may do."""
+        self.write(Verdict.TRUST, kind, what, reason, place)
+
+    def refuse(self, kind: str, what: object, reason: str, place: str = "") -> None:
+        """List something that no bundle needs."""
+        self.write(Verdict.REFUSED, kind, what, reason, place)
+
+    def write(self, verdict: Verdict, kind: str, what: object, reason: str, place: str = "") -> None:
+        """List something with the verdict given."""
+        self.ledger.add(Finding(verdict, kind, shown(what), reason, shown(self.file, 400), shown(place, 400)))

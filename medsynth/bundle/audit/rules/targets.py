@@ -1,4 +1,4 @@
-"""What a dotted name in a config may stand for.
+"""What a dotted name in a config may stand for, and what is said about it and other parts of an expression.
 
 Judged by name only: MONAI would import it, and that already runs code.
 """
@@ -141,10 +141,6 @@ def _starts(path: str, prefix: str) -> bool:
     return path == prefix or path.startswith(f"{prefix}.")
 
 
-def _private(parts: list[str]) -> bool:
-    return any(part.startswith("_") for part in parts)
-
-
 def _hostile(path: str, parts: list[str]) -> str:
     if parts[0] in _REFUSED_MODULES:
         return f"'{parts[0]}' can run anything, reach the network or load programs"
@@ -170,10 +166,28 @@ def _monai(parts: list[str]) -> Judgement:
         depth = 1 + area.count(".") + 1
         if ".".join(parts[1:depth]) == area and len(parts) > depth:
             inner, last = parts[depth:-1], parts[-1]
-            if last in members and not _private(inner) and not _PACKAGES & set(inner):
+            if last in members and not any(part.startswith("_") for part in inner) and not _PACKAGES & set(inner):
                 return OK
             # A member of an enumeration, e.g. monai.utils.ForwardMode.TRAIN; a method is judged as one.
             if inner and inner[-1] in members and inner[-1][0].isupper() and _MEMBER.fullmatch(last):
                 return OK
     reason = _reach(path) or "is not among MONAI's components known to be harmless"
     return Judgement(Verdict.TRUST, reason)
+
+
+@dataclass(frozen=True)
+class Remark:
+    """One part of an expression that has a verdict of its own."""
+
+    what: str
+    judgement: Judgement
+
+
+def trust(what: str, reason: str) -> Remark:
+    """Return a remark on something that only a trusted bundle may do."""
+    return Remark(what, Judgement(Verdict.TRUST, reason))
+
+
+def refuse(what: str, reason: str) -> Remark:
+    """Return a remark on something that no bundle needs."""
+    return Remark(what, Judgement(Verdict.REFUSED, reason))

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
-from medsynth.results.warned import CAUTIONS, enter_stage, keep_warning, of_seed, texts
+from medsynth.results.run_record import CAUTIONS, enter_stage, keep_warning, of_seed, texts
 from medsynth.training.monitoring import kind_of
 
 ROOT = Path(__file__).parents[2]

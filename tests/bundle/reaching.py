@@ -1,6 +1,6 @@
 """Finds MONAI's components that fetch, unpickle, start programs, write files or look names up, from its source alone.
 
-``python -m medsynth.bundle.audit.rules.reaching`` prints them as they stand in reaching.txt. A test compares the two,
+``python -m tests.bundle.reaching`` prints them as they stand in reaching.txt. A test compares the two,
 so that a new release of MONAI cannot add one, or turn a harmless one into one, without a person looking at it.
 """
 
@@ -174,7 +174,7 @@ def listed(found: dict[str, set[str]]) -> str:
 
 _HEADER = """\
 # Public classes and functions of MONAI 1.6.1 whose code, or a base's, or one that it uses, fetches, unpickles, starts
-# programs, writes files or looks names up. Made by `python -m medsynth.bundle.audit.rules.reaching`; a test compares it
+# programs, writes files or looks names up. Made by `python -m tests.bundle.reaching`; a test compares it
 # with the installed MONAI. The audit allows those of them alone that arguments.txt says how to call.
 """
 
