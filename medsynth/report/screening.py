@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 
 from medsynth.api import Predictions, Score
 from medsynth.report.downloads import Download, csv_of_scores, latex_text
-from medsynth.report.svg import DASHES, INK, SERIES, literal, new_figure, plain, to_svg
+from medsynth.report.drawing.svg import DASHES, INK, SERIES, literal, new_figure, plain, to_svg
 from medsynth.report.tables import Cell, number, percent, subject_label
 from medsynth.report.verdict import finite_interval
 from medsynth.statistics import bootstrap_diagnostic, diagnostic_metrics

@@ -18,13 +18,18 @@ from medsynth.base.files import new_folder, write_text
 from medsynth.base.progress import duration
 from medsynth.report import tables
 from medsynth.report.cases import case_rows
-from medsynth.report.classifier_figures import bootstrap_figure, calibration_figure, precision_figure, roc_figure
 from medsynth.report.content import Curves, ReportContent
 from medsynth.report.downloads import count_download, inspection_download, score_download
-from medsynth.report.figures import curve_panels, curves_figure, interval_figure
+from medsynth.report.drawing.classifier_figures import (
+    bootstrap_figure,
+    calibration_figure,
+    precision_figure,
+    roc_figure,
+)
+from medsynth.report.drawing.figures import curve_panels, curves_figure, interval_figure
+from medsynth.report.drawing.svg import standalone
 from medsynth.report.pictures import front_cases, front_gallery, gallery, importance, mistakes
 from medsynth.report.screening import prevalence_figure, screening_table
-from medsynth.report.svg import standalone
 from medsynth.report.verdict import RunVerdict, find, verdict
 from medsynth.statistics.gain import EVALUATOR, gains
 

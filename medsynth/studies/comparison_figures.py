@@ -10,11 +10,11 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullLocator
 
 from medsynth.api import Score
-from medsynth.report.bands import Band, roc_band
-from medsynth.report.classifier_figures import MARKERS, histogram
-from medsynth.report.svg import DASHES, GRID, INK, MUTED, SERIES, literal, new_figure, plain, to_svg
+from medsynth.report.drawing.bands import Band, roc_band
+from medsynth.report.drawing.classifier_figures import MARKERS, histogram
+from medsynth.report.drawing.svg import DASHES, GRID, INK, MUTED, SERIES, literal, new_figure, plain, to_svg
+from medsynth.report.drawing.worth_figure import WORTH_CAPTION, worth_figure
 from medsynth.report.tables import metric_label
-from medsynth.report.worth_figure import WORTH_CAPTION, worth_figure
 from medsynth.statistics import METRICS, bootstrap_diagnostic, roc_curve
 from medsynth.studies.comparison import RESAMPLES, ComparedCell, ComparedRow, Comparison
 

@@ -13,7 +13,7 @@ from markupsafe import Markup
 from medsynth.base.files import new_folder, write_text
 from medsynth.data.listing.paths import relative
 from medsynth.report.downloads import Download, csv_text, latex_text
-from medsynth.report.svg import standalone
+from medsynth.report.drawing.svg import standalone
 from medsynth.report.tables import flat, metric_label
 from medsynth.report.writer import page_environment, page_script
 from medsynth.results.pairs import PAIR_COLUMNS, pair_rows

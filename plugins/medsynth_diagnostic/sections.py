@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from medsynth.api import Result, Section
-from medsynth.report.svg import DASHES, GRID, INK, SERIES, literal, new_figure, plain, to_svg
+from medsynth.report.drawing.svg import DASHES, GRID, INK, SERIES, literal, new_figure, plain, to_svg
 from medsynth.report.tables import metric_label, subject_label
 from medsynth.statistics import (
     DecisionCurve,

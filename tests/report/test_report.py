@@ -20,10 +20,10 @@ from sklearn.metrics import roc_curve as sklearn_roc_curve
 from medsynth.api import Inspection, Predictions, Score, Section
 from medsynth.base.progress import duration
 from medsynth.report import Case, GalleryRow, ImportanceRow, ReportContent, content_verdict, verdict, write_report
-from medsynth.report.bands import precision_band, reliability, roc_band
 from medsynth.report.cases import case_rows, surest
 from medsynth.report.downloads import csv_text, latex_text
-from medsynth.report.figures import curve_panels
+from medsynth.report.drawing.bands import precision_band, reliability, roc_band
+from medsynth.report.drawing.figures import curve_panels
 from medsynth.report.pictures import (
     difference_map,
     front_cases,

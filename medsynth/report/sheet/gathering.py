@@ -11,9 +11,9 @@ import numpy as np
 from medsynth.data.formats.probing import Facts
 from medsynth.data.images import Images, Record
 from medsynth.data.likeness import near_pairs, perceptual_hash
+from medsynth.report.drawing.svg import DASHES, SERIES, new_figure, plain, to_svg
 from medsynth.report.pictures import png_address
 from medsynth.report.sheet.unusual import unusual
-from medsynth.report.svg import DASHES, SERIES, new_figure, plain, to_svg
 
 SIDE = 112
 """Largest side of a thumbnail in pixels."""

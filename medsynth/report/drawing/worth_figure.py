@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
 
 from medsynth.api import Subject
-from medsynth.report.svg import DASHES, INK, SERIES, new_figure, plain, to_svg
+from medsynth.report.drawing.svg import DASHES, INK, SERIES, new_figure, plain, to_svg
 from medsynth.statistics.worth import AREA, COMPARED, SENSITIVITY, Scarcity
 
 LABELS = {Subject.SYNTHETIC: "with synthetic images", Subject.REAL_ONLY: "real images only"}

@@ -10,8 +10,8 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from medsynth.api import Score
-from medsynth.report.classifier_figures import MARKERS
-from medsynth.report.svg import DASHES, INK, MUTED, SERIES, literal, new_figure, plain, to_svg
+from medsynth.report.drawing.classifier_figures import MARKERS
+from medsynth.report.drawing.svg import DASHES, INK, MUTED, SERIES, literal, new_figure, plain, to_svg
 from medsynth.report.tables import metric_label, subject_label
 from medsynth.report.verdict import finite_interval
 

@@ -11,8 +11,8 @@ from matplotlib.axes import Axes
 from numpy.typing import ArrayLike
 
 from medsynth.api import Predictions
-from medsynth.report.bands import Band, precision_band, reliability, roc_band
-from medsynth.report.svg import DASHES, GRID, INK, SERIES, literal, new_figure, plain, to_svg
+from medsynth.report.drawing.bands import Band, precision_band, reliability, roc_band
+from medsynth.report.drawing.svg import DASHES, GRID, INK, SERIES, literal, new_figure, plain, to_svg
 from medsynth.report.tables import subject_label
 from medsynth.statistics import bootstrap_diagnostic, roc_curve
 

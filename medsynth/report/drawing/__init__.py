@@ -1,0 +1,1 @@
+"""Figures as SVG: of training, of classifiers, of the worth of synthesis."""
