@@ -1,12 +1,12 @@
 # make demo: set up and run the main job. make test: set up and pass the tests. Both need only Python >= 3.11.
-# make gpu-check: measure on a GPU.
+# make gpu-check: measure on a GPU. make pictures RUN=FOLDER: the pictures of README and docs, from a finished run.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test fuzz check docs gpu-check setup clean
+.PHONY: demo test fuzz check docs pictures gpu-check setup clean
 
 # Two processes with a thread each: tests are small, and threads that wait for each other would cost more than they give.
 test: setup
@@ -27,6 +27,10 @@ check: setup
 # At most ten minutes on a GPU; writes docs/results/gpu.json and gpu.md.
 gpu-check: setup
 	$(BIN)/python benchmarks/gpu_check.py --out docs/results
+
+# Of the newest run below runs/, or RUN; with the report's first screen where a Chromium is on the PATH.
+pictures: setup
+	$(BIN)/python benchmarks/pictures.py $(RUN)
 
 docs: setup
 	$(BIN)/python -m pip install -q -c constraints.txt --group docs
