@@ -32,9 +32,11 @@ gpu-check: setup
 pictures: setup
 	$(BIN)/python benchmarks/pictures.py $(RUN)
 
+# Into site/latest, and into a folder called like this version; those of other versions stay.
 docs: setup
 	$(BIN)/python -m pip install -q -c constraints.txt --group docs
-	$(BIN)/mkdocs build --strict
+	$(BIN)/zensical build --strict --clean
+	$(BIN)/python .ci/site_versions.py site
 
 setup: $(READY)
 

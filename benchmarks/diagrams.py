@@ -125,9 +125,9 @@ def bundle(colors: Palette) -> str:
         y = 300 + 27 * row
         parts += [
             _text(8, y, name, colors.ink, size=14, weight=600),
-            _text(146, y, what, colors.faint, size=14),
+            _text(158, y, what, colors.faint, size=14),
         ]
-    return _svg(438, 300 + 27 * len(files) - 10, parts, "A bundle: two ways through it, and its files")
+    return _svg(452, 300 + 27 * len(files) - 10, parts, "A bundle: two ways through it, and its files")
 
 
 DIAGRAMS: dict[str, Callable[[Palette], str]] = {"flow": flow, "held-out": held_out, "bundle": bundle}
