@@ -9,8 +9,9 @@ export PIP_DISABLE_PIP_VERSION_CHECK := 1
 .PHONY: demo test fuzz check docs pictures gpu-check setup clean
 
 # Two processes with a thread each: tests are small, and threads that wait for each other would cost more than they give.
+# tests/conftest.py says which files come first.
 test: setup
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 # Half an hour and more: archives that no run has tried before, read by the audit, by Python and by torch.
 fuzz: setup

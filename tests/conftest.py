@@ -6,16 +6,39 @@ import io
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
 from medsynth.scaffold.writing import write_distribution
+from tests import starting
 from tests.newcomer import install, write_cut
 
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
+_FIRST = (
+    "studies/test_study.py",
+    "flow/test_run.py",
+    "flow/test_helpers.py",
+    "bundle/test_planted_secrets.py",
+    "training/test_processes.py",
+    "door/test_python.py",
+    "cli",
+    "flow",
+)
+"""Files and folders that take longest: begun first, so that no process is still at one when the others are done."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files that take longest first; with xdist say --no-loadscope-reorder."""
+    tests = Path(__file__).parent
+    places = {tests / name: number for number, name in enumerate(_FIRST)}
+    assert all(place.exists() for place in places)
+
+    def turn(item: pytest.Item) -> int:
+        return min(places.get(place, len(places)) for place in (item.path, *item.path.parents))
+
+    items.sort(key=turn)
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -31,18 +54,10 @@ def medsynth(tmp_path: Path) -> Command:
     """Run the medsynth command in a process of its own, in `tmp_path`, with extra import paths if asked."""
 
     def run(*arguments: object, path: Path | None = None, env: Mapping[str, str] | None = None, timeout: float = 300):
-        environment = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1", **(env or {})}
+        variables = {**os.environ, "COLUMNS": "200", "NO_COLOR": "1", **(env or {})}
         if path is not None:
-            environment["PYTHONPATH"] = str(path)
-        return subprocess.run(
-            [sys.executable, "-m", "medsynth", *map(str, arguments)],
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=timeout,
-            check=False,
-        )
+            variables["PYTHONPATH"] = str(path)
+        return starting.run(["-m", "medsynth", *map(str, arguments)], cwd=tmp_path, env=variables, timeout=timeout)
 
     return run
 

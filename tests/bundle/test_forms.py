@@ -6,8 +6,6 @@ import csv
 import importlib.util
 import json
 import os
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
@@ -26,6 +24,7 @@ from medsynth.inference.bundle_classifier import load_classifier
 from medsynth.inference.export.forms import FORMS, export_bundle
 from medsynth.inference.exports import read_exports
 from medsynth.inference.reproduction import reproduce
+from tests import starting
 
 from .schema import SCHEMA
 
@@ -108,8 +107,7 @@ def strangers(request, exported, tmp_path_factory) -> tuple[Path, Path]:
     workflows = [str(bundle / f"configs/{name}.json") for name in ("inference", "translate", "evaluate")]
     called = commands(bundle, elsewhere, request.param)
     arguments = json.dumps([called, workflows, str(bundle), str(elsewhere / "properties.json")])
-    command = [sys.executable, "-W", "ignore", "-c", DRIVER, arguments]
-    done = subprocess.run(command, cwd=elsewhere, env=environment, capture_output=True, text=True, timeout=300)
+    done = starting.run(["-c", DRIVER, arguments], imported=starting.MONAI, cwd=elsewhere, env=environment)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
     return bundle, elsewhere
 

@@ -49,6 +49,7 @@ SETS = (
     "generator.width=4",
     "generator.blocks=1",
     "generator.discriminator_width=4",
+    "classifier.batch_size=8",
     "classifier.pretrain_epochs=1",
     "classifier.finetune_epochs=1",
     "classifier.epoch_steps=2",

@@ -8,7 +8,6 @@ import importlib
 import json
 import math
 import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from medsynth.bundle.format.vendoring import vendor
 from medsynth.bundle.writing.assembling import rebuilding_arguments, write_bundle
 from medsynth.bundle.writing.contents import BundleContents, PluginVersion, SourceSample, TargetSample
 from medsynth.data.png import png
+from tests import starting
 
 SIZE = (24, 32)
 PLANTED = ("/home/jane.doe/clinic", "jane.doe", "ward7-host", "Patient^Mueller", "1.2.840.113619.2")
@@ -221,15 +221,9 @@ def stranger(tmp_path_factory):
 
 
 def run_bundle(bundle: Path, config: str, environment: dict[str, str], folder: Path) -> None:
-    command = [sys.executable, "-m", "monai.bundle", "run", "--config_file", str(bundle / "configs" / config)]
-    done = subprocess.run(
-        [*command, "--bundle_root", str(bundle)],
-        cwd=folder,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
+    command = ["-m", "monai.bundle", "run", "--config_file", str(bundle / "configs" / config)]
+    command += ["--bundle_root", str(bundle)]
+    done = starting.run(command, imported=starting.MONAI, cwd=folder, env=environment)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from tests import starting
 from tests.leftovers import left_after, processes_of
 from tests.shadows import COMMAND, executed, fill
 
@@ -132,9 +133,9 @@ def test_an_unknown_export_format_is_refused(medsynth, bundle):
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
 def test_a_killed_prediction_leaves_no_half_written_table(number, medsynth, bundle, tmp_path, pictures):
     pictures(2000)
-    command = [sys.executable, "-m", "medsynth", "predict", str(bundle), "in", "--out", "p.csv", "--batch", "1"]
+    command = ["-m", "medsynth", "predict", str(bundle), "in", "--out", "p.csv", "--batch", "1"]
     environment = {**os.environ, **ONE_THREAD}
-    started = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
+    started = starting.Python(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
     while not any(path.stat().st_size for path in tmp_path.glob(".p.csv*")) and started.poll() is None:
         time.sleep(0.01)
     started.send_signal(number)

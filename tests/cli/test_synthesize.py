@@ -6,12 +6,13 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 
 import numpy as np
 import pytest
 from PIL import Image
+
+from tests import starting
 
 
 @pytest.fixture(scope="module")
@@ -77,9 +78,9 @@ def test_a_path_that_is_no_bundle_is_refused_with_what_to_give(medsynth, tmp_pat
 
 def test_ctrl_c_keeps_what_is_finished_and_resume_does_the_rest(medsynth, bundle, tmp_path, pictures):
     pictures(300)
-    command = [sys.executable, "-m", "medsynth", "synthesize", str(bundle), "in", "--out", "out", "--batch", "1"]
+    command = ["-m", "medsynth", "synthesize", str(bundle), "in", "--out", "out", "--batch", "1"]
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
-    started = subprocess.Popen(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
+    started = starting.Python(command, cwd=tmp_path, env=environment, stderr=subprocess.PIPE, text=True)
     while not list(tmp_path.glob("out/*.png")) and started.poll() is None:
         time.sleep(0.01)
     started.send_signal(signal.SIGINT)

@@ -33,6 +33,7 @@ TINY = {
     "generator.epochs": 1,
     "generator.epoch_steps": 2,
     "generator.batch_size": 2,
+    "classifier.batch_size": 8,
     "classifier.pretrain_epochs": 1,
     "classifier.finetune_epochs": 1,
     "classifier.epoch_steps": 2,

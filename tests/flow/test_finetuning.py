@@ -24,7 +24,12 @@ DATA = ["data.phantom_source=20", "data.phantom_negative=20", "data.phantom_posi
 DATA += ["evaluators.diagnostic.resamples=100"]
 SMALL = ["data.size=32", "generator.width=4", "generator.blocks=1", "generator.discriminator_width=4"]
 SHORT = ["generator.epochs=1", "generator.epoch_steps=2", "generator.batch_size=2"]
-SHORT += ["classifier.pretrain_epochs=1", "classifier.finetune_epochs=1", "classifier.epoch_steps=2"]
+SHORT += [
+    "classifier.batch_size=8",
+    "classifier.pretrain_epochs=1",
+    "classifier.finetune_epochs=1",
+    "classifier.epoch_steps=2",
+]
 
 
 def run(out: Path, *more: str, sets: list[str]) -> None:

@@ -32,8 +32,13 @@ from tests.base.test_files import file_size_limit
 SETTINGS = ["data.size=32", "data.phantom_source=20", "data.phantom_negative=20", "data.phantom_positive=10"]
 SETTINGS += ["data.phantom_test=10", "generator.width=4", "generator.blocks=1", "generator.discriminator_width=4"]
 SETTINGS += ["generator.epochs=3", "generator.epoch_steps=2", "generator.batch_size=2", "training.validate_epochs=1"]
-SETTINGS += ["classifier.pretrain_epochs=1", "classifier.finetune_epochs=1", "classifier.epoch_steps=2"]
-SETTINGS += ["evaluators.diagnostic.resamples=100", "training.tensorboard=false"]
+SETTINGS += [
+    "classifier.batch_size=8",
+    "classifier.pretrain_epochs=1",
+    "classifier.finetune_epochs=1",
+    "classifier.epoch_steps=2",
+]
+SETTINGS += ["evaluators.diagnostic.resamples=100", "training.tensorboard=false", "classifier.batch_size=8"]
 WEIGHTS = ("generator", "classifier/real-only")
 SHOWN = ("report.html", "figures/")
 """What every run writes anew, and nothing reads."""
@@ -202,7 +207,7 @@ PLACES = {
     "synthetic/images/000001.png": "synthetic",
     "classifier/real-only/networks.pt": "classifier/real-only",
     "evaluation/translated/pixels.npy": "evaluation/translated",
-    "evaluation/predictions-oracle.csv": "evaluation",
+    "evaluation/predictions-untranslated.csv": "evaluation",
     "scores.json": "evaluation",
     "measurements.json": "evaluation",
     "bundle/docs/README.md": "bundle",

@@ -24,6 +24,7 @@ TINY = [
     "generator.epochs=2",
     "generator.epoch_steps=6",
     "generator.batch_size=2",
+    "classifier.batch_size=8",
     "classifier.pretrain_epochs=1",
     "classifier.finetune_epochs=1",
     "classifier.epoch_steps=2",

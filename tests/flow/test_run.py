@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from html import unescape
@@ -19,6 +18,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from medsynth.cli import app
+from tests import starting
 
 TINY_DATA = ["data.size=32", "data.phantom_source=20", "data.phantom_negative=20", "data.phantom_positive=10"]
 TINY = [
@@ -27,9 +27,10 @@ TINY = [
     "generator.epochs=2",
     "generator.epoch_steps=6",
     "generator.batch_size=2",
+    "classifier.batch_size=8",
     "classifier.pretrain_epochs=2",
-    "classifier.finetune_epochs=2",
-    "classifier.epoch_steps=6",
+    "classifier.finetune_epochs=1",
+    "classifier.epoch_steps=3",
     "evaluators.diagnostic.resamples=200",
 ]
 SMALL_GENERATOR = ["generator.width=4", "generator.blocks=1", "generator.discriminator_width=4"]
@@ -37,7 +38,7 @@ SMALL_GENERATOR = ["generator.width=4", "generator.blocks=1", "generator.discrim
 
 def command(out: Path, *more: str, sets: list[str] = TINY) -> list[str]:
     arguments = ["run", "--preset", "quick", "--device", "cpu", "--out", str(out), *more]
-    return [sys.executable, "-m", "medsynth", *arguments, *(part for item in sets for part in ("--set", item))]
+    return ["-m", "medsynth", *arguments, *(part for item in sets for part in ("--set", item))]
 
 
 def environment(path: Path | None = None) -> dict[str, str]:
@@ -52,15 +53,16 @@ def table(path: Path) -> list[dict[str, str]]:
 # ---------------------------------------------------------------- a finished run, made once
 
 
+EXAMPLE = ["--generator", "cut", "--classifier", "mobilenet-v2"]
+EXAMPLE += ["--evaluators", "image-quality,diagnostic,efficiency,example-brightness"]
+EXAMPLE_SETS = [*TINY, *SMALL_GENERATOR]
+
+
 @pytest.fixture(scope="module")
 def finished(tmp_path_factory: pytest.TempPathFactory, example_plugin: Path) -> Path:
     """A run with the third-party generator, evaluator and observer."""
     out = tmp_path_factory.mktemp("runs") / "example"
-    plugins = ["--generator", "cut", "--classifier", "mobilenet-v2"]
-    plugins += ["--evaluators", "image-quality,diagnostic,efficiency,example-brightness", "--json"]
-    done = subprocess.run(
-        command(out, *plugins), env=environment(example_plugin), capture_output=True, text=True, check=False
-    )
+    done = starting.run(command(out, *EXAMPLE, "--json", sets=EXAMPLE_SETS), env=environment(example_plugin))
     assert done.returncode == 0, done.stderr
     printed = json.loads(done.stdout)
     assert printed["report"] == str(out / "report.html")
@@ -102,7 +104,7 @@ def test_scores_have_the_documented_fields_and_all_rows(finished: Path) -> None:
     fields = {"evaluator", "name", "subject", "value", "low", "high", "n", "unit", "higher_is_better"}
     assert all(fields <= set(score) for score in content["scores"])
     rows = {score["subject"] for score in content["scores"] if score["evaluator"] == "diagnostic"}
-    assert rows == {"synthetic", "real-only", "untranslated", "oracle"}
+    assert rows == {"synthetic", "real-only", "untranslated"}
     assert {s["subject"] for s in content["scores"] if s["name"] == "kid"} == {"synthetic", "source", "real"}
 
 
@@ -138,14 +140,8 @@ def test_the_bundle_gives_the_runs_probabilities_where_medsynth_cannot_be_import
     bundle = finished / "bundle"
     arguments = ["--config_file", str(bundle / "configs/inference.json"), "--bundle_root", str(bundle)]
     arguments += ["--dataset_dir", str(images), "--output_dir", str(tmp_path / "out")]
-    done = subprocess.run(
-        [sys.executable, "-m", "monai.bundle", "run", *arguments],
-        cwd=tmp_path,
-        env=environment(tmp_path / "shadow"),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    command = ["-m", "monai.bundle", "run", *arguments]
+    done = starting.run(command, imported=starting.MONAI, cwd=tmp_path, env=environment(tmp_path / "shadow"))
     assert done.returncode == 0, done.stderr
     rows = dict(line.split(",") for line in (tmp_path / "out/predictions.csv").read_text().split())
     expected = {Path(row["image"]).name: float(row["probability"]) for row in predictions}
@@ -153,8 +149,7 @@ def test_the_bundle_gives_the_runs_probabilities_where_medsynth_cannot_be_import
 
 
 def test_the_bundle_is_as_its_manifest_lists_it_and_gives_on_its_samples_what_the_run_gave(finished: Path) -> None:
-    command = [sys.executable, "-m", "medsynth", "bundle", "verify", str(finished), "--reproduce", "--json"]
-    done = subprocess.run(command, env=environment(), capture_output=True, text=True, check=False)
+    done = starting.run(["-m", "medsynth", "bundle", "verify", str(finished), "--reproduce", "--json"])
     assert done.returncode == 0, done.stdout + done.stderr
     found = json.loads(done.stdout)
     assert (found["intact"], found["install"]) == (True, "")
@@ -164,11 +159,8 @@ def test_the_bundle_is_as_its_manifest_lists_it_and_gives_on_its_samples_what_th
 
 def test_a_finished_run_is_resumed_without_doing_anything_again(finished: Path, example_plugin: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in finished.rglob("networks.pt")}
-    plugins = ["--generator", "cut", "--classifier", "mobilenet-v2", "--resume"]
-    plugins += ["--evaluators", "image-quality,diagnostic,efficiency,example-brightness"]
-    done = subprocess.run(
-        command(finished, *plugins), env=environment(example_plugin), capture_output=True, check=False
-    )
+    again = command(finished, *EXAMPLE, "--resume", sets=EXAMPLE_SETS)
+    done = starting.run(again, env=environment(example_plugin))
     assert done.returncode == 0
     assert {path: path.stat().st_mtime_ns for path in finished.rglob("networks.pt")} == before
 
@@ -182,7 +174,8 @@ MAIN = ["--generator", "sg-cyclegan", "--classifier", "mobilenet-v2"]
 
 def kill_in(stage: str, arguments: list[str], out: Path) -> None:
     """Start the run, wait until it is in `stage`, and end it with SIGKILL."""
-    process = subprocess.Popen(arguments, env=environment(), stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    pipes = {"stderr": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    process = starting.Python(arguments, env=environment(), **pipes)
     assert process.stderr is not None
     for line in process.stderr:
         if line.rstrip().endswith(f"] {stage}"):
@@ -199,10 +192,10 @@ def kill_in(stage: str, arguments: list[str], out: Path) -> None:
 def test_a_run_killed_in_every_stage_and_resumed_equals_one_that_was_not(tmp_path: Path) -> None:
     straight, killed = tmp_path / "straight", tmp_path / "killed"
     sets = [*TINY, *SMALL_GENERATOR]
-    subprocess.run(command(straight, *MAIN, sets=sets), env=environment(), check=True, capture_output=True)
+    starting.run(command(straight, *MAIN, sets=sets), env=environment()).check_returncode()
     for stage in STAGES:
         kill_in(stage, command(killed, *MAIN, *(["--resume"] if killed.exists() else []), sets=sets), killed)
-    subprocess.run(command(killed, *MAIN, "--resume", sets=sets), env=environment(), check=True, capture_output=True)
+    starting.run(command(killed, *MAIN, "--resume", sets=sets), env=environment()).check_returncode()
     weights = [path.relative_to(straight) for path in straight.rglob("*.pt")]
     assert len(weights) >= 6
     for name in ["scores.json", "synthetic/manifest.csv", *weights]:
@@ -212,7 +205,7 @@ def test_a_run_killed_in_every_stage_and_resumed_equals_one_that_was_not(tmp_pat
 def test_a_polite_stop_saves_says_how_to_continue_and_exits_with_130(tmp_path: Path) -> None:
     out = tmp_path / "run"
     sets = [*TINY, *SMALL_GENERATOR, "generator.epochs=500"]
-    process = subprocess.Popen(command(out, *MAIN, sets=sets), env=environment(), stderr=subprocess.PIPE, text=True)
+    process = starting.Python(command(out, *MAIN, sets=sets), env=environment(), stderr=subprocess.PIPE, text=True)
     while not (out / "generator/checkpoint.pt").exists():
         time.sleep(0.05)
     process.send_signal(signal.SIGTERM)
@@ -228,9 +221,7 @@ def test_a_polite_stop_saves_says_how_to_continue_and_exits_with_130(tmp_path: P
 def test_several_seeds_share_the_split_and_report_every_value(tmp_path: Path) -> None:
     out = tmp_path / "run"
     more = ["--generator", "cyclegan", "--classifier", "mobilenet-v2", "--seeds", "1,2", "--evaluators", "diagnostic"]
-    subprocess.run(
-        command(out, *more, sets=[*TINY, *SMALL_GENERATOR]), env=environment(), check=True, capture_output=True
-    )
+    starting.run(command(out, *more, sets=[*TINY, *SMALL_GENERATOR]), env=environment()).check_returncode()
     top = {(s["name"], s["subject"]): s for s in json.loads((out / "scores.json").read_text())["scores"]}
     one, two = (
         {

@@ -6,12 +6,12 @@ import csv
 import json
 import os
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
+from tests import starting
 from tests.leftovers import left_after, processes_of
 from tests.shadows import COMMAND, executed, fill
 
@@ -22,14 +22,15 @@ SETTINGS = [
     "data.phantom_positive=10",
     "data.phantom_test=10",
     "generator.epochs=3",
-    "generator.epoch_steps=6",
+    "generator.epoch_steps=4",
     "generator.batch_size=2",
     "generator.width=4",
     "generator.blocks=1",
     "generator.discriminator_width=4",
+    "classifier.batch_size=8",
     "classifier.pretrain_epochs=1",
     "classifier.finetune_epochs=1",
-    "classifier.epoch_steps=6",
+    "classifier.epoch_steps=3",
     "evaluators.diagnostic.resamples=200",
     "training.baselines=real-only,oracle",
 ]
@@ -45,10 +46,10 @@ def working_processes(folder: Path) -> list[int]:
     return processes_of(folder, "medsynth.studies.worker")
 
 
-def kill_when(path: Path, command: list[str], out: Path, shadows: Path) -> None:
+def kill_when(path: Path, asked: list[str], out: Path, shadows: Path) -> None:
     """Start a study and kill it as soon as `path` exists; its processes end with it."""
     with subprocess.Popen(
-        command, cwd=shadows, env=environment(), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+        [COMMAND, *asked], cwd=shadows, env=environment(), stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
     ) as first:
         while not path.exists():
             assert first.poll() is None, "the study ended before it could be killed"
@@ -77,18 +78,16 @@ def study(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "[[comparison.rows]]\nlabel = 'Real'\nsubject = 'real-only'\nclassifier = 'mobilevit'\n"
     )
     out = folder / "out"
-    command, shadows = [COMMAND, "study", str(folder / "tiny.toml"), "--preset", "quick"], fill(folder / "shadows")
-    command += ["--device", "cpu", "--out", str(out)]
+    asked, shadows = ["study", str(folder / "tiny.toml"), "--preset", "quick"], fill(folder / "shadows")
+    asked += ["--device", "cpu", "--out", str(out)]
     run = out / "runs/cyclegan--mobilenet-v2/3"
-    kill_when(run / "generator/checkpoint.pt", command, out, shadows)
+    kill_when(run / "generator/checkpoint.pt", asked, out, shadows)
     data = written(run)
-    kill_when(run / "classifier/synthetic/checkpoint.pt", [*command, "--resume"], out, shadows)
+    kill_when(run / "classifier/synthetic/checkpoint.pt", [*asked, "--resume"], out, shadows)
     stages = written(run)
     assert (len(data), len(stages)) == (1, 3)
     assert executed(shadows) == []
-    done = subprocess.run(
-        [*command, "--resume", "--workers", "2"], env=environment(), capture_output=True, text=True, check=False
-    )
+    done = starting.run(["-m", "medsynth", *asked, "--resume", "--workers", "2"], env=environment())
     assert done.returncode == 0, done.stderr
     # A stage that was finished before a kill was never done again.
     assert written(run) == stages
@@ -121,10 +120,10 @@ def test_the_record_says_where_a_stage_came_from(study: Path) -> None:
 
 def test_a_run_that_took_everything_from_others_equals_a_plain_run(study: Path, tmp_path: Path) -> None:
     plain, run = tmp_path / "plain", study / "runs/cyclegan--mobilevit/3"
-    command = ["run", "--generator", "cyclegan", "--classifier", "mobilevit", "--seeds", "3", "--preset", "quick"]
-    command += ["--device", "cpu", "--evaluators", "diagnostic", "--out", str(plain)]
+    command = ["-m", "medsynth", "run", "--generator", "cyclegan", "--classifier", "mobilevit", "--seeds", "3"]
+    command += ["--preset", "quick", "--device", "cpu", "--evaluators", "diagnostic", "--out", str(plain)]
     command += [part for setting in SETTINGS for part in ("--set", setting)]
-    subprocess.run([sys.executable, "-m", "medsynth", *command], env=environment(), check=True, capture_output=True)
+    starting.run(command, env=environment()).check_returncode()
     weights = [path.relative_to(plain) for path in plain.rglob("networks.pt")]
     assert len(weights) == 4
     same = ["scores.json", "plan.toml", "synthetic/manifest.csv", "evaluation/predictions-synthetic.csv", *weights]

@@ -1,11 +1,11 @@
-"""Training by several processes, started by torchrun as a user would."""
+"""Training by several processes, started by torchrun as a user would, or with its variables."""
 
 from __future__ import annotations
 
 import json
-import os
+import socket
 import subprocess
-import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,8 @@ import torch
 
 from medsynth.training.checkpoint import CHECKPOINT, HISTORY
 from medsynth.training.processes import leads, own_share, processes, share_of, whole_batch
-from tests.flow.test_run import SMALL_GENERATOR, TINY, command
+from tests import starting
+from tests.flow.test_run import SMALL_GENERATOR, TINY, command, environment
 
 PROGRAM = Path(__file__).parents[1] / "programs" / "train_together.py"
 LIMIT = 240
@@ -21,15 +22,22 @@ LIMIT = 240
 
 
 def start(number: int, arguments: list[str]) -> subprocess.CompletedProcess[str]:
-    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={number}"]
-    environment = {**os.environ, "OMP_NUM_THREADS": "1", "COLUMNS": "200"}
-    return subprocess.run(
-        [*launcher, *arguments], capture_output=True, text=True, timeout=LIMIT, env=environment, check=False
-    )
+    """Start processes by torchrun as a user would."""
+    launcher = ["-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={number}"]
+    return starting.run([*launcher, *arguments], timeout=LIMIT, env=environment())
 
 
-def train(number: int, folder: Path, event: str = "") -> subprocess.CompletedProcess[str]:
-    return start(number, [str(PROGRAM), str(folder), event])
+def train(number: int, folder: Path, event: str = "") -> list[subprocess.CompletedProcess[str]]:
+    """Start the program's processes with the variables that torchrun gives them."""
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        meeting = {"MASTER_ADDR": "localhost", "MASTER_PORT": str(free.getsockname()[1]), "WORLD_SIZE": str(number)}
+    with ThreadPoolExecutor(number) as together:
+        variables = [environment() | meeting | dict.fromkeys(("RANK", "LOCAL_RANK"), str(k)) for k in range(number)]
+        program = [str(PROGRAM), str(folder), event]
+        done = list(together.map(lambda own: starting.run(program, timeout=LIMIT, env=own), variables))
+    assert [one.returncode for one in done] == [0] * number, [one.stderr for one in done]
+    return done
 
 
 def losses(folder: Path) -> dict[str, list[float]]:
@@ -48,33 +56,27 @@ def same_curve(found: dict[str, list[float]], expected: dict[str, list[float]]) 
 def alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a training by a single process."""
     folder = tmp_path_factory.mktemp("alone")
-    done = train(1, folder)
-    assert done.returncode == 0, done.stderr
+    train(1, folder)
     return folder
 
 
 def test_two_processes_have_the_loss_curve_of_one_at_equal_batch(alone: Path, tmp_path: Path) -> None:
-    done = train(2, tmp_path)
-    assert done.returncode == 0, done.stderr
+    train(2, tmp_path)
     same_curve(losses(tmp_path), losses(alone))
 
 
 def test_a_stop_asked_of_one_process_stops_all_and_another_number_of_processes_continues(
     alone: Path, tmp_path: Path
 ) -> None:
-    done = train(2, tmp_path, "stop")
-    assert done.returncode == 0, done.stderr
-    assert {line for line in done.stdout.splitlines() if "stopped" in line} == {
-        f"process {number} of 2 stopped" for number in (0, 1)
-    }
+    said = [done.stdout.splitlines()[-1] for done in train(2, tmp_path, "stop")]
+    assert said == [f"process {number} of 2 stopped" for number in (0, 1)]
     assert torch.load(tmp_path / CHECKPOINT, weights_only=True)["iteration"] in (5, 6)
-    done = train(1, tmp_path)
-    assert done.returncode == 0, done.stderr
+    train(1, tmp_path)
     same_curve(losses(tmp_path), losses(alone))
 
 
 def test_when_one_process_dies_the_others_end_with_an_error_and_the_last_epoch_is_kept(tmp_path: Path) -> None:
-    done = train(2, tmp_path, "die")
+    done = start(2, [str(PROGRAM), str(tmp_path), "die"])
     assert done.returncode != 0
     assert "exitcode  : 9" in done.stderr
     assert torch.load(tmp_path / CHECKPOINT, weights_only=True)["iteration"] == 4
@@ -82,9 +84,8 @@ def test_when_one_process_dies_the_others_end_with_an_error_and_the_last_epoch_i
 
 
 def test_a_whole_run_by_two_processes_leaves_what_a_run_by_one_leaves(tmp_path: Path) -> None:
-    plugins = ["--generator", "cyclegan", "--classifier", "mobilenet-v2"]
-    arguments = command(tmp_path / "run", *plugins, sets=[*TINY, *SMALL_GENERATOR])
-    done = start(2, arguments[1:])
+    plugins = ["--generator", "cyclegan", "--classifier", "mobilenet-v2", "--evaluators", "diagnostic"]
+    done = start(2, command(tmp_path / "run", *plugins, sets=[*TINY, *SMALL_GENERATOR]))
     assert done.returncode == 0, done.stderr
     for name in (
         "plan.toml",
@@ -100,7 +101,7 @@ def test_a_whole_run_by_two_processes_leaves_what_a_run_by_one_leaves(tmp_path: 
 
 
 def test_a_wrong_value_is_refused_once_by_all_processes(tmp_path: Path) -> None:
-    done = start(2, command(tmp_path / "run", "--generator", "cyclegam")[1:])
+    done = start(2, command(tmp_path / "run", "--generator", "cyclegam"))
     assert done.returncode != 0
     assert done.stderr.count("error: there is no generator") + done.stderr.count("cyclegan") >= 1
     assert done.stderr.count("error: ") == 1
