@@ -79,12 +79,8 @@ def shown(run: Path) -> list[Shown]:
         for number, case in enumerate(cases):
             shutil.copy(run / "data" / case["truth"], folder / f"{number}.png")
         images = [str(folder / f"{number}.png") for number in range(len(cases))]
-        command = [sys.executable, "-m", "medsynth", "predict", str(run), *images, "--runtime", "pytorch"]
-        subprocess.run(
-            [*command, "--out", str(folder / "table.csv"), "--heatmaps", str(folder / "maps")],
-            check=True,
-            capture_output=True,
-        )
+        written = ["--out", str(folder / "table.csv"), "--heatmaps", str(folder / "maps")]
+        predict([str(run), *images, "--runtime", "pytorch", *written])
         return [
             Shown(
                 label=int(case["label"]),
@@ -158,6 +154,11 @@ def write_pictures(run: Path, out: Path) -> list[str]:
         (out / name).write_text(text, encoding="utf-8")
     taken = write_report(run, out / "report.webp")
     return ["hero-light.png", "hero-dark.png", *drawn(), *(["report.webp"] if taken else [])]
+
+
+def predict(arguments: Sequence[str]) -> None:
+    """Do `medsynth predict`."""
+    subprocess.run([sys.executable, "-m", "medsynth", "predict", *arguments], check=True, capture_output=True)
 
 
 def _rows(table: Path) -> list[dict[str, str]]:
