@@ -50,4 +50,4 @@ $(READY): pyproject.toml constraints.txt
 	touch $(READY)
 
 clean:
-	rm -rf $(VENV) site build dist
+	rm -rf $(VENV) site build dist .cache

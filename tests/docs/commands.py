@@ -27,6 +27,7 @@ WHY_NOT = {
     r"medsynth readers merge .*": "needs what people answered; done by tests/readers",
     r"medsynth readers make studies/.*": "as for a run of its own, which is done",
     r"medsynth \w+ bundles/.*": "done by tests/bundle/test_reference.py",
+    r"medsynth bundle export .* --zip .*": "exports once more; done by tests/bundle/test_forms.py",
     r"medsynth bundle verify .* --reproduce": "done by tests/bundle/test_reproduction.py",
     r"medsynth bundle distrust .*": "takes the trust that others need here; done by tests/bundle/test_trust.py",
     r"medsynth plugins show .* --match .*": "searches for a while; done by tests/plan/test_matching.py",
