@@ -35,6 +35,7 @@ def executed(tmp_path_factory: pytest.TempPathFactory) -> Executed:
         def tiny(**asked: Any) -> Any:
             left_out = PHANTOM_ONLY if asked["data"] != "phantom" else ()
             settings = {name: value for name, value in TINY.items() if name not in left_out}
+            settings["training.baselines"] = ["real-only"]
             return genuine(**asked, settings=settings, evaluators=["diagnostic"], device="cpu", progress=False)
 
         with pytest.MonkeyPatch.context() as patch, quiet(), contextlib.redirect_stdout(printed):
