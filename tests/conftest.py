@@ -81,13 +81,14 @@ def example_plugin(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def make_bundle(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
     """Write the bundle of an untrained generator, and of a classifier; keywords are those of the data config.
 
-    `samples` is the number of images that come with it, for a bundle of 8-bit images of one channel.
+    `samples` is the number of images that come with it, for a bundle of 8-bit images of one channel; with `flags` it
+    says which translations are usual.
     """
     from dataclasses import replace
 
     import torch
 
-    from medsynth.api import Setup, exported
+    from medsynth.api import Setup, exported, returning
     from medsynth.bundle.trust.memory import RUN, remember
     from medsynth.bundle.writing.assembling import write_bundle
     from medsynth.bundle.writing.contents import BundleContents, PluginVersion
@@ -104,6 +105,7 @@ def make_bundle(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]
         classifier=None,
         samples: int = 0,
         windows=None,
+        flags: bool = False,
         **fields,
     ) -> Path:
         config = DataConfig(**({"size": 32} | fields))
@@ -131,6 +133,8 @@ def make_bundle(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]
             positive="positive",
             windows=windows or {},
             neighbors=config.neighbors,
+            flags=_reference(config.size) if flags else None,
+            returning=returning(generator).eval() if flags else None,
             threshold=0.5,
             split_hash="0" * 64,
             plan={"data": {"intensity": config.intensity, **stacks}},
@@ -141,6 +145,20 @@ def make_bundle(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]
         return bundle
 
     return make
+
+
+def _reference(size: int):
+    """Return what is usual of translations that nobody made."""
+    import numpy as np
+
+    from medsynth.statistics.flags.departures import Usual
+    from medsynth.statistics.flags.reference import CYCLE, EDGES, Distribution, Reference
+
+    draw = np.random.default_rng(2)
+    return Reference(
+        numbers={EDGES: Distribution.of(draw.normal(3.0, 0.2, 20)), CYCLE: Distribution.of(draw.normal(9.0, 1.0, 25))},
+        maps={name: Usual.of(draw.normal(0, 0.3, (8, size, size))) for name in (EDGES, CYCLE)},
+    )
 
 
 def _classifier(channels: int):

@@ -57,7 +57,8 @@ class UnpairedGenerator(ABC):
     Args:
         config: options.
         setup: of the core.
-        generators: by name, on the CPU; the first maps source images to target images and is exported.
+        generators: by name, on the CPU; the first maps source images to target images and is exported, the second, if
+            there is one, maps target images to source images.
         discriminators: judge source images, and target images; or one alone, which judges target images.
         helpers: further networks, which have an optimizer of their own, for example projection heads.
         helper_adam: arguments of `adversarial_adam` for it, where they are not those of the generators.
@@ -150,6 +151,10 @@ class UnpairedGenerator(ABC):
         """Translate (B, C, H, W) source images in [-1, 1] to target images."""
         translated: Tensor = next(iter(self.generators.values()))(images)
         return translated
+
+    def returning(self) -> nn.Module | None:
+        """Return the network from target to source images, if there is one."""
+        return next(iter([*self.generators.values()][1:]), None)
 
     # -------------------------------------------------------- a step
 

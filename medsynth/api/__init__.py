@@ -17,7 +17,7 @@ from medsynth.api.configs import (
     option,
 )
 from medsynth.api.evidence import Evaluator, Evidence, Extractor, ImageSet, Predictions, Score, Subject
-from medsynth.api.models import Classifier, Generator, Inspectable, Inspection, Setup, exported
+from medsynth.api.models import Classifier, Generator, Inspectable, Inspection, Setup, TwoWay, exported, returning
 from medsynth.api.observing import Result, RunInfo, Section, StageInfo
 from medsynth.api.phases import Phase, Stateful, Step
 from medsynth.api.schedules import (
@@ -75,6 +75,7 @@ __all__ = [
     "Step",
     "Subject",
     "TranslatorConfig",
+    "TwoWay",
     "constant",
     "constant_then_cosine",
     "constant_then_linear",
@@ -84,5 +85,6 @@ __all__ = [
     "learning_rate_schedule",
     "option",
     "progress",
+    "returning",
     "warmup_then_cosine",
 ]

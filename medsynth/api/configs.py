@@ -54,6 +54,7 @@ class GeneratorConfig:
     ema_decay: float = option(
         0.0, "decay per step of the averaged weights that translate; 0 = the trained weights", low=0.0, high=0.99999
     )
+    positives: int = option(0, "positive target patients in training, drawn by seed; 0 = all", low=0)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -118,6 +119,7 @@ class ClassifierConfig:
         low=0.0,
         high=2.0,
     )
+    positives: int = option(0, "positive target patients in training, drawn by seed; 0 = all", low=0)
     calibrate: bool = option(
         False, "divide the logits by the temperature that makes validation probabilities most honest"
     )

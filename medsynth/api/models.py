@@ -57,6 +57,26 @@ def exported(model: Generator | Classifier) -> nn.Module:
     return next(iter(model.networks().values()))
 
 
+@runtime_checkable
+class TwoWay(Protocol):
+    """A generator that also learns the way back."""
+
+    def returning(self) -> nn.Module | None:
+        """Return the network that maps target images to source images, with ``arguments`` as the exported one."""
+
+
+def returning(model: Generator) -> nn.Module | None:
+    """Return a generator's network from target images to source images, which tells how much translations lose.
+
+    Examples:
+        >>> class OneWay:
+        ...     def networks(self):
+        ...         return {"generator": 1}
+        >>> returning(OneWay())
+    """
+    return model.returning() if isinstance(model, TwoWay) else None
+
+
 class Classifier(Protocol):
     """Learns to tell the classes of target images apart. One that can judge itself may be `Inspectable`, too."""
 

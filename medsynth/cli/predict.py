@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from medsynth.cli.common.foreign import GIB, MINUTES, Confines, MemoryLimit, TimeLimit, Trust, guard
-from medsynth.cli.common.options import Batch, Copies, Heatmaps, Images, RuntimeName, Threads, UsedBundle
+from medsynth.cli.common.options import Batch, Copies, Heatmaps, Images, RuntimeName, Threads, UsedBundle, Volume
 from medsynth.cli.common.shared import Json, carried_out, check_choice, friendly, left_out_shown, output
 from medsynth.inference.export_formats import RUNTIMES
 
@@ -30,6 +30,10 @@ def predict_command(
     threads: Threads = 0,
     tta: Copies = 0,
     heatmaps: Heatmaps = None,
+    flags: Annotated[
+        bool, typer.Option("--flags", help="Add how far each image is from those of training, and whether too far.")
+    ] = False,
+    volume: Volume = None,
     trust: Trust = False,
     time_limit: TimeLimit = MINUTES,
     memory_limit: MemoryLimit = GIB,
@@ -55,6 +59,8 @@ def predict_command(
         threads=threads,
         tta=tta,
         heatmaps=heatmaps,
+        judged=flags,
+        volume=volume,
     )
     _carry_out(asked, as_json)
 
@@ -75,6 +81,7 @@ def _show(summary: PredictionSummary, out: Path, runtime: str, as_json: bool) ->
             "runtime": runtime,
             "predicted": summary.predicted,
             "positive": summary.positive,
+            "suspicious": summary.suspicious,
             "ignored": summary.ignored,
             "left_out": summary.left_out,
             "failed": len(summary.failures),
@@ -83,6 +90,8 @@ def _show(summary: PredictionSummary, out: Path, runtime: str, as_json: bool) ->
         typer.echo(json.dumps(content, indent=2))
         return
     shown = [f"predicted {summary.predicted}, positive {summary.positive}, with {runtime}"]
+    if summary.suspicious is not None:
+        shown += [f"suspicious {summary.suspicious}, see the column suspicious"]
     shown += left_out_shown(summary.left_out)
     shown += [f"failed {len(summary.failures)}, see the column error"] if summary.failures else []
     output.print("\n".join([*shown, f"out  {out}"]), markup=False, highlight=False, soft_wrap=True)

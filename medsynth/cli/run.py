@@ -109,8 +109,8 @@ def _row(score: Score) -> tuple[str, ...]:
 
 
 def _unmeasured(score: Score) -> str:
-    from medsynth.report.verdict import NOT_ENOUGH
+    from medsynth.report.verdict import NOT_ENOUGH, is_few
 
-    if score.detail.startswith(NOT_ENOUGH):
+    if is_few(score):
         return NOT_ENOUGH
     return "n/a" if math.isnan(score.value) else f"{score.value}"

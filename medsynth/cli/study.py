@@ -51,7 +51,8 @@ def study_command(
 ) -> None:
     """Run a grid of generators, classifiers, seeds and ablations, and compare them.
 
-    Stages of equal plan and inputs are done once. Ready studies: main-job, paper-table1 to paper-table8.
+    Stages of equal plan and inputs are done once. Ready studies: main-job, scarcity, paper-table1 to
+    paper-table8.
     """
     from medsynth.door.whole_study import Where, study
 
@@ -78,6 +79,6 @@ def show_comparison(comparison: Comparison) -> None:
     """Print the rows as a table."""
     from medsynth.studies.comparison_files import printed
 
-    for row in comparison.gains:
-        output.print(row.sentence, markup=False, highlight=False, soft_wrap=True)
+    for sentence in comparison.sentences:
+        output.print(sentence, markup=False, highlight=False, soft_wrap=True)
     show_table(*printed(comparison))

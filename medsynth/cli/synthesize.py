@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from medsynth.cli.common.foreign import GIB, MINUTES, Confines, MemoryLimit, TimeLimit, Trust, guard
-from medsynth.cli.common.options import KeepOld, ShowSources, Size, Slices, Source, Translations, UsedBundle
+from medsynth.cli.common.options import KeepOld, ShowSources, Size, Slices, Source, Translations, UsedBundle, Volume
 from medsynth.cli.common.shared import Json, carried_out, check_choice, friendly, left_out_shown, output
 from medsynth.inference.translated_formats import FORMATS, SIZES
 
@@ -32,6 +31,10 @@ def synthesize_command(
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")] = "auto",
     resume: KeepOld = False,
     show_names: ShowSources = False,
+    flags: Annotated[
+        bool, typer.Option("--flags/--no-flags", help="Write flags.csv: which translations to distrust, and why.")
+    ] = True,
+    volume: Volume = None,
     trust: Trust = False,
     time_limit: TimeLimit = MINUTES,
     memory_limit: MemoryLimit = GIB,
@@ -57,18 +60,21 @@ def synthesize_command(
         device=device,
         resume=resume,
         show_names=show_names,
+        judged=flags,
+        volume=volume,
     )
     _carry_out(asked, as_json)
 
 
 def _carry_out(asked: AskedTranslation, as_json: bool) -> None:
     summary = carried_out(asked.carry_out)
-    _show(summary, asked.out, as_json)
+    _show(summary, asked, as_json)
     if summary.failures:
         raise typer.Exit(1)
 
 
-def _show(summary: TranslationSummary, out: Path, as_json: bool) -> None:
+def _show(summary: TranslationSummary, asked: AskedTranslation, as_json: bool) -> None:
+    out, unjudged = asked.out, asked.unjudged
     counts = {"translated": summary.translated, "skipped": summary.skipped, "ignored": summary.ignored}
     if as_json:
         failures = [{"file": name, "problem": problem} for name, problem in summary.failures]
@@ -77,6 +83,8 @@ def _show(summary: TranslationSummary, out: Path, as_json: bool) -> None:
             "out": str(out),
             **counts,
             "left_out": summary.left_out,
+            "suspicious": summary.suspicious,
+            "unjudged": unjudged,
             "failed": len(failures),
             "failures": failures,
         }
@@ -84,6 +92,9 @@ def _show(summary: TranslationSummary, out: Path, as_json: bool) -> None:
         return
     shown = [f"translated {summary.translated}"]
     shown += [f"there before {summary.skipped}"] if summary.skipped else []
+    if summary.suspicious is not None:
+        shown += [f"suspicious {summary.suspicious}, see {out / 'flags.csv'}"]
+    shown += [unjudged] if unjudged else []
     shown += left_out_shown(summary.left_out)
     shown += [f"failed {len(summary.failures)}, see {out / 'errors.csv'}"] if summary.failures else []
     output.print("\n".join([*shown, f"out  {out}"]), markup=False, highlight=False, soft_wrap=True)

@@ -83,6 +83,9 @@ def check_closely(config: DataConfig, seed: int, see: See | None = None) -> Chec
     Args:
         config, seed: see `check_data`.
         see: called once for each domain whose images can be used, while they are decoded.
+
+    Raises:
+        InputError: as of `check_data`.
     """
     parse_windows(config.window)  # which is not a matter of the data
     if config.path == "phantom":

@@ -33,6 +33,9 @@ class DataConfig:
         "values that become -1 and 1, instead of intensity: LOW:HIGH, or per domain source=LOW:HIGH,target=LOW:HIGH, "
         "in the unit of the files, such as HU",
     )
+    volume: int = option(
+        -1, "which volume of NIfTI files that hold several (4D), from 0; -1 = such files are refused", low=-1
+    )
     slices: float = option(1.0, "central share of a volume's slices to use", low=0.01, high=1.0)
     neighbors: int = option(
         0,

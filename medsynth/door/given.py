@@ -22,9 +22,12 @@ from torch import Tensor
 from medsynth.base.errors import InputError
 from medsynth.data.config import DataConfig
 from medsynth.data.formats.stacks import Stacks
-from medsynth.inference.inputs.fitting import Fitting
+from medsynth.inference.flags.measuring import Flags
+from medsynth.inference.inputs.fitting import Fitting, NativeSize
 from medsynth.inference.inputs.picture_reader import Reader
+from medsynth.inference.translate.flag_table import VolumeJudge
 from medsynth.inference.translate.volumes import translate_volumes
+from medsynth.statistics.flags.reference import Judgment
 
 Range = tuple[float, float]
 _EIGHT_BIT = (0.0, 255.0)
@@ -55,7 +58,9 @@ def translate_given(
     translate: Callable[[np.ndarray], np.ndarray],
     config: DataConfig,
     batch: int,
-) -> list[Any]:
+    *,
+    flags: Flags | None = None,
+) -> tuple[list[Any], list[list[Judgment]]]:
     """Translate what a user gave, slice by slice, and return it as the user had it.
 
     Args:
@@ -64,23 +69,31 @@ def translate_given(
         translate: the network, for (B, C, H, W) arrays.
         config: of the bundle, which says whether slices are translated with their neighbors.
         batch: slices in one step.
+        flags: judge the translations, too.
+
+    Returns:
+        The translations, and for each the judgments of its slices, none without `flags`.
     """
     if batch < 1:
         raise InputError(f"batch {batch} is not positive")
     parts = [one.values[..., None].unbind(3) if one.apart else (one.values,) for one in given]
+    volumes = [part for volume in parts for part in volume]
+    judge = VolumeJudge(flags, volumes, config, native=isinstance(fitting, NativeSize)) if flags else None
     found = translate_volumes(
-        [part for volume in parts for part in volume],
+        volumes,
         fitting,
         lambda images: torch.from_numpy(translate(images.numpy())),
         stacks=Stacks(config.neighbors, config.smooth),
         batch=batch,
+        judge=judge or (lambda *_: None),
     )
-    left = iter(found)
-    results = []
+    left, judged = iter(found), iter(judge.found if judge else [{} for _ in found])
+    results, judgments = [], []
     for one, volume in zip(given, parts, strict=True):
         slices = [image for _ in volume for image in next(left)]
         results.append(one.back(torch.stack([image.transpose(1, 2) for image in slices], dim=3)))
-    return results
+        judgments.append([judgment for _ in volume for _, judgment in sorted(next(judged).items())])
+    return results, judgments
 
 
 def take(image: Any, config: DataConfig, value_range: Range, name: str) -> Given:

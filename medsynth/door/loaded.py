@@ -10,44 +10,20 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from medsynth.door.finished import sample_pictures
-from medsynth.door.frame import Frame, html_pictures
+from medsynth.door.frame import Flagged as Flagged
+from medsynth.door.frame import Predicted as Predicted
+from medsynth.door.frame import html_pictures
 
 if TYPE_CHECKING:
-    import numpy as np
-
     from medsynth.bundle.opening.opened import Opened
     from medsynth.door.monai_transform import RandSynthesizeD
     from medsynth.inference.both_networks import Networks
     from medsynth.inference.bundle_classifier import BundleClassifier
+    from medsynth.inference.flags.measuring import Flags
+    from medsynth.statistics.flags.reference import Judgment
 
 BATCH = 16
 _GIBIBYTE = 1 << 30
-
-
-@dataclass(frozen=True)
-class Predicted:
-    """What a classifier says about images; in a notebook a table.
-
-    Args:
-        names: of the images: paths, with ``#index`` for a slice of several, or their number.
-        probabilities: (N,) float64, of the positive class.
-        decisions: (N,) bool: the probability is at least the bundle's threshold.
-    """
-
-    names: tuple[str, ...]
-    probabilities: np.ndarray
-    decisions: np.ndarray
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def frame(self) -> Frame:
-        """Return one row an image; ``pandas.DataFrame`` makes a data frame of it."""
-        rows = zip(self.names, self.probabilities.tolist(), self.decisions.tolist(), strict=True)
-        return Frame({"image": name, "probability": p, "decision": int(called)} for name, p, called in rows)
-
-    def _repr_html_(self) -> str:
-        return self.frame()._repr_html_()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -106,16 +82,49 @@ class LoadedBundle:
         Raises:
             InputError: an image that cannot be used. RunError: the network failed.
         """
+        several = isinstance(image, list | tuple)
+        results, _, _ = self._translated(list(image) if several else [image], value_range, size, batch, None)
+        return results if several else results[0]
+
+    def flagged(
+        self, images: Any, *, value_range: tuple[float, float] = (-1.0, 1.0), size: str = "network", batch: int = BATCH
+    ) -> Flagged:
+        """Translate images and say which translations to distrust, as ``medsynth synthesize`` does for files.
+
+        Args:
+            images: one image or a list of them; this and the other arguments are those of `translate`.
+
+        Raises:
+            InputError: an image that cannot be used, or a bundle that holds nothing to judge by.
+            RunError: the network failed.
+        """
+        from medsynth.base.errors import InputError
+        from medsynth.inference.flags.judges import NONE, load_flags
+        from medsynth.training.devices import resolve_device
+
+        flags = load_flags(self._opened, resolve_device(self._loading.device), back=self._networks.returned)
+        if flags is None:
+            raise InputError(f"bundle {self.path}: {NONE}", hint="Use translate.")
+        several = images if isinstance(images, list | tuple) else [images]
+        return Flagged(*self._translated(several, value_range, size, batch, flags))
+
+    def _translated(
+        self, images: Sequence[Any], value_range: tuple[float, float], size: str, batch: int, flags: Flags | None
+    ) -> tuple[list[Any], tuple[str, ...], tuple[Judgment, ...]]:
         from medsynth.bundle.opening.opened import TRANSLATOR
         from medsynth.door.given import take, translate_given
         from medsynth.inference.inputs.fitting import make_fitting
 
         config = self._opened.in_role(TRANSLATOR).data_config()
-        images = list(image) if isinstance(image, list | tuple) else [image]
         given = [take(one, config, value_range, f"image {number}") for number, one in enumerate(images)]
         fitting = make_fitting(_checked_size(size), config)
-        results = translate_given(given, fitting, self._networks.translate, config, batch)
-        return results if isinstance(image, list | tuple) else results[0]
+        results, judged = translate_given(given, fitting, self._networks.translate, config, batch, flags=flags)
+        names = [
+            f"{one.name}#{k}" if len(found) > 1 else one.name
+            for one, found in zip(given, judged, strict=True)
+            for k in range(len(found))
+        ]
+        return results, tuple(names), tuple(judgment for found in judged for judgment in found)
 
     def predict(self, images: Any, *, value_range: tuple[float, float] = (-1.0, 1.0), batch: int = BATCH) -> Predicted:
         """Predict the probability of the positive class, as ``medsynth predict`` does for files.

@@ -50,7 +50,7 @@ class FinishedStudy:
         return framed(*printed(self.comparison))
 
     def _repr_html_(self) -> str:
-        gains = "".join(f"<p>{escape(row.sentence)}</p>" for row in self.comparison.gains)
+        gains = "".join(f"<p>{escape(sentence)}</p>" for sentence in self.comparison.sentences)
         return f"{gains}{self.frame()._repr_html_()}<p>report {escape(str(self.report))}</p>"
 
 

@@ -13,6 +13,7 @@ from medsynth.bundle.opening.opened import CLASSIFIER, TRANSLATOR, Opened, open_
 from medsynth.confinement.serving import Served, answer
 
 if TYPE_CHECKING:
+    from medsynth.inference.flags.measuring import Arrays
     from medsynth.inference.runtimes import Runtime
     from medsynth.inference.translate.translator import Translator
 
@@ -28,6 +29,9 @@ class Networks(Protocol):
 
     def translate(self, images: np.ndarray) -> np.ndarray:
         """Translate (B, C, H, W) float32 images in [-1, 1] into ones of the same shape."""
+
+    def returned(self, images: np.ndarray) -> np.ndarray:
+        """Translate such translations back into source images."""
 
     def logits(self, images: np.ndarray) -> np.ndarray:
         """Return the (B, 2) logits of such images."""
@@ -50,6 +54,10 @@ class OwnNetworks:
 
         return self._translator.translate(torch.from_numpy(images)).numpy()
 
+    def returned(self, images: np.ndarray) -> np.ndarray:
+        """Translate back; see `Networks`."""
+        return self._back(images)
+
     def logits(self, images: np.ndarray) -> np.ndarray:
         """Classify images; see `Networks`."""
         return self._runtime(images)
@@ -68,6 +76,12 @@ class OwnNetworks:
         from medsynth.inference.translate.translator import load_translator
 
         return load_translator(self._opened.in_role(TRANSLATOR), self._device)
+
+    @cached_property
+    def _back(self) -> Arrays:
+        from medsynth.inference.flags.judges import way_back
+
+        return way_back(self._opened, self._device)
 
     @cached_property
     def _runtime(self) -> Runtime:
@@ -96,6 +110,10 @@ class ConfinedNetworks:
         """Translate images; see `Networks`."""
         return self._ask("translate", images, images.shape)
 
+    def returned(self, images: np.ndarray) -> np.ndarray:
+        """Translate back; see `Networks`."""
+        return self._ask("returned", images, images.shape)
+
     def logits(self, images: np.ndarray) -> np.ndarray:
         """Classify images; see `Networks`."""
         return self._ask("logits", images, (len(images), 2))
@@ -108,5 +126,5 @@ class ConfinedNetworks:
 def serve(requests: BinaryIO, answers: BinaryIO) -> None:
     """Answer what `ConfinedNetworks` asks, with the bundle and the device that ``sys.argv`` names."""
     networks = OwnNetworks(open_bundle(Path(sys.argv[1]), CLASSIFIER), sys.argv[2])
-    known = {"admitted": networks.admitted, "translate": networks.translate, "logits": networks.logits}
+    known = {name: getattr(networks, name) for name in ("admitted", "translate", "returned", "logits")}
     answer(requests, answers, known)

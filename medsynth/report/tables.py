@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from medsynth.api import Predictions, Score, Subject
-from medsynth.report.verdict import finite_interval
+from medsynth.report.verdict import NOT_ENOUGH, finite_interval, is_few
 from medsynth.statistics import confusion
 
 SUBJECTS = {
@@ -159,6 +159,8 @@ def _score_table(evaluator: str, scores: Sequence[Score]) -> ScoreTable:
 def cell(score: Score) -> Cell:
     """Return a score's value and interval as text."""
     interval = finite_interval(score)
+    if is_few(score):
+        return Cell(NOT_ENOUGH)
     return Cell(number(score.value, score.unit), f"{number(interval[0])} to {number(interval[1])}" if interval else "")
 
 

@@ -126,6 +126,11 @@ def shown(score: Score) -> str:
     return f"{score.value:.2f}" if interval is None else f"{score.value:.2f} ({interval[0]:.2f} to {interval[1]:.2f})"
 
 
+def is_few(score: Score) -> bool:
+    """Tell whether a score has no value because there are not enough cases."""
+    return math.isnan(score.value) and score.detail.startswith(NOT_ENOUGH)
+
+
 def finite_interval(score: Score) -> tuple[float, float] | None:
     """Return the interval if both ends are known and finite."""
     if score.low is None or score.high is None or not (math.isfinite(score.low) and math.isfinite(score.high)):

@@ -43,14 +43,15 @@ def gains_of(results: Sequence[RunResult], others: Sequence[RunResult] = ()) -> 
     """
     trainings: list[dict[str, Predictions]] = []
     for result in results:
-        rows = {row: _predictions(row, result, others) for row in (Subject.SYNTHETIC, *CONTROLS)}
+        rows = {row: predictions_of(row, result, others) for row in (Subject.SYNTHETIC, *CONTROLS)}
         trainings.append({row: judged for row, judged in rows.items() if judged is not None})
     if len({result.test_data for result in results}) > 1:
         return ()
     return tuple(gains(trainings))
 
 
-def _predictions(row: str, result: RunResult, others: Sequence[RunResult]) -> Predictions | None:
+def predictions_of(row: str, result: RunResult, others: Sequence[RunResult]) -> Predictions | None:
+    """Return what a training's classifier of a row predicted, or the same control's of another run; see `gains_of`."""
     own = result.predictions(row)
     if own is not None or row == Subject.SYNTHETIC:
         return own

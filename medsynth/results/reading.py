@@ -19,7 +19,7 @@ from medsynth.base.errors import InputError
 from medsynth.base.seals import check, is_finished
 from medsynth.results.run_record import PLAN, read_record, refuse_no_run
 from medsynth.results.score_files import MEASUREMENTS, SCORES, read_scores
-from medsynth.results.stage_keys import WITHOUT_EFFECT
+from medsynth.results.stage_keys import WITHOUT_EFFECT, trained_positives
 from medsynth.results.warned import of_seed
 
 BUDGETS = ("epochs", "epoch_steps", "batch_size", "accumulate", "pretrain_epochs", "finetune_epochs")
@@ -55,6 +55,11 @@ class RunResult:
     def split(self) -> str:
         """Hash of who is in which split."""
         return str(self.record["split"])
+
+    @property
+    def positives(self) -> int:
+        """Positive patients of the target that its classifiers were trained on; 0 in runs that did not record it."""
+        return trained_positives(self.plan["classifier"], self.record)
 
     @cached_property
     def test_data(self) -> str:

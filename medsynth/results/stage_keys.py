@@ -10,6 +10,9 @@ from typing import Any
 WITHOUT_EFFECT = ("workers", "show_names", "tensorboard", "mlflow", "checkpoint_minutes", "threshold", "baselines")
 """Fields of data and training that change nothing of what is prepared, trained or translated."""
 
+POSITIVES = "positive_patients"
+"""Where run.json holds how many positive patients of the target there are to train on."""
+
 
 def stage_key(plan: Mapping[str, Any], record: Mapping[str, Any], part: str, *plugins: str, seed: int | None) -> str:
     """Return what names a part of a run by everything that decides its content.
@@ -25,9 +28,22 @@ def stage_key(plan: Mapping[str, Any], record: Mapping[str, Any], part: str, *pl
     basis |= {name: record[name] for name in ("medsynth", "versions")}
     if seed is not None:
         basis |= {"seed": seed, "device": plan["device"], "training": _effective(plan["training"])}
-        basis |= {"split": record["split"]} | {kind: plan[kind] for kind in plugins}
+        # Asked for more positive patients than there are, it is the training with as many as there are.
+        own = {kind: {**plan[kind], "positives": trained_positives(plan[kind], record)} for kind in plugins}
+        basis |= {"split": record["split"], **own}
         basis["plugins"] = [plugin for plugin in record["plugins"] if plugin["kind"] in plugins]
     return hashlib.sha256(json.dumps(basis, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def trained_positives(section: Mapping[str, Any], record: Mapping[str, Any]) -> int:
+    """Return with how many positive patients a generator or classifier is trained; 0 where nothing says it.
+
+    Args:
+        section: of the plan, the generator's or the classifier's.
+        record: as run.json holds it.
+    """
+    asked, present = int(section.get("positives", 0)), int(record.get(POSITIVES, 0))
+    return min(asked, present) if asked and present else asked or present
 
 
 def _effective(section: Mapping[str, Any]) -> dict[str, Any]:

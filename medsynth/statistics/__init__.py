@@ -39,8 +39,6 @@ from medsynth.statistics.scores.agreement import cohen_kappa, fleiss_kappa
 from medsynth.statistics.scores.calibration import (
     CALIBRATION_BINS,
     TEMPERATURES,
-    brier_score,
-    expected_calibration_error,
     fit_temperature,
 )
 from medsynth.statistics.scores.delong import AreaDifference, area_covariance, delong_test
@@ -65,7 +63,6 @@ from medsynth.statistics.scores.likelihoods import (
     ratio_interval,
     screening_at,
 )
-from medsynth.statistics.scores.precision_recall import average_precision
 from medsynth.statistics.scores.thresholds import POLICIES, TARGET_SENSITIVITY, choose_threshold, selection_key
 from medsynth.statistics.scores.weightings import FURTHER_METRICS, LESS_IS_BETTER
 
@@ -95,12 +92,10 @@ __all__ = [
     "Screening",
     "area_covariance",
     "area_difference",
-    "average_precision",
     "bca_interval",
     "bootstrap_diagnostic",
     "bootstrap_mean",
     "bootstrap_p_value",
-    "brier_score",
     "choose_threshold",
     "cohen_kappa",
     "confusion",
@@ -113,7 +108,6 @@ __all__ = [
     "distance_ratio",
     "distance_to_memory",
     "edge_agreement",
-    "expected_calibration_error",
     "extrapolated_frechet_distance",
     "fit_temperature",
     "fleiss_kappa",

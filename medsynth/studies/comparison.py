@@ -9,9 +9,11 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from medsynth.api import Score, Subject
+from medsynth.report.verdict import is_few
 from medsynth.results.gains import RowGains, gains_of
 from medsynth.results.pairs import Pair, Tested, compare_pairs
 from medsynth.results.reading import RunResult, differing
+from medsynth.results.worths import Worth, worths_of
 from medsynth.statistics import bootstrap_diagnostic
 from medsynth.statistics.scores.diagnostic import Floats
 from medsynth.statistics.scores.likelihoods import LIKELIHOODS, likelihood_ratios, score_name, screening_at
@@ -42,6 +44,7 @@ class ComparedCell:
         paper: the paper's figure; None if it has none.
         unit: of the score.
         higher_is_better: None if neither is.
+        few: whether a value is missing because there are not enough cases.
         percent: whether it is a share to be printed as percent.
         resampled: of a single run's score, if asked for.
     """
@@ -52,6 +55,7 @@ class ComparedCell:
     paper: float | str | None = None
     unit: str = ""
     higher_is_better: bool | None = None
+    few: bool = False
     percent: bool = False
     resampled: Resampled | None = None
 
@@ -93,6 +97,7 @@ class Comparison:
         reference: label of the row that others are tested against.
         pairs: the tests, adjusted over all of them.
         gains: what the synthetic images of each row were worth, where real images alone were trained on, too.
+        worths: what they were worth in real positive patients, where rows differ in the number of these.
     """
 
     columns: tuple[str, ...]
@@ -100,6 +105,12 @@ class Comparison:
     reference: str
     pairs: tuple[Pair, ...]
     gains: tuple[RowGains, ...] = ()
+    worths: tuple[Worth, ...] = ()
+
+    @property
+    def sentences(self) -> list[str]:
+        """What synthesis was worth, in words: in patients where that is known, else over each row's controls."""
+        return [one.sentence for one in self.worths or self.gains]
 
 
 def compare(table: StudyTable, rows: Sequence[StudyRow], results: Mapping[str, Mapping[str, RunResult]]) -> Comparison:
@@ -118,7 +129,12 @@ def compare(table: StudyTable, rows: Sequence[StudyRow], results: Mapping[str, M
         return Comparison(columns=table.columns, rows=tuple(shown), reference="", pairs=())
     shown = [replace(row, obstacles=_obstacles(reference, row)) for row in shown]
     found = Comparison(
-        columns=table.columns, rows=tuple(shown), reference=reference.row.label, pairs=(), gains=_gains(shown)
+        columns=table.columns,
+        rows=tuple(shown),
+        reference=reference.row.label,
+        pairs=(),
+        gains=_gains(shown),
+        worths=_worths(shown),
     )
     if not table.tests:
         return found
@@ -128,8 +144,17 @@ def compare(table: StudyTable, rows: Sequence[StudyRow], results: Mapping[str, M
     return replace(found, pairs=tuple(pairs))
 
 
+def _worths(rows: Sequence[ComparedRow]) -> tuple[Worth, ...]:
+    judged = [row.results for row in rows if row.row.subject == Subject.SYNTHETIC and row.results]
+    return worths_of(judged, _everything(rows))
+
+
+def _everything(rows: Sequence[ComparedRow]) -> list[RunResult]:
+    return [result for row in rows for result in row.results.values()]
+
+
 def _gains(rows: Sequence[ComparedRow]) -> tuple[RowGains, ...]:
-    everything = [result for row in rows for result in row.results.values()]
+    everything = _everything(rows)
     judged = [row for row in rows if row.row.subject == Subject.SYNTHETIC and row.results]
     found = [(row.row.label, gains_of(list(row.results.values()), everything)) for row in judged]
     return tuple(
@@ -199,6 +224,7 @@ def _cell(row: StudyRow, column: str, results: Mapping[str, RunResult]) -> Compa
         paper=paper,
         unit=first.unit,
         higher_is_better=first.higher_is_better,
+        few=any(is_few(score) for score in known.values()),
         percent=_is_share(column),
     )
 

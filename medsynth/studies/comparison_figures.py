@@ -14,6 +14,7 @@ from medsynth.report.bands import Band, roc_band
 from medsynth.report.classifier_figures import MARKERS, histogram
 from medsynth.report.svg import DASHES, GRID, INK, MUTED, SERIES, literal, new_figure, plain, to_svg
 from medsynth.report.tables import metric_label
+from medsynth.report.worth_figure import WORTH_CAPTION, worth_figure
 from medsynth.statistics import METRICS, bootstrap_diagnostic, roc_curve
 from medsynth.studies.comparison import RESAMPLES, ComparedCell, ComparedRow, Comparison
 
@@ -31,6 +32,9 @@ def comparison_figures(comparison: Comparison, *, draw_bootstrap: bool) -> Figur
     judged = _judged(comparison)
     if judged:
         figures["roc"] = roc_figure(judged), _roc_caption(judged)
+    for number, found in enumerate(comparison.worths):
+        name = f"worth-{number}" if number else "worth"
+        figures[name] = worth_figure(found.scarcity, name), WORTH_CAPTION
     costs = [row for row in judged if not math.isnan(_cost(row))]
     if len({_cost(row) for row in costs}) > 1:
         figures["cost"] = cost_figure(costs), _cost_caption(costs)

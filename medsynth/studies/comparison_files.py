@@ -14,7 +14,9 @@ from medsynth.bundle.format.privacy import without_locations
 from medsynth.data.listing.paths import relative
 from medsynth.report.downloads import csv_text, latex_text
 from medsynth.report.tables import metric_label, number, percent
+from medsynth.report.verdict import NOT_ENOUGH
 from medsynth.results.pairs import PAIR_COLUMNS, Pair, pair_rows
+from medsynth.results.worths import as_records
 from medsynth.statistics.gain import Gain
 from medsynth.studies.comparison import ComparedCell, ComparedRow, Comparison
 
@@ -54,6 +56,7 @@ def as_json(comparison: Comparison, facts: Mapping[str, Any], folder: Path) -> d
         "reference": comparison.reference,
         "rows": [_json_row(row, folder) for row in comparison.rows],
         "gains": [_json_gain(row.label, gain) for row in comparison.gains for gain in row.gains],
+        "worths": [as_records(one) for one in comparison.worths],
         "tests": [_json_pair(pair) for pair in comparison.pairs],
     }
 
@@ -183,6 +186,8 @@ def cell_text(cell: ComparedCell) -> str:
     """Return mean and standard deviation over seeds, or a single run's value with its interval."""
     if not cell.values:
         return "-"
+    if cell.few:
+        return NOT_ENOUGH
     value = _text(cell, cell.mean)
     if len(cell.values) > 1 and not cell.deviation:  # a cost, which no seed changes
         return value
@@ -214,7 +219,7 @@ def paper_text(cell: ComparedCell) -> str:
 def _markdown(comparison: Comparison, facts: Mapping[str, Any]) -> str:
     facts = without_names(facts)
     asked = f"Preset {facts['preset']}, data {facts['data']}, seeds {', '.join(map(str, facts['seeds']))}."
-    worth = " ".join(row.sentence for row in comparison.gains)
+    worth = " ".join(comparison.sentences)
     parts = [f"# {facts['title']}", facts.get("about", ""), asked, worth, _table(*printed(comparison))]
     obstacles = [
         f"{row.row.label} is not comparable: {'; '.join(row.obstacles)}" for row in comparison.rows if row.obstacles

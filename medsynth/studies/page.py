@@ -17,6 +17,7 @@ from medsynth.report.svg import standalone
 from medsynth.report.tables import flat, metric_label
 from medsynth.report.writer import page_environment, page_script
 from medsynth.results.pairs import PAIR_COLUMNS, pair_rows
+from medsynth.results.worths import WORTH_COLUMNS, worth_rows
 from medsynth.studies.comparison import Comparison
 from medsynth.studies.comparison_figures import comparison_figures
 from medsynth.studies.comparison_files import printed, to_csv, value_rows, warning_texts, without_names
@@ -64,12 +65,13 @@ def write_page(folder: Path, comparison: Comparison, facts: Mapping[str, Any], *
         .render(
             facts=facts,
             sentence=sentence(comparison),
-            worth=[row.sentence for row in comparison.gains],
+            worth=comparison.sentences,
             warnings=[*facts["warnings"], *warning_texts(comparison)],
             comparison=compared,
             spread=spread(comparison),
             **page_script("page.js"),
             tests=_table("Tests", PAIR_COLUMNS, tests) if tests else None,
+            worths=[_table("Worth of synthesis", WORTH_COLUMNS, worth_rows(one)) for one in comparison.worths],
             values=_table("Every seed", *value_rows(comparison)),
             obstacles=[(row.row.label, "; ".join(row.obstacles)) for row in comparison.rows if row.obstacles],
             figures=[(Markup(figure), caption) for figure, caption in figures.values()],

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from monai.metrics import MultiScaleSSIMMetric, PSNRMetric, SSIMMetric
+from monai.metrics import MultiScaleSSIMMetric, SSIMMetric
 
 from medsynth.api import Evidence, Score, Subject
 from medsynth.statistics import bootstrap_mean, edge_agreement, flicker, mutual_information, runs_of_slices
@@ -144,17 +145,19 @@ def _ms_ssim(truth: np.ndarray, images: np.ndarray) -> np.ndarray:
 
 
 def _psnr(truth: np.ndarray, images: np.ndarray) -> np.ndarray:
-    return _batched(PSNRMetric(max_val=1.0), truth, images)
+    from torchmetrics.functional.image import peak_signal_noise_ratio
+
+    return _batched(partial(peak_signal_noise_ratio, data_range=1.0, reduction="none", dim=(1, 2, 3)), truth, images)
 
 
 def _batched(measure: Any, truth: np.ndarray, images: np.ndarray) -> np.ndarray:
-    """Return a MONAI metric of each pair, (N,) float64, a few pairs at a time.
+    """Return a metric of MONAI or torchmetrics of each pair, (N,) float64, a few pairs at a time.
 
     Images are brought from [-1, 1] to [0, 1]: with values of both signs SSIM would take the negative of an image, mean
     and contrast turned around together, for similar.
     """
     parts = [np.zeros(0)]
     for start in range(0, len(images), BATCH):
-        pair = (torch.from_numpy(0.5 * x[start : start + BATCH].astype(np.float64) + 0.5) for x in (images, truth))
-        parts.append(measure(*pair).mean(dim=1).numpy())
+        pair = [torch.from_numpy(0.5 * x[start : start + BATCH].astype(np.float64) + 0.5) for x in (images, truth)]
+        parts.append(measure(*pair).reshape(len(pair[0]), -1).mean(dim=1).double().numpy())
     return np.concatenate(parts)

@@ -34,7 +34,9 @@ def pictures(tmp_path):
 def test_results_go_to_standard_output_and_progress_to_standard_error(medsynth, bundle, tmp_path, pictures):
     pictures(3)
     done = medsynth("synthesize", bundle, "in", "--out", "out", env={"OMP_NUM_THREADS": "1"})
-    assert (done.returncode, done.stdout.splitlines()) == (0, ["translated 3", "out  out"])
+    first, unjudged, last = done.stdout.splitlines()
+    assert (done.returncode, first, last) == (0, "translated 3", "out  out")
+    assert unjudged.startswith("no flags: the bundle holds nothing to judge translations by")
     assert "synthesize: 3/3 (100%)" in done.stderr
     assert "left" in done.stderr
     assert len(list((tmp_path / "out").glob("*.png"))) == 3
@@ -47,6 +49,7 @@ def test_failures_are_reported_with_exit_code_1_after_all_others(medsynth, bundl
     assert done.returncode == 1
     content = json.loads(done.stdout)
     assert (content["translated"], content["failed"], content["skipped"]) == (3, 1, 0)
+    assert (content["suspicious"], content["unjudged"][:8]) == (None, "no flags")
     assert content["failures"][0]["file"] == "[bold]00001.png"
     assert "[bold]00001.png: cannot be decoded" in done.stderr
 

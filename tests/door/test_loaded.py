@@ -18,11 +18,12 @@ from PIL import Image
 import medsynth
 from medsynth.base.errors import InputError, RunError
 from medsynth.bundle.format.manifest import list_files
-from medsynth.bundle.opening.opened import TRANSLATOR, open_bundle
+from medsynth.bundle.opening.opened import RETURN, TRANSLATOR, open_bundle
 from medsynth.door.monai_transform import RandSynthesizeD
 from medsynth.inference.both_networks import ConfinedNetworks, OwnNetworks
 from medsynth.inference.export.forms import export_bundle
 from medsynth.reading.quietness import quiet
+from medsynth.statistics.flags.departures import edge_differences, residuals
 from tests.leftovers import left_after
 
 
@@ -30,7 +31,7 @@ from tests.leftovers import left_after
 def made(make_bundle) -> Path:
     from medsynth_mobilenet_v2.network import MobileNetV2
 
-    return make_bundle(classifier=MobileNetV2(channels=1, width=0.1), samples=3)
+    return make_bundle(classifier=MobileNetV2(channels=1, width=0.1), samples=3, flags=True)
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +126,25 @@ def test_arrays_and_files_get_the_probabilities_that_the_bundle_states(bundle, m
     assert len(bundle.predict([])) == 0
 
 
+def test_translations_are_judged_slice_by_slice_by_edges_and_the_way_back(bundle, made, plain):
+    images = grey(3, 1, 32, 32)
+    found = bundle.flagged(images)
+    assert (len(found), found.names) == (3, ("image 0#0", "image 0#1", "image 0#2"))
+    own = open_bundle(made, TRANSLATOR)
+    source = torch.from_numpy(images).float() / 127.5 - 1
+    with torch.no_grad():
+        there = plain(source).clamp(-1, 1)
+        back = own.in_role(RETURN).network()(there).clamp(-1, 1)
+    reference = own.flags()
+    numbers = {
+        "edge_mismatch": reference.maps["edge_mismatch"].worst(edge_differences(source.numpy(), there.numpy())),
+        "cycle_residual": reference.maps["cycle_residual"].worst(residuals(source.numpy(), back.numpy())),
+    }
+    for name, values in numbers.items():
+        assert [one.numbers[name] for one in found.judgments] == pytest.approx(values, rel=1e-3)
+    assert found.suspicious == tuple(n for n, one in zip(found.names, found.judgments, strict=True) if one.reason)
+
+
 @pytest.mark.parametrize(
     ("image", "message"),
     [
@@ -205,6 +225,9 @@ def test_own_networks_run_here_and_foreign_ones_need_trust(bundle, foreign):
     image = grey(2, 1, 20, 30)
     np.testing.assert_array_equal(trusted.translate(image), bundle.translate(image))
     np.testing.assert_allclose(trusted.predict(image).probabilities, bundle.predict(image).probabilities, atol=1e-6)
+    own, confined = bundle.flagged(image), trusted.flagged(image)
+    np.testing.assert_array_equal(own.translations[0], bundle.translate(image))
+    assert [one.numbers for one in confined.judgments] == [pytest.approx(one.numbers) for one in own.judgments]
     place = trusted._opened.copy
     assert left_after(0, place) != []
     del trusted
@@ -215,6 +238,8 @@ def test_what_the_audit_finds_harmless_needs_no_trust_and_runs_confined(portable
     loaded = medsynth.load(portable)
     assert isinstance(loaded._networks, ConfinedNetworks)
     assert loaded.translate(grey(16, 16)).shape == (16, 16)
+    (row,) = loaded.flagged(grey(16, 16)).frame()
+    assert {"edge_mismatch", "cycle_residual", "cycle_residual_percentile", "suspicious"} < row.keys()
 
 
 def test_a_bundle_that_takes_too_long_is_stopped(foreign):

@@ -13,8 +13,8 @@ from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
 from medsynth.data.images import Images, Record
-from medsynth.flow.stages.classification import ROWS, judge, make_rows
-from medsynth.statistics import choose_threshold, fit_temperature
+from medsynth.flow.stages.classification import ROWS, judge, make_rows, validate
+from medsynth.statistics import choose_threshold, diagnostic_metrics, fit_temperature, selection_key
 from medsynth.training.devices import Policy
 
 
@@ -86,6 +86,26 @@ def test_calibration_keeps_ranks_and_decisions_and_lowers_the_cross_entropy(poli
         return float(-np.log(np.where(labels == 1, probabilities, 1 - probabilities)).mean())
 
     assert loss(found.probabilities) < loss(plain.probabilities)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_validation_scores_equal_the_definitions_and_0_5_is_called_positive(seed):
+    images = drawn(seed)
+    images.values[:4] = 0.0  # probability 0.5
+    key, values = validate(Mean(), images, Policy("cpu"))
+    probabilities = expit(10 * images.values.astype(float))
+    expected = diagnostic_metrics(probabilities, images.labels, 0.5)
+    bins = np.clip((10 * probabilities).astype(int), 0, 9)
+    sums = [(probabilities - images.labels)[bins == k].sum() for k in range(10)]
+    expected["calibration_error"] = float(np.abs(sums).sum() / len(probabilities))
+    assert values == pytest.approx({name: expected[name] for name in values}, abs=1e-6)
+    assert key == selection_key(values["sensitivity"], values["specificity"], values["roc_auc"])
+
+
+def test_a_sensitivity_of_19_in_20_is_enough_for_screening():
+    images = Flat(np.array([-0.3, *[0.3] * 19, -0.2, 0.2], np.float32), np.array([1] * 20 + [0, 0]))
+    key, values = validate(Mean(), images, Policy("cpu"))
+    assert (key[0], values["sensitivity"]) == (True, 0.95)
 
 
 def labeled(domain: str, labels: list[int | None]) -> Images:

@@ -108,6 +108,13 @@ def test_scores_have_the_documented_fields_and_all_rows(finished: Path) -> None:
     assert {s["subject"] for s in content["scores"] if s["name"] == "kid"} == {"synthetic", "source", "real"}
 
 
+def test_the_bundle_carries_what_its_images_are_judged_by(finished: Path) -> None:
+    facts = json.loads((finished / "bundle/configs/flags.json").read_text())
+    assert facts["extractor"] == "efficientnet-lite0"
+    assert facts["numbers"].keys() == {"edge_mismatch", "feature_distance", "real_feature_distance"}  # one way only
+    assert all(found["images"] >= 4 for found in facts["numbers"].values())
+
+
 def test_a_third_party_evaluator_and_observer_take_part(finished: Path) -> None:
     scores = json.loads((finished / "scores.json").read_text())["scores"]
     assert any(score["name"] == "brightness_difference" for score in scores)
@@ -242,7 +249,7 @@ def test_several_seeds_share_the_split_and_report_every_value(tmp_path: Path) ->
     gain = top["gain", "untranslated"]
     assert (gain["value"], gain["n"]) == (pytest.approx((one[key] + two[key] - one[other] - two[other]) / 2), 20)
     differences = page.partition("<caption>Differences seed by seed</caption>")[2].partition("</table>")[0]
-    assert differences.count("<tr>") == 1 + 2 * 3 * 3  # a head, then seeds, other classifiers, scores
+    assert differences.count("<tr>") == 1 + 2 * 2 * 3  # a head, then seeds, other rows, scores
 
 
 # ---------------------------------------------------------------- refusals

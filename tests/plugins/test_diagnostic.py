@@ -5,21 +5,31 @@ import math
 
 import numpy as np
 import pytest
+import torch
 from medsynth_diagnostic import DiagnosticConfig
 from medsynth_diagnostic.model import Diagnostic
 from sklearn import metrics as sk
+from torchmetrics.functional.classification import binary_calibration_error
 
 from medsynth.api import Evidence, ImageSet, Predictions
 from medsynth.cli.run import show_scores
-from medsynth.report.verdict import verdict
+from medsynth.report.tables import Cell, cell
+from medsynth.report.verdict import is_few, verdict
 from medsynth.statistics import (
     FURTHER_METRICS,
     INTERVALS,
     METRICS,
     bootstrap_diagnostic,
     diagnostic_metrics,
-    expected_calibration_error,
 )
+from medsynth.studies.comparison import ComparedCell
+from medsynth.studies.comparison_files import cell_text
+
+
+def apart(given: Predictions) -> float:
+    probabilities, labels = torch.tensor(given.probabilities), torch.tensor(given.labels)
+    return float(binary_calibration_error(probabilities, labels, n_bins=10, norm="l1"))
+
 
 NOTHING = ImageSet(
     images=np.zeros((0, 1, 8, 8), np.float32),
@@ -87,7 +97,7 @@ def test_further_metrics_are_those_of_scikit_learn():
         "pr_auc": sk.average_precision_score(given.labels, given.probabilities),
         "mcc": sk.matthews_corrcoef(given.labels, given.probabilities >= 0.4),
         "brier_score": sk.brier_score_loss(given.labels, given.probabilities),
-        "calibration_error": expected_calibration_error(given.probabilities, given.labels),
+        "calibration_error": apart(given),
     }
     assert {name: found["synthetic", name].value for name in FURTHER_METRICS} == pytest.approx(expected)
     assert [found["synthetic", name].higher_is_better for name in FURTHER_METRICS] == [True, True, False, False]
@@ -96,6 +106,8 @@ def test_further_metrics_are_those_of_scikit_learn():
 def test_the_calibration_error_has_no_interval_and_says_why():
     score = judged(synthetic=predictions())["synthetic", "calibration_error"]
     assert (score.low, score.high) == (None, None)
+    assert cell(score) == Cell("not enough cases")
+    assert cell_text(ComparedCell(values={"1": score.value}, few=is_few(score))) == "not enough cases"
     assert "without interval" in score.detail
 
 

@@ -82,7 +82,7 @@ def test_of_several_volumes_one_is_chosen(nifti):
     ]
     with pytest.raises(InputError, match=r"a\.nii\.gz holds 2 volumes") as caught:
         read(path)
-    assert "volume=0 to 1" in caught.value.hint
+    assert "Choose one of 0 to 1: --set data.volume=0" in caught.value.hint
     with pytest.raises(InputError, match="no volume 2"):
         read(path, volume=2)
 

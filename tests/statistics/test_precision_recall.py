@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
-from medsynth.statistics import average_precision
+from medsynth.statistics.scores.precision_recall import weighted_average_precision
+
+
+def average_precision(probabilities, labels, weights=None):
+    each = np.ones(len(labels)) if weights is None else weights
+    return weighted_average_precision(np.asarray(probabilities), np.asarray(labels) == 1, each[:, None])[0]
 
 
 @pytest.mark.parametrize("seed", range(6))

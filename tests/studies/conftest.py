@@ -68,6 +68,7 @@ def write_run(tmp_path: Path) -> Write:
             "medsynth": "1",
             "plan": plan.digest,
             "split": split,
+            "positive_patients": 24,
             "plugins": [plugin],
             "stages": {"data": {"seconds": 1.0}},
             "hardware": {},

@@ -140,7 +140,7 @@ def test_the_tables_of_one_classifier_share_its_generator(preset: str) -> None:
 
 
 def test_the_main_job_and_the_papers_eight_tables_are_ready() -> None:
-    assert ready_studies() == ["main-job", *(f"paper-table{number}" for number in range(1, 9))]
+    assert ready_studies() == ["main-job", *(f"paper-table{number}" for number in range(1, 9)), "scarcity"]
 
 
 def test_a_folder_is_refused_unless_it_is_this_study_resumed(tmp_path: Path) -> None:

@@ -28,6 +28,8 @@ from medsynth.data.formats.windows import Window, from_facts
 if TYPE_CHECKING:
     from torch import nn
 
+    from medsynth.statistics.flags.reference import Reference
+
 METADATA = "configs/metadata.json"
 PROGRAM = "torch.jit.load"
 """What loads the network of a bundle in portable form."""
@@ -38,7 +40,7 @@ _PACKAGE = re.compile(r"medsynth_[0-9a-f]{8}")
 
 @dataclass(frozen=True)
 class Role:
-    """One of a bundle's two networks.
+    """One of a bundle's networks.
 
     Args:
         config: MONAI config that runs it.
@@ -53,6 +55,8 @@ class Role:
 
 CLASSIFIER = Role("configs/inference.json", "models/model.pt", "target")
 TRANSLATOR = Role("configs/translate.json", "models/translator.pt", "source")
+RETURN = Role("configs/flags.json", "models/returning.pt", "target")
+"""The way back, for flags; not every bundle has it."""
 ROLES = {"classifier": CLASSIFIER, "translator": TRANSLATOR}
 
 
@@ -146,6 +150,20 @@ class Opened:
         with self._explained():
             self._check([METADATA])
             return from_facts(self.metadata.get("intensity_windows", {}))
+
+    def flags(self) -> Reference | None:
+        """Return what images are judged by; None for a bundle that does not hold it.
+
+        Raises:
+            InputError: the bundle is damaged.
+        """
+        from medsynth.bundle.format.flag_files import FLAGS, MAPS, read_reference
+
+        if FLAGS not in self.listed:
+            return None
+        with self._explained():
+            self._check([FLAGS, MAPS])
+            return read_reference(self.json(FLAGS), self.copy / MAPS)
 
     def network(self) -> nn.Module:
         """Rebuild the network on the CPU in evaluation mode. This executes the bundle's Python files or program.

@@ -9,7 +9,7 @@ from typing import Any
 
 from medsynth.base.errors import InputError
 from medsynth.data.config import DataConfig
-from medsynth.data.formats.chains import Chain, DomainInfo, preprocessing_config
+from medsynth.data.formats.chains import Chain, DomainInfo, channels_of, preprocessing_config
 from medsynth.data.formats.probing import Format
 from medsynth.data.formats.windows import Window
 
@@ -46,14 +46,20 @@ def config_of(chain: Sequence[Mapping[str, Any]], asked: Mapping[str, Any], wind
             window=window.text if window else "",
             neighbors=int(asked.get("neighbors", 0)),
             smooth=bool(asked.get("smooth", False)),
+            volume=int(asked.get("volume", -1)),
         )
-        if json.loads(json.dumps(_same_kind(by_name, info, config))) == list(chain):
+        if json.loads(json.dumps(_same_kind(chain, by_name, info, config))) == list(chain):
             return config
     hint = "Export it again, or run its configs/translate.json with: python -m monai.bundle run"
     raise InputError("the bundle's preprocessing is not one that this version of medsynth makes", hint=hint)
 
 
-def _same_kind(by_name: Mapping[str, Mapping[str, Any]], info: DomainInfo, config: DataConfig) -> Chain:
+def _same_kind(
+    chain: Sequence[Mapping[str, Any]],
+    by_name: Mapping[str, Mapping[str, Any]],
+    info: DomainInfo,
+    config: DataConfig,
+) -> Chain:
     kind: Any = _KINDS.get(by_name["LoadImaged"]["reader"], "")
     index, depth = None, 0
     if "SpatialCropd" in by_name:
@@ -62,5 +68,6 @@ def _same_kind(by_name: Mapping[str, Mapping[str, Any]], info: DomainInfo, confi
     elif config.neighbors and (chosen := _CHOSEN.findall(str(by_name["Lambdad"]["func"]))):
         slices = [int(number) for number in chosen]
         index, depth = slices[config.neighbors], max(slices) + 1
+    several = config.volume >= 0 and chain[1]["func"] == channels_of(config.channels, config.volume)
     axes = by_name["Orientationd"]["axcodes"] if "Orientationd" in by_name else ""
-    return preprocessing_config(info, config, Format(kind, depth, axes), index)
+    return preprocessing_config(info, config, Format(kind, depth, axes, config.volume if several else None), index)

@@ -17,9 +17,10 @@ from torch import Tensor, nn
 
 from medsynth.base.errors import RunError
 from medsynth.base.files import new_folder, sha256, write_bytes, write_json, write_text
-from medsynth.bundle.format.inference_configs import LOGGING, inference_config, translate_config
+from medsynth.bundle.format.flag_files import FLAGS, MAPS, NETWORK, maps_of, stated
+from medsynth.bundle.format.inference_configs import LOGGING, inference_config, refuse_evaluated, translate_config
 from medsynth.bundle.format.manifest import MANIFEST, sealed
-from medsynth.bundle.format.vendoring import vendor
+from medsynth.bundle.format.vendoring import Vendored, vendor
 from medsynth.bundle.writing.card import license_text, model_card
 from medsynth.bundle.writing.contents import BundleContents
 from medsynth.bundle.writing.evaluating import LABELED, evaluate_config
@@ -50,7 +51,7 @@ def write_bundle(folder: Path, contents: BundleContents) -> Path:
     _check(contents)
     networks = {"classifier": contents.classifier, "generator": contents.generator}
     arguments = {role: rebuilding_arguments(role, network) for role, network in networks.items()}
-    code = vendor(networks)
+    code = vendor(networks | _of_another_class(contents))
     with new_folder(folder) as root:
         for path, text in code.files.items():
             write_text(root / code.package / path, text)
@@ -75,6 +76,7 @@ def write_bundle(folder: Path, contents: BundleContents) -> Path:
         write_text(root / "configs/logging.conf", LOGGING)
         _write_weights(root / "models/model.pt", contents.classifier)
         _write_weights(root / "models/translator.pt", contents.generator)
+        _write_flags(root, contents, code)
         _write_samples(root / "samples", contents)
         write_text(root / "docs/README.md", model_card(contents))
         write_text(root / "LICENSE", license_text())
@@ -126,6 +128,25 @@ def _write_weights(path: Path, network: nn.Module) -> None:
     torch.save(state, buffer)
     write_bytes(path, buffer.getvalue())
     write_bytes(path.with_suffix(".safetensors"), safetensors.torch.save(state))
+
+
+def _of_another_class(contents: BundleContents) -> dict[str, nn.Module]:
+    """Return the way back by its role, if its code is not that of the way there."""
+    network = contents.returning if contents.flags else None
+    return {} if network is None or type(network) is type(contents.generator) else {"returning": network}
+
+
+def _write_flags(root: Path, contents: BundleContents, code: Vendored) -> None:
+    if contents.flags is None:
+        return
+    facts = stated(contents.flags)
+    if contents.returning is not None:
+        arguments = rebuilding_arguments("returning", contents.returning)
+        refuse_evaluated(arguments, "the returning network's arguments")
+        facts[NETWORK] = {"_target_": code.targets.get("returning", code.targets["generator"]), **arguments}
+        _write_weights(root / "models/returning.pt", contents.returning)
+    write_json(root / FLAGS, facts)
+    write_bytes(root / MAPS, maps_of(contents.flags))
 
 
 def _write_samples(folder: Path, contents: BundleContents) -> None:

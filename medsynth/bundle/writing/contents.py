@@ -11,6 +11,7 @@ from torch import nn
 
 from medsynth.api import Score
 from medsynth.data.formats.windows import Window
+from medsynth.statistics.flags.reference import Reference
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,6 +86,8 @@ class BundleContents:
         counts: images used, e.g. ``{"target train positive": 24}``; numbers only.
         windows: by domain the values that become -1 and 1, where they are the same for all files.
         target_samples, source_samples: images that may be given away (phantom, or released by the user).
+        flags: what translations are judged by; None where too few images are left to measure it on.
+        returning: exported network from target to source images, for flags.
     """
 
     name: str
@@ -110,3 +113,5 @@ class BundleContents:
     windows: Mapping[str, Window] = field(default_factory=dict)
     target_samples: Sequence[TargetSample] = ()
     source_samples: Sequence[SourceSample] = ()
+    flags: Reference | None = None
+    returning: nn.Module | None = None

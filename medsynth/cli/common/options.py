@@ -81,6 +81,14 @@ ShowGroups = Annotated[bool, typer.Option("--show-names", help="Call centers and
 ShowSources = Annotated[
     bool, typer.Option("--show-names", help="Call DICOM files like their sources instead of by pseudonyms.")
 ]
+Volume = Annotated[
+    int | None,
+    typer.Option(
+        help="Which volume of NIfTI files that hold several, from 0; default: that of the run.",
+        min=0,
+        show_default=False,
+    ),
+]
 KeepOld = Annotated[bool, typer.Option("--resume", help="Keep what OUT already holds, translate the rest.")]
 
 

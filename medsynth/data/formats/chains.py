@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 from medsynth.base.errors import InputError
 from medsynth.data.config import DataConfig
 from medsynth.data.formats.probing import PERCENTILES, QUANTILES, Facts, Format
+from medsynth.data.formats.several import read_chosen
 from medsynth.data.formats.stacks import Stacks
 from medsynth.data.formats.windows import Window
-from medsynth.reading import read, upright
+from medsynth.reading import upright
 
 if TYPE_CHECKING:
     import numpy as np
@@ -104,7 +105,7 @@ def whole_file_config(info: DomainInfo, config: DataConfig, found: Format) -> Ch
     load = _transform("LoadImaged", reader=_READERS[found.kind], image_only=True, ensure_channel_first=True)
     if found.kind == "raster":
         load["converter"] = _TO_PLAIN_MODE
-    chain = [load, _transform("Lambdad", func=_TO_GREY if config.channels == 1 else _TO_COLOR)]
+    chain = [load, _transform("Lambdad", func=channels_of(config.channels, found.volume))]
     target = {"b_min": -1.0, "b_max": 1.0, "clip": True}
     if info.window:
         chain.append(_transform("ScaleIntensityRanged", a_min=info.window.low, a_max=info.window.high, **target))
@@ -120,6 +121,13 @@ def whole_file_config(info: DomainInfo, config: DataConfig, found: Format) -> Ch
         # MONAI 1.6 wants the letters spelled out, because it will take them from the image's space one day
         chain.append(_transform("Orientationd", axcodes=found.axes, labels=[["L", "R"], ["P", "A"], ["I", "S"]]))
     return chain
+
+
+def channels_of(channels: int, volume: int | None) -> str:
+    """Return the expression that makes channels grey or color; those of a file with several volumes are its volumes."""
+    if volume is None:
+        return _TO_GREY if channels == 1 else _TO_COLOR
+    return f"$lambda x: x[{volume}:{volume + 1}]" if channels == 1 else f"$lambda x: x[[{volume}, {volume}, {volume}]]"
 
 
 def _one_slice(config: DataConfig, found: Format, index: int | None) -> Chain:
@@ -226,6 +234,7 @@ class FileDecoder:
         self._scale = Scaling(info, config)
         self._stacks = Stacks(config.neighbors)
         self._fit = instantiate(fitting_config(config))
+        self._volume = config.volume
 
     def read(self, path: Path, indices: Sequence[int | None]) -> list[np.ndarray]:
         """Return one float32 array in [-1, 1] per slice index, (C, size, size) or with neighbors a stack of slices.
@@ -237,7 +246,7 @@ class FileDecoder:
         """
         import numpy as np
 
-        whole = self._scale(as_shown(read(path)))
+        whole = self._scale(as_shown(read_chosen(path, self._volume)))
         with quiet():
             planes = [self._stacks.of(whole, index or 0) for index in indices]
             return [np.asarray(self._fit({"image": plane})["image"], dtype=np.float32) for plane in planes]

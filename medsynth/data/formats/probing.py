@@ -28,11 +28,13 @@ class Format:
         depth: number of slices or frames; 0 where the array has two spatial axes.
         axes: for volumes of NIfTI and ITK the axes to reorient to, e.g. ``LPS``: the third axis stays the stored one,
             rows and columns run as in the usual display (towards left, posterior or inferior). Else empty.
+        volume: which of several volumes; None where the file holds one.
     """
 
     kind: Kind
     depth: int = 0
     axes: str = ""
+    volume: int | None = None
 
 
 @dataclass(frozen=True)
@@ -79,48 +81,50 @@ class Facts:
         return known if known[0] and known[1] else ()
 
 
-def format_of(header: Header) -> Format:
-    """Return what of a header decides how MONAI reads the file."""
+def format_of(header: Header, volume: int | None = None) -> Format:
+    """Return what of a header, and of the volume that is chosen, decides how MONAI reads the file."""
     axes = ""
     if header.kind in ("nifti", "itk") and not header.flat:
         from medsynth.reading import display_axes
 
         axes = display_axes(header.affine)
-    return Format(header.kind, 0 if header.flat else header.count, axes)
+    return Format(header.kind, 0 if header.flat else header.count, axes, volume)
 
 
-def probe(path: Path) -> Format | Problem:
-    """Read as little of the file as tells its format."""
-    from medsynth.reading import read_header
+def probe(path: Path, volume: int = -1) -> Format | Problem:
+    """Read as little of the file as tells its format, of the volume that is chosen."""
+    from medsynth.data.formats.several import chosen_header, number_of
 
     try:
-        return format_of(read_header(path))
+        return format_of(chosen_header(path, volume), number_of(path, volume))
     except InputError as error:
         return problem_of(error)
 
 
-def examine(path: Path, *, channels: int = 0) -> Facts | Problem:
+def examine(path: Path, *, channels: int = 0, volume: int = -1) -> Facts | Problem:
     """Decode a whole file and say what is in it, or why it is unusable (missing, empty, damaged, NaN, constant).
 
     Args:
         path: the file.
         channels: of the images that are made of it, for `Facts.quantiles`; 0 = leave these out, sorting takes time.
+        volume: of NIfTI files that hold several; -1 = such files are unusable.
     """
     import numpy as np
 
-    from medsynth.reading import read
+    from medsynth.data.formats.several import chosen_header, number_of, read_chosen
 
     try:
-        image = read(path)
+        image, header = read_chosen(path, volume), chosen_header(path, volume)
+        found = format_of(header, number_of(path, volume))
     except InputError as error:
         return problem_of(error)
-    facts = _facts(image, channels)
+    facts = _facts(image, found, channels)
     if facts.low == facts.high or (len(image) == 1 and not np.ptp(image.values[0], axis=(0, 1)).any()):
         return Problem(f"{path} is constant: all its pixels are {np.asarray(image.values[0, 0, 0]).tolist()}")
     return facts
 
 
-def _facts(image: Image, channels: int) -> Facts:
+def _facts(image: Image, found: Format, channels: int) -> Facts:
     import hashlib
 
     import numpy as np
@@ -131,7 +135,6 @@ def _facts(image: Image, channels: int) -> Facts:
     # channels vary between pictures of one color, so every channel is compared with itself
     empty = np.flatnonzero(~np.ptp(values, axis=(1, 2)).reshape(len(values), -1).any(axis=1)) if len(image) > 1 else ()
     low, high = np.percentile(inside, PERCENTILES)
-    found = format_of(header)
     return Facts(
         format=found,
         header=header,

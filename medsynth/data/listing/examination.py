@@ -96,7 +96,9 @@ def examine_files(records: Sequence[Record], root: Path, config: DataConfig) -> 
     for record in records:
         slices[record.image].append(record)
     for image, rows in slices.items():
-        found = examine(root / image, channels=config.channels if config.intensity == "dataset" else 0)
+        found = examine(
+            root / image, channels=config.channels if config.intensity == "dataset" else 0, volume=config.volume
+        )
         if isinstance(found, Problem):
             problems.append(found)
             continue

@@ -141,7 +141,7 @@ def _searched(records: Sequence[Record], root: Path, series: str) -> dict[tuple[
 
 
 def _frames(record: Record, root: Path, config: DataConfig) -> list[Record]:
-    found = probe(root / record.image)
+    found = probe(root / record.image, config.volume)
     if isinstance(found, Problem) or found.depth <= 1:
         return [record]
     return central([replace(record, slice=k) for k in range(found.depth)], config.slices)

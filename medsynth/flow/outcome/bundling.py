@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from medsynth.api import Classifier, Generator, Subject, exported
+from medsynth.api import Classifier, Generator, Subject, exported, returning
 from medsynth.base.errors import InputError, RunError
 from medsynth.base.files import new_folder
 from medsynth.bundle.checking.verification import verify_bundle
@@ -25,6 +25,7 @@ from medsynth.data.png import png
 from medsynth.data.preparing import Data
 from medsynth.flow.folder.runs import Run, SeedRun
 from medsynth.flow.outcome.evaluation import Evaluation
+from medsynth.flow.outcome.flagging import flag_reference
 from medsynth.flow.outcome.reporting import counts, plugin_versions
 from medsynth.flow.stages.classification import positive_share
 
@@ -70,6 +71,8 @@ def write_run_bundle(
             counts={f"{group}, {split}": n for group, row in counts(data).items() for split, n in row.items()},
             target_samples=_judged(classifier, targets, data, judged.temperature),
             source_samples=_translated(exported(generator), [path for path, _ in sources], data),
+            flags=flag_reference(run, data, generator, evaluation.evidence),
+            returning=returning(generator),
         )
         write_bundle(folder, contents)
         _trust(run, folder, contents.name)

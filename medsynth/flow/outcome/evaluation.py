@@ -23,6 +23,7 @@ from medsynth.data.pseudonyms import KEY, Pseudonyms
 from medsynth.flow.folder.runs import Run, SeedRun
 from medsynth.flow.stages.building import load_extractor, policy_of
 from medsynth.flow.stages.classification import judge, write_predictions
+from medsynth.flow.stages.positives import keep_positives
 from medsynth.flow.stages.prepare import listed_name
 from medsynth.flow.stages.translating import translate
 from medsynth.results.score_files import MEASUREMENTS, SCORES, read_scores, write_scores
@@ -109,6 +110,7 @@ def _evidence(
         source = data.images.select(domain="source", split="train")
     translated = translate(seed_run, data, generator, source, "evaluation/translated")
     training = data.images.select(domain="target", split="train")
+    training = keep_positives(training, run.plan.generator_config.positives, seed=seed_run.seed)
     networks = {
         "generator": on_single_images(exported(generator), source.neighbors),
         "classifier": exported(classifiers[Subject.SYNTHETIC]),

@@ -26,7 +26,7 @@ FOLDER = "parent"
 """Folder of a run that holds the weights it starts from."""
 _WEIGHTS = {"generator": "models/translator.pt", "classifier": "models/model.pt"}
 _IMAGES = ("size", "channels", "fit", "intensity")
-_STACKS = ("neighbors", "smooth")
+_STACKS = ("neighbors", "smooth", "volume")
 
 
 @dataclass(frozen=True, kw_only=True)

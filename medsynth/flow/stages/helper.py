@@ -68,7 +68,7 @@ def work(folder: Path, seed: int, names: Sequence[str]) -> None:
     seed_run = SeedRun(run, seed)
     data = prepare(run.plan.data, folder / "data", seed=run.plan.data.seed)
     # Of the main row's images only their number matters to the others: that of the sources they will be made of.
-    rows = classifier_rows(run.plan, data, data.images.select(domain="source", split="train"))
+    rows = classifier_rows(run.plan, data, data.images.select(domain="source", split="train"), seed=seed)
     for name in names:
         if name in rows:
             train_row(seed_run, data, name, rows[name])

@@ -9,6 +9,8 @@ from medsynth.data.images import Record
 from medsynth.data.listing.paths import relative
 from medsynth.data.preparing import Data, prepare
 from medsynth.flow.folder.runs import Run
+from medsynth.flow.stages.positives import positive_patients
+from medsynth.results.stage_keys import POSITIVES
 from medsynth.training.processes import leader_first
 
 
@@ -26,7 +28,18 @@ def prepare_data(run: Run) -> Data:
         for kind, text in data.warnings:
             run.warn(kind, text)
         run.record["split"] = data.split_hash
+        _count_positives(run, data)
     return data
+
+
+def _count_positives(run: Run, data: Data) -> None:
+    """Record how many positive patients there are to train on, and say where a plan asks for more."""
+    present = len(positive_patients(data.images.select(domain="target", split="train")))
+    run.record[POSITIVES] = present
+    for kind, config in (("generator", run.plan.generator_config), ("classifier", run.plan.classifier_config)):
+        if config.positives > present:
+            text = f"{kind}.positives = {config.positives}, but the target has {present} positive training patients"
+            run.warn("fewer-positives", f"{text}: all are used")
 
 
 def listed_name(run: Run, data: Data, record: Record) -> str:

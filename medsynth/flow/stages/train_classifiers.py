@@ -13,6 +13,7 @@ from medsynth.flow.folder.runs import SeedRun
 from medsynth.flow.stages.building import build, policy_of, train_model
 from medsynth.flow.stages.classification import TrainingRow, make_rows, validate
 from medsynth.flow.stages.helpers import Team
+from medsynth.flow.stages.positives import keep_positives
 from medsynth.plan.plan import Plan
 from medsynth.training.inspection import figures, inspect
 from medsynth.training.processes import processes, rank, wait_for_all
@@ -23,7 +24,7 @@ def train_classifiers(seed_run: SeedRun, data: Data, synthetic: Images, team: Te
 
     What the team's helper trains is waited for; processes that train together share out the rows.
     """
-    rows = classifier_rows(seed_run.run.plan, data, synthetic)
+    rows = classifier_rows(seed_run.run.plan, data, synthetic, seed=seed_run.seed)
     left = [name for name in rows if not is_finished(seed_run.folder / "classifier" / name)]
     with seed_run.run.stage(seed_run.stage_name("classifier")):
         for name in left[rank() :: processes()]:
@@ -35,10 +36,11 @@ def train_classifiers(seed_run: SeedRun, data: Data, synthetic: Images, team: Te
         return {name: train_row(seed_run, data, name, row) for name, row in rows.items()}
 
 
-def classifier_rows(plan: Plan, data: Data, synthetic: Images) -> dict[str, TrainingRow]:
-    """Return the images of each classifier row that the plan asks for, by its name."""
+def classifier_rows(plan: Plan, data: Data, synthetic: Images, *, seed: int) -> dict[str, TrainingRow]:
+    """Return the images of each classifier row that the plan asks for, by its name; `seed` is the training's."""
     source, oracle = (data.images.select(domain=name, split="train") for name in ("source", "oracle"))
     real = data.images.select(domain="target", split="train", labeled=True)
+    real = keep_positives(real, plan.classifier_config.positives, seed=seed)
     added = {Subject.SYNTHETIC: synthetic, Subject.UNTRANSLATED: source, Subject.ORACLE: oracle}
     rows = make_rows(real, added, plan.classifier_config.batch_size)
     return {name: row for name, row in rows.items() if name in (Subject.SYNTHETIC, *plan.training.baselines)}

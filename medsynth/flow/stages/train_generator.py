@@ -15,6 +15,7 @@ from medsynth.data.loaders import UnpairedLoader
 from medsynth.data.preparing import Data
 from medsynth.flow.folder.runs import SeedRun
 from medsynth.flow.stages.building import build, load_extractor, policy_of, train_model
+from medsynth.flow.stages.positives import keep_positives
 from medsynth.training.monitoring import Key, Monitor, problems_of
 from medsynth.training.processes import processes, rank, share_of
 
@@ -25,6 +26,7 @@ def train_generator(seed_run: SeedRun, data: Data) -> Generator:
     with run.stage(seed_run.stage_name("generator")), seed_run.shared("generator", "generator"):
         source = data.images.select(domain="source", split="train")
         target = data.images.select(domain="target", split="train")
+        target = keep_positives(target, config.positives, seed=seed_run.seed)
         if plan.data.match_labels:
             target = match_labels(source, target)
         generator = cast(Generator, build(run, "generator", seed_run.seed))

@@ -15,7 +15,7 @@ from medsynth.base.files import new_folder, sha256, write_json, write_text
 from medsynth.bundle.checking.verification import SIGNATURE, verify_bundle
 from medsynth.bundle.format.manifest import MANIFEST, digest_of, read_manifest, sealed
 from medsynth.bundle.format.zips import write_zip
-from medsynth.bundle.opening.opened import CLASSIFIER, TRANSLATOR, Opened, Role, open_bundle, read_json
+from medsynth.bundle.opening.opened import CLASSIFIER, RETURN, TRANSLATOR, Opened, Role, open_bundle, read_json
 from medsynth.bundle.trust.memory import find_trust, remember
 from medsynth.bundle.writing.evaluating import evaluate_config
 
@@ -28,6 +28,8 @@ TOLERANCE = 1e-5
 _LEFT_OUT = ("models/exports.json", "models/model.ts", "models/model.onnx", "models/model.xml", "models/model.bin")
 _EVALUATE = "configs/evaluate.json"
 _CARD = "docs/README.md"
+_PLACES = {"bundle_root": ".", "device": "cpu"}
+"""What a program's entry refers to."""
 
 
 def export_bundle(bundle: Path | Opened, out: Path, *, form: str, zipped: bool = False) -> Path:
@@ -92,6 +94,12 @@ def _make_portable(opened: Opened, target: Path) -> None:
         _write_program(bundle.network(), (config.stacked, config.size, config.size), target / program_of(role))
         shutil.rmtree(target / read_json(root / role.config)["network_def"]["_target_"].partition(".")[0], True)
         write_json(target / role.config, portable_config(read_json(root / role.config), role))
+    if (root / RETURN.weights).is_file():
+        config = opened.in_role(TRANSLATOR).data_config()
+        shape = (config.stacked, config.size, config.size)
+        _write_program(opened.in_role(RETURN).network(), shape, target / program_of(RETURN))
+        loaded = portable_config({**read_json(root / RETURN.config), "handlers": []}, RETURN)["network_def"]
+        write_json(target / RETURN.config, {**_PLACES, **read_json(root / RETURN.config), "network_def": loaded})
     inference = read_json(target / CLASSIFIER.config)
     write_json(target / _EVALUATE, evaluate_config(inference, threshold=float(content["threshold"])))
     onnx = _write_onnx(opened, target)

@@ -11,9 +11,10 @@ import numpy as np
 
 from medsynth.data.config import DataConfig
 from medsynth.data.formats.chains import as_shown, refuse_strip
+from medsynth.data.formats.several import chosen_header, number_of, read_chosen
 from medsynth.data.listing.paths import central
 from medsynth.inference.inputs.pixels import fit, in_range
-from medsynth.reading import iterate, read, read_header
+from medsynth.reading import iterate
 
 if TYPE_CHECKING:
     from medsynth.inference.inputs.fitting import Fitting
@@ -44,7 +45,7 @@ class InputDecoder:
         Raises:
             InputError: says what is wrong with the file.
         """
-        header = read_header(path)
+        header = chosen_header(path, self._config.volume)
         refuse_strip(header, self._config)
         indices = central(list(range(header.count)), self._share)
         plain = header.eight_bit and self._config.intensity != "percentile" and not self._config.window
@@ -53,12 +54,12 @@ class InputDecoder:
             yield index if header.count > 1 else None, image
 
     def _plain(self, path: Path, indices: Sequence[int]) -> Iterator[np.ndarray | str]:
-        for image in iterate(path, indices):
+        for image in iterate(path, indices, volume=number_of(path, self._config.volume)):
             pixels = in_range(as_shown(image), self._config.channels)
             yield CONSTANT if pixels.min() == pixels.max() else fit(pixels, self._config)
 
     def _wide(self, path: Path, indices: Sequence[int]) -> Iterator[np.ndarray | str]:
-        whole = as_shown(read(path))
+        whole = as_shown(read_chosen(path, self._config.volume))
         with self._lock:  # MONAI's transforms are shared
             reader, fitting = self._shared()
             values = reader.scaled(whole)

@@ -14,10 +14,11 @@ from torch import Tensor
 from medsynth.base.errors import InputError
 from medsynth.data.config import DataConfig
 from medsynth.data.formats.chains import DomainInfo, Scaling, as_shown
+from medsynth.data.formats.several import read_chosen
 from medsynth.data.formats.windows import parse_windows
 from medsynth.inference.inputs.origins import Origin, origin_of
 from medsynth.inference.inputs.planes import planes_of
-from medsynth.reading import Image, Slice, display_axes, read, read_series, take
+from medsynth.reading import Image, Slice, display_axes, read_series, take
 from medsynth.reading.geometry import RAS_FROM_LPS, volume_affine
 from medsynth.reading.quietness import decoding
 
@@ -78,7 +79,7 @@ class Reader:
         Raises:
             InputError: says what is wrong with it.
         """
-        image = as_shown(read(path))
+        image = as_shown(read_chosen(path, self._config.volume))
         if image.header.kind == "dicom":
             return self._dicom(image)
         origin = Origin(patient=name, study=name, series=name, instance=name, frame_of_reference=name)
@@ -141,4 +142,8 @@ def _grid(image: Image) -> PixelGrid:
 
     path = image.header.path
     with decoding(path):
-        return PixelGrid(nib.load(path), "" if image.header.flat else display_axes(image.affine))
+        stored = nib.load(path)
+        if image.header.volumes > 1:  # the grid is that of the one that was read
+            rest = (0,) * (len(stored.shape) - 4)
+            stored = stored.slicer[(slice(None),) * 3 + rest + (image.index // image.header.shape[0],)]
+        return PixelGrid(stored, "" if image.header.flat else display_axes(image.affine))

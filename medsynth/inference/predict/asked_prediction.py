@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -13,7 +13,14 @@ from medsynth.base.progress import Watch
 from medsynth.base.stopping import Stop
 from medsynth.bundle.opening.opened import Opened
 from medsynth.inference.bundle_classifier import BundleClassifier, load_classifier
-from medsynth.inference.predict.prediction import Intervals, Painter, PredictionJob, PredictionSummary, predict_files
+from medsynth.inference.predict.prediction import (
+    Intervals,
+    Judges,
+    Painter,
+    PredictionJob,
+    PredictionSummary,
+    predict_files,
+)
 from medsynth.inference.runtimes import Runtime, choose_runtime, load_runtime
 
 
@@ -31,6 +38,8 @@ class AskedPrediction:
         threads: batches worked on at once; 0 = as many as there are cores.
         tta: changed copies of each image for an interval; 0 = no interval.
         heatmaps: folder for overlays, if wanted.
+        judged: say how far images are from those of training.
+        volume: of NIfTI files that hold several; None = the one that the run chose.
     """
 
     bundle: Opened
@@ -42,11 +51,14 @@ class AskedPrediction:
     threads: int = 0
     tta: int = 0
     heatmaps: Path | None = None
+    judged: bool = False
+    volume: int | None = None
 
     @cached_property
     def classifier(self) -> BundleClassifier:
         """What the bundle says about its classifier."""
-        return load_classifier(self.bundle)
+        loaded = load_classifier(self.bundle)
+        return loaded if self.volume is None else replace(loaded, config=replace(loaded.config, volume=self.volume))
 
     @cached_property
     def chosen_runtime(self) -> str:
@@ -85,6 +97,22 @@ class AskedPrediction:
         return make_intervals(self.classifier, self.logits, self.tta)
 
     @cached_property
+    def judges(self) -> Judges | None:
+        """Says how far images are from those of training, if that is wanted.
+
+        Raises:
+            InputError: the bundle does not tell, or its extractor is not installed.
+        """
+        if not self.judged:
+            return None
+        from medsynth.inference.flags.judges import NO_FEATURES, load_image_flags
+
+        flags = load_image_flags(self.bundle, self.chosen_device)
+        if flags is None:
+            raise InputError(NO_FEATURES, hint="Leave out --flags, or export the bundle with evaluator image-quality.")
+        return flags.of_images
+
+    @cached_property
     def painter(self) -> Painter | None:
         """Writes heatmaps, if asked for."""
         if self.heatmaps is None:
@@ -106,6 +134,7 @@ class AskedPrediction:
             batch=self.batch,
             threads=self.chosen_threads,
             intervals=self.intervals,
+            judges=self.judges,
             painter=self.painter,
             heatmaps=self.heatmaps,
             watch=watch,

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from medsynth.inference.flags.columns import number_cells, number_columns
+from medsynth.statistics.flags.reference import REAL, Judgment
+
 COLUMNS = ("file", "probability", "decision", "error", "patient", "class", "threshold")
 INTERVAL = ("file", "probability", "decision", "low", "high", "error", "patient", "class", "threshold")
 PLACES = 6
@@ -20,6 +23,7 @@ class PredictedRow:
         patient: as a manifest or a file's path names it; empty where neither does.
         probability: of the positive class; None where there is an error.
         low, high: interval from test-time augmentation, if asked for.
+        judgment: how unusual the image is, if asked for.
         error: what is wrong.
     """
 
@@ -29,22 +33,31 @@ class PredictedRow:
     probability: float | None = None
     low: float | None = None
     high: float | None = None
+    judgment: Judgment | None = None
     error: str = ""
 
-    def cells(self, *, threshold: float, classes: tuple[str, str], interval: bool) -> list[object]:
-        """Return the row in the order of `COLUMNS`, or of `INTERVAL`.
+    def cells(self, *, threshold: float, classes: tuple[str, str], interval: bool, judged: bool) -> list[object]:
+        """Return the row in the order of `columns`.
 
         Args:
             threshold: a probability at or above it is called positive.
             classes: names of the negative and the positive class.
             interval: whether the table has columns for its ends.
+            judged: whether it has columns for the judgment.
         """
+        unusual = number_cells(self.judgment, [REAL]) if judged else []
         ends = [_shown(self.low, threshold), _shown(self.high, threshold)] if interval else []
         if self.probability is None:
-            return [self.file, "", "", *ends, self.error, self.patient, "", repr(threshold)]
+            return [self.file, "", "", *ends, self.error, self.patient, "", repr(threshold), *unusual]
         called = int(self.probability >= threshold)
         shown = _shown(self.probability, threshold)
-        return [self.file, shown, called, *ends, self.error, self.patient, classes[called], repr(threshold)]
+        named = [self.patient, classes[called], repr(threshold)]
+        return [self.file, shown, called, *ends, self.error, *named, *unusual]
+
+
+def columns(*, interval: bool, judged: bool) -> list[str]:
+    """Return the table's columns; those of the judgment stand at the end."""
+    return [*(INTERVAL if interval else COLUMNS), *(number_columns([REAL]) if judged else [])]
 
 
 def _shown(value: float | None, threshold: float) -> str:

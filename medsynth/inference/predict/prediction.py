@@ -21,9 +21,10 @@ from medsynth.inference.bundle_classifier import BundleClassifier
 from medsynth.inference.inputs.decoding import InputDecoder
 from medsynth.inference.inputs.listing import Listing, Source
 from medsynth.inference.inputs.reasons import reason_of
-from medsynth.inference.predict.predicted_rows import COLUMNS, INTERVAL, PredictedRow
+from medsynth.inference.predict.predicted_rows import PredictedRow, columns
 from medsynth.inference.runtimes import Runtime
 from medsynth.inference.translate.record import csv_line
+from medsynth.statistics.flags.reference import Judgment
 
 AHEAD = 2
 """Batches per thread that are decoded, computed or wait to be written."""
@@ -31,6 +32,8 @@ AHEAD = 2
 
 Intervals = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 """Returns (B,) lower and upper ends for (B, C, H, W) images and their (B,) probabilities."""
+Judges = Callable[[np.ndarray], Sequence[Judgment]]
+"""Returns how unusual (B, C, H, W) images are."""
 Painter = Callable[[np.ndarray, Sequence[str]], None]
 """Writes heatmaps of (B, C, H, W) images with the given names."""
 
@@ -47,6 +50,7 @@ class PredictionJob:
         batch: images in one step.
         threads: batches decoded and computed at once, each on one core.
         intervals: test-time augmentation, if asked for.
+        judges: say how far images are from those of training, if asked for.
         painter, heatmaps: writes heatmaps into that folder, if asked for.
         watch, stop: progress and interruption.
     """
@@ -58,6 +62,7 @@ class PredictionJob:
     batch: int = 4
     threads: int = 1
     intervals: Intervals | None = None
+    judges: Judges | None = None
     painter: Painter | None = None
     heatmaps: Path | None = None
     watch: Watch
@@ -70,12 +75,14 @@ class PredictionSummary:
 
     Args:
         predicted, positive: images with a probability, and those of them at or above the threshold.
+        suspicious: images that are to be distrusted; None where they were not judged.
         failures: (file, problem).
         left_out: how many files and folders were not read, by reason.
     """
 
     predicted: int = 0
     positive: int = 0
+    suspicious: int | None = None
     failures: list[tuple[str, str]] = field(default_factory=list)
     left_out: dict[str, int] = field(default_factory=dict)
 
@@ -98,16 +105,20 @@ def predict_files(job: PredictionJob) -> PredictionSummary:
     listing = Listing(job.images, job.heatmaps or job.out)
     files = listing.count()
     _check_out(job)
-    summary = PredictionSummary(left_out=dict(Counter(one.reason for one in listing.left_out).most_common()))
+    judged = 0 if job.judges else None
+    summary = PredictionSummary(
+        suspicious=judged, left_out=dict(Counter(one.reason for one in listing.left_out).most_common())
+    )
     work = _PredictionWork(job)
-    interval, judge = job.intervals is not None, job.classifier
+    shown = {"interval": job.intervals is not None, "judged": job.judges is not None}
+    judge = job.classifier
     with new_file(job.out) as table, job.watch.task("predict", files) as task:
-        table.write(csv_line(INTERVAL if interval else COLUMNS))
+        table.write(csv_line(columns(**shown)))
         done = 0
         for sources, rows in _in_order(work, _batches(listing, job.batch), job.threads):
             job.stop.check()
             for row in rows:
-                cells = row.cells(threshold=judge.threshold, classes=judge.classes, interval=interval)
+                cells = row.cells(threshold=judge.threshold, classes=judge.classes, **shown)
                 table.write(csv_line(cells))
                 _count(row, job, summary)
             done += len(sources)
@@ -217,6 +228,8 @@ class _PredictionWork:
         if job.intervals:
             lows, highs = job.intervals(images, probabilities)
             found = [replace(row, low=float(lows[k]), high=float(highs[k])) for k, row in enumerate(found)]
+        if job.judges:
+            found = [replace(row, judgment=one) for row, one in zip(found, job.judges(images), strict=True)]
         if job.painter:
             job.painter(images, [row.name for row in rows])
         return [row if math.isfinite(row.probability or 0.0) else _not_a_number(row) for row in found]
@@ -233,3 +246,5 @@ def _count(row: PredictedRow, job: PredictionJob, summary: PredictionSummary) ->
     elif row.probability is not None:
         summary.predicted += 1
         summary.positive += row.probability >= job.classifier.threshold
+    if row.judgment and summary.suspicious is not None:
+        summary.suspicious += bool(row.judgment.reason)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 from medsynth.base.progress import Watch
 from medsynth.base.stopping import Stop
 from medsynth.bundle.opening.opened import Opened
+from medsynth.inference.flags.judges import NONE, load_flags, unmeasured
+from medsynth.inference.flags.measuring import Flags
 from medsynth.inference.translate.translation import TranslationJob, TranslationSummary, synthesize_files
 from medsynth.inference.translate.translator import Translator, load_translator
 from medsynth.training.devices import resolve_device
@@ -21,6 +23,8 @@ class AskedTranslation:
     Args:
         bundle: with the generator.
         device: ``cpu``, ``cuda``, ``mps`` or ``auto``.
+        judged: write which translations to distrust.
+        volume: of NIfTI files that hold several; None = the one that the run chose.
     """
 
     bundle: Opened
@@ -32,11 +36,28 @@ class AskedTranslation:
     device: str = "auto"
     resume: bool = False
     show_names: bool = False
+    judged: bool = True
+    volume: int | None = None
 
     @cached_property
     def translator(self) -> Translator:
         """The generator, loaded."""
-        return load_translator(self.bundle, resolve_device(self.device))
+        loaded = load_translator(self.bundle, resolve_device(self.device))
+        if self.volume is None:
+            return loaded
+        return replace(loaded, config=replace(loaded.config, volume=self.volume))
+
+    @cached_property
+    def flags(self) -> Flags | None:
+        """What judges translations, if that is wanted and the bundle holds it."""
+        return load_flags(self.bundle, self.translator.device) if self.judged else None
+
+    @property
+    def unjudged(self) -> str:
+        """Why translations, or one of their numbers, are not judged; empty if they are or if nobody asked."""
+        if not self.judged:
+            return ""
+        return unmeasured(self.flags) if self.flags else NONE
 
     def carry_out(self, watch: Watch, stop: Stop) -> TranslationSummary:
         """Write the translations; errors as of `medsynth.inference.translate.translation.synthesize_files`."""
@@ -49,6 +70,7 @@ class AskedTranslation:
             batch=self.batch,
             resume=self.resume,
             show_names=self.show_names,
+            flags=self.flags,
             watch=watch,
             stop=stop,
         )

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 import numpy as np
 
 from medsynth.base.errors import InputError, Interrupted, MedsynthError
 from medsynth.base.files import new_file
-from medsynth.base.progress import Task, Watch
-from medsynth.base.stopping import Stop
+from medsynth.base.progress import Task
 from medsynth.base.version import __version__
 from medsynth.data.formats.chains import refuse_strip
+from medsynth.data.formats.several import chosen_header
 from medsynth.data.formats.windows import as_facts
 from medsynth.inference.inputs.finding import InputItem, Inputs, Refusal
 from medsynth.inference.inputs.fitting import Fitting, make_fitting
@@ -23,6 +23,7 @@ from medsynth.inference.inputs.listing import GIVE
 from medsynth.inference.inputs.origins import Capture, Identities, origin_of
 from medsynth.inference.inputs.picture_reader import Picture, Reader
 from medsynth.inference.inputs.reasons import reason_of
+from medsynth.inference.translate.flag_table import FlagTable, VolumeJudge
 from medsynth.inference.translate.picture_writer import Writer
 from medsynth.inference.translate.record import (
     COLUMNS,
@@ -34,67 +35,20 @@ from medsynth.inference.translate.record import (
     read_key,
     write_errors,
 )
-from medsynth.inference.translate.translator import Translator
+from medsynth.inference.translate.translation_job import TranslationJob as TranslationJob
+from medsynth.inference.translate.translation_job import TranslationSummary as TranslationSummary
 from medsynth.inference.translate.volumes import translate_volumes
 from medsynth.inference.translated_formats import FORMATS
 from medsynth.reading import read_header, recognize
-
-
-@dataclass(frozen=True, kw_only=True)
-class TranslationJob:
-    """What is to be translated, and how.
-
-    Args:
-        translator: of the bundle.
-        source: an image, a volume, a DICOM file, a folder or a manifest.
-        out: output folder.
-        format: ``png``, ``nifti``, ``dicom``; empty = that of each source.
-        size: ``network`` or ``native``.
-        batch: slices in one step.
-        resume: keep what `out` already holds.
-        show_names: DICOM files are called like their sources, too.
-        watch, stop: progress and interruption.
-    """
-
-    translator: Translator
-    source: Path
-    out: Path
-    format: str = ""
-    size: str = "network"
-    batch: int = 16
-    resume: bool = False
-    show_names: bool = False
-    watch: Watch
-    stop: Stop
-
-
-@dataclass(kw_only=True)
-class TranslationSummary:
-    """What became of the sources.
-
-    Args:
-        translated: written now.
-        skipped: were there before.
-        failures: (source, problem).
-        left_out: how many files and folders were not read, by reason.
-    """
-
-    translated: int = 0
-    skipped: int = 0
-    failures: list[tuple[str, str]] = field(default_factory=list)
-    left_out: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def ignored(self) -> int:
-        """Number of files and folders that were not read."""
-        return sum(self.left_out.values())
+from medsynth.statistics.flags.reference import Judgment
 
 
 def synthesize_files(job: TranslationJob) -> TranslationSummary:
     """Translate everything at `job.source` into `job.out`.
 
     Writes the translations, ``manifest.csv`` (which source became which file), ``synthesis.json`` (by which bundle,
-    how) and, if something failed, ``errors.csv``. Every file is complete or absent.
+    how), ``flags.csv`` (which translations to distrust) and, if something failed, ``errors.csv``. Every file is
+    complete or absent.
 
     Raises:
         InputError: nothing to translate, or a folder that must not be touched.
@@ -110,14 +64,15 @@ def synthesize_files(job: TranslationJob) -> TranslationSummary:
     prepare_folder(job.out, job.source, _asked(job), resume=job.resume)
     summary = TranslationSummary(left_out=dict(Counter(one.reason for one in inputs.left_out).most_common()))
     by_slice = files == 1 and job.source.is_file() and recognize(job.source).kind is not None
-    total = _slices(job.source) if by_slice else files
+    total = _slices(job) if by_slice else files
     with new_file(job.out / MANIFEST) as table, job.watch.task("synthesize", total) as task:
         table.write(csv_line(COLUMNS))
         work = _TranslationWork(job, summary, table, task, by_slice=by_slice)
-        for item in inputs:
-            job.stop.check()
-            work.take(item)
-        work.finish()
+        with work.flags_kept():
+            for item in inputs:
+                job.stop.check()
+                work.take(item)
+            work.finish()
     write_errors(job.out, summary.failures)
     if not summary.failures:
         forget_key(job.out)
@@ -138,9 +93,9 @@ def _asked(job: TranslationJob) -> dict[str, object]:
     }
 
 
-def _slices(path: Path) -> int:
+def _slices(job: TranslationJob) -> int:
     try:
-        return read_header(path).count
+        return chosen_header(job.source, job.translator.config.volume).count
     except InputError:
         return 1
 
@@ -167,8 +122,21 @@ class _TranslationWork:
         self._reader = Reader(translator.config)
         self._fitting: Fitting = make_fitting(job.size, translator.config)
         self._writer = Writer(Capture(identities=self._identities, maker=maker), maker, translator.window)
+        self._flags = FlagTable(job.out, job.flags.numbers) if job.flags else None
         self._waiting: list[_Open] = []
         self._done = 0
+
+    @contextmanager
+    def flags_kept(self) -> Iterator[None]:
+        """Write down how translations were judged, also if something ends the work early."""
+        complete = False
+        try:
+            yield
+            complete = True
+        finally:
+            if self._flags:
+                self._flags.write(complete=complete)
+                self._summary.suspicious = self._flags.suspicious
 
     def take(self, item: InputItem | Refusal) -> None:
         """Read one source and, when a batch is full, translate and write."""
@@ -214,10 +182,10 @@ class _TranslationWork:
                 problem = f"cannot be translated: {type(error).__name__}: {error}"
                 self._fail(waiting[0].item.source, problem, len(waiting[0].item.paths))
             return
-        for one, slices in zip(waiting, results, strict=True):
-            self._write(one, slices)
+        for one, (slices, judged) in zip(waiting, results, strict=True):
+            self._write(one, slices, judged)
 
-    def _write(self, one: _Open, slices: Sequence[np.ndarray]) -> None:
+    def _write(self, one: _Open, slices: Sequence[np.ndarray], judged: Mapping[int, Judgment]) -> None:
         item = one.item
         name = item.folder if len(slices) > 1 and item.folder else item.file
         try:
@@ -229,25 +197,31 @@ class _TranslationWork:
             return
         self._summary.translated += 1
         self._row(item, name, self._patient(item, one.picture.origin.patient))
+        if self._flags:
+            self._flags.add(name, item.source, judged)
         self._advance(0 if self._by_slice else len(item.paths))
 
-    def _translated(self, waiting: Sequence[_Open]) -> list[list[np.ndarray]]:
-        """Return for each source its slices, (C, rows, columns) float32 in [-1, 1]."""
-        job = self._job
+    def _translated(self, waiting: Sequence[_Open]) -> list[tuple[list[np.ndarray], Mapping[int, Judgment]]]:
+        """Return for each source its slices, (C, rows, columns) float32 in [-1, 1], and what is thought of them."""
+        job, volumes = self._job, [one.picture.values for one in waiting]
+        native = job.size == "native"
+        judge = VolumeJudge(job.flags, volumes, job.translator.config, native=native) if job.flags else None
 
         def before(done: int) -> None:
             self._advance(done if self._by_slice else 0)
             job.stop.check()
 
         found = translate_volumes(
-            [one.picture.values for one in waiting],
+            volumes,
             self._fitting,
             job.translator.translate,
             stacks=job.translator.stacks,
             batch=job.batch,
             before=before,
+            judge=judge or (lambda *_: None),
         )
-        return [[image.numpy() for image in slices] for slices in found]
+        judged = judge.found if judge else [{} for _ in found]
+        return [([image.numpy() for image in slices], of) for slices, of in zip(found, judged, strict=True)]
 
     def _called(self, item: InputItem) -> InputItem:
         """Return the item with names of its translation that do not show the source's, where it says it has none.
@@ -272,6 +246,8 @@ class _TranslationWork:
             patient = self._patient(item, origin_of(read_header(item.paths[0])).patient if is_dicom else "")
         self._summary.skipped += 1
         self._row(item, name, patient)
+        if self._flags:
+            self._flags.keep(name, item.source)
         self._advance(len(item.paths))
 
     def _patient(self, item: InputItem, patient: str) -> str:

@@ -11,6 +11,8 @@ from torch import Tensor
 from medsynth.data.formats.stacks import Stacks
 from medsynth.inference.inputs.fitting import Fitting
 
+Judge = Callable[[Sequence[tuple[int, int]], Tensor, Tensor], None]
+
 
 def translate_volumes(
     volumes: Sequence[Tensor],
@@ -20,6 +22,7 @@ def translate_volumes(
     stacks: Stacks,
     batch: int,
     before: Callable[[int], None] = lambda _: None,
+    judge: Judge = lambda *_: None,
 ) -> list[list[Tensor]]:
     """Translate volumes slice by slice, each with its neighbors where the network takes them.
 
@@ -30,6 +33,7 @@ def translate_volumes(
         stacks: the neighbors, and whether overlapping stacks are averaged.
         batch: slices in one step.
         before: called before each step with the number of slices that were translated since the last call.
+        judge: called after each with what went in and what came out, and of which volumes and slices.
 
     Returns:
         For each volume its slices, (C, rows, columns).
@@ -43,7 +47,10 @@ def translate_volumes(
         fitted = [(i, k, fitting.forward(stacks.of(volumes[i], k))) for i, k in chunk]
         for _, same in groupby(fitted, key=lambda entry: entry[2].shape):
             numbers, indices, images = zip(*same, strict=True)
-            for i, k, image in zip(numbers, indices, translate(torch.stack(images)), strict=True):
+            batched = torch.stack(images)
+            translated = translate(batched)
+            judge(list(zip(numbers, indices, strict=True)), batched, translated)
+            for i, k, image in zip(numbers, indices, translated, strict=True):
                 for index, part in stacks.shares(k, volumes[i].shape[3]):
                     own, (sum_, count) = stacks.part(image, part), sums[i].get(index, (None, 0))
                     sums[i][index] = (own.clone() if sum_ is None else sum_ + own), count + 1

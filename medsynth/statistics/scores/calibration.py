@@ -1,4 +1,4 @@
-"""Honest probabilities: the temperature that makes them so, and errors that tell how far they are from it."""
+"""Honest probabilities: the temperature that makes them so, and what their calibration error is made of."""
 
 from __future__ import annotations
 
@@ -59,37 +59,17 @@ def fit_temperature(margins: ArrayLike, labels: ArrayLike) -> float:
     return 1.0 / float(brentq(slope, least, most, xtol=1e-12))
 
 
-def brier_score(probabilities: ArrayLike, labels: ArrayLike) -> float:
-    """Return the mean squared difference of probability and label, in [0, 1] (Brier 1950); NaN without cases.
+def binned_differences(values: Floats, positive: NDArray[np.bool_]) -> Floats:
+    """Return (N, `CALIBRATION_BINS`): probability minus label in the column of each case's bin, zero elsewhere.
 
-    It rewards both telling classes apart and honest probabilities. Saying the share of positive cases p of every case
-    gives p (1 - p).
-    """
-    values, positive = checked(probabilities, labels)
-    return float(((values - positive) ** 2).mean()) if len(values) else np.nan
-
-
-def expected_calibration_error(probabilities: ArrayLike, labels: ArrayLike) -> float:
-    """Return how far the share of positives lies from the probability that was said, in [0, 1]; NaN without cases.
-
-    Cases are put into `CALIBRATION_BINS` equal intervals [a, b) of the probability of the positive class, the last one
-    closed. The error is the mean over bins, weighted by their cases, of the distance between mean probability and
-    share of positives. Chance alone makes it larger than zero: with few cases also honest probabilities have one.
-
-    Source: Naeini, Cooper and Hauskrecht 2015.
+    Bins are equal intervals [a, b) of the probability, the last one closed. The expected calibration error (Naeini,
+    Cooper and Hauskrecht 2015) is the sum of the columns' absolute sums by the number of cases. Chance alone makes it
+    larger than zero: with few cases also honest probabilities have one.
 
     Args:
-        probabilities: (N,) in [0, 1], of the positive class.
-        labels: (N,) 1 positive, 0 negative.
+        values: (N,) probabilities of the positive class.
+        positive: (N,) whether each case is positive.
     """
-    values, positive = checked(probabilities, labels)
-    return (
-        float(np.abs(binned_differences(values, positive).sum(axis=0)).sum() / len(values)) if len(values) else np.nan
-    )
-
-
-def binned_differences(values: Floats, positive: NDArray[np.bool_]) -> Floats:
-    """Return (N, `CALIBRATION_BINS`): probability minus label in the column of each case's bin, zero elsewhere."""
     edges = np.arange(1, CALIBRATION_BINS) / CALIBRATION_BINS
     place = np.searchsorted(edges, values, side="right")
     table = np.zeros((len(values), CALIBRATION_BINS))

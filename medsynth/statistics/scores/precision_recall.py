@@ -3,29 +3,17 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from medsynth.statistics.scores.diagnostic import Floats, checked, ratio
-
-
-def average_precision(probabilities: ArrayLike, labels: ArrayLike, weights: ArrayLike | None = None) -> float:
-    """Return the mean precision at the thresholds of the positive cases; NaN without a positive case.
-
-    It is the step-wise area under the precision-recall curve; interpolating linearly would be too favorable (Davis and
-    Goadrich 2006). Guessing gives the share of positive cases, so that values of other prevalences do not compare.
-
-    Args:
-        probabilities: (N,) probability of the positive class.
-        labels: (N,) 1 positive, 0 negative.
-        weights: (N,) how often each case counts; once if not given.
-    """
-    values, positive = checked(probabilities, labels)
-    weight = np.ones(len(values)) if weights is None else np.asarray(weights, dtype=np.float64)
-    return float(weighted_average_precision(values, positive, weight[:, None])[0])
+from medsynth.statistics.scores.diagnostic import Floats, ratio
 
 
 def weighted_average_precision(values: Floats, positive: NDArray[np.bool_], weights: Floats) -> Floats:
     """Return (R,) average precisions of the same N cases under R weightings; NaN without positive weight.
+
+    It is the mean precision at the thresholds of the positive cases, the step-wise area under the precision-recall
+    curve; interpolating linearly would be too favorable (Davis and Goadrich 2006). Guessing gives the share of positive
+    cases, so that values of other prevalences do not compare.
 
     Args:
         values: (N,) probabilities.

@@ -1,0 +1,1 @@
+"""Which images of one's own to distrust."""

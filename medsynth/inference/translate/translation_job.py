@@ -1,0 +1,65 @@
+"""What is to be translated, and what became of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from medsynth.base.progress import Watch
+from medsynth.base.stopping import Stop
+from medsynth.inference.flags.measuring import Flags
+from medsynth.inference.translate.translator import Translator
+
+
+@dataclass(frozen=True, kw_only=True)
+class TranslationJob:
+    """What is to be translated, and how.
+
+    Args:
+        translator: of the bundle.
+        source: an image, a volume, a DICOM file, a folder or a manifest.
+        out: output folder.
+        format: ``png``, ``nifti``, ``dicom``; empty = that of each source.
+        size: ``network`` or ``native``.
+        batch: slices in one step.
+        resume: keep what `out` already holds.
+        show_names: DICOM files are called like their sources, too.
+        flags: what judges translations; None to leave that.
+        watch, stop: progress and interruption.
+    """
+
+    translator: Translator
+    source: Path
+    out: Path
+    format: str = ""
+    size: str = "network"
+    batch: int = 16
+    resume: bool = False
+    show_names: bool = False
+    flags: Flags | None = None
+    watch: Watch
+    stop: Stop
+
+
+@dataclass(kw_only=True)
+class TranslationSummary:
+    """What became of the sources.
+
+    Args:
+        translated: written now.
+        skipped: were there before.
+        suspicious: images that `flags.csv` gives a reason to distrust; None where they were not judged.
+        failures: (source, problem).
+        left_out: how many files and folders were not read, by reason.
+    """
+
+    translated: int = 0
+    skipped: int = 0
+    suspicious: int | None = None
+    failures: list[tuple[str, str]] = field(default_factory=list)
+    left_out: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def ignored(self) -> int:
+        """Number of files and folders that were not read."""
+        return sum(self.left_out.values())
