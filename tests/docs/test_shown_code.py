@@ -64,7 +64,8 @@ def place(run_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[st
         "FOLDER/NAME": bundle, "FOLDER/cyclegan-mobilevit": bundle, "plan.toml": run_folder / "plan.toml",
         "runs/phantom/sg-cyclegan--lsnet/1/plan.toml": run_folder / "plan.toml",
         "IMAGES": samples / "target", "scans": samples / "target", "DATA": run_folder / "data/manifest.csv",
-        "my/manifest.csv": folder / "cases/manifest.csv", "SOURCE": folder / "plain/mr", "OTHER": folder / "plain/us", "FOLDER": folder / "cases",
+        "my/manifest.csv": folder / "cases/manifest.csv",
+        "SOURCE": folder / "plain/mr", "OTHER": folder / "plain/us", "FOLDER": folder / "cases",
         "cases": folder / "cases", "my-images": folder / "cases", "mine.toml": folder / "mine.toml",
         "mine-with-readers.toml": folder / "mine.toml", "readers.csv": _answers(folder / "readers.csv"),
     }  # fmt: skip
