@@ -1,12 +1,12 @@
 # make demo: set up and run the main job. make test: set up and pass the tests. Both need only Python >= 3.11.
-# make gpu-check: measure on a GPU.
+# make gpu-check: measure on a GPU. make pictures RUN=FOLDER: the pictures of README and docs, from a finished run.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 
-.PHONY: demo test fuzz check docs gpu-check setup clean
+.PHONY: demo test fuzz check docs pictures gpu-check setup clean
 
 # Two processes with a thread each: tests are small, and threads that wait for each other would cost more than they give.
 # tests/conftest.py says which files come first.
@@ -29,9 +29,15 @@ check: setup
 gpu-check: setup
 	$(BIN)/python benchmarks/gpu_check.py --out docs/results
 
+# Of the newest run below runs/, or RUN; with the report's first screen where a Chromium is on the PATH.
+pictures: setup
+	$(BIN)/python benchmarks/pictures.py $(RUN)
+
+# Into site/latest, and into a folder called like this version; those of other versions stay.
 docs: setup
 	$(BIN)/python -m pip install -q -c constraints.txt --group docs
-	$(BIN)/mkdocs build --strict
+	$(BIN)/zensical build --strict --clean
+	$(BIN)/python .ci/site_versions.py site
 
 setup: $(READY)
 
@@ -44,4 +50,4 @@ $(READY): pyproject.toml constraints.txt
 	touch $(READY)
 
 clean:
-	rm -rf $(VENV) site build dist
+	rm -rf $(VENV) site build dist .cache

@@ -19,27 +19,9 @@ from medsynth.cli import app
 from medsynth.door.asked import as_settings
 from medsynth.door.finished import FinishedRun
 from medsynth.reading.quietness import quiet
+from tests.tiny import TINY
 
 PAGE = Path(__file__).parents[2] / "docs/python.md"
-TINY = {
-    "data.size": 32,
-    "data.phantom_source": 20,
-    "data.phantom_negative": 20,
-    "data.phantom_positive": 10,
-    "data.phantom_test": 10,
-    "generator.width": 4,
-    "generator.blocks": 1,
-    "generator.discriminator_width": 4,
-    "generator.epochs": 1,
-    "generator.epoch_steps": 2,
-    "generator.batch_size": 2,
-    "classifier.batch_size": 8,
-    "classifier.pretrain_epochs": 1,
-    "classifier.finetune_epochs": 1,
-    "classifier.epoch_steps": 2,
-    "evaluators.diagnostic.resamples": 200,
-    "training.baselines": ["real-only", "untranslated"],
-}
 
 
 @pytest.fixture(scope="module")
