@@ -98,7 +98,7 @@ def compare(
         if not path.exists():
             refuse_no_run(path)
     if len({path.resolve() for path in paths}) < 2:
-        raise InputError("a comparison needs two different runs", hint="Give the folders of two or more runs.")
+        raise InputError("a comparison needs two different runs or bundles", hint="Give the folders of two or more.")
     from medsynth.studies.between import compare_runs, write_runs_comparison
     from medsynth.studies.stated import compare_stated, names_bundle
 

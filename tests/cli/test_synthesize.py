@@ -38,7 +38,7 @@ def test_results_go_to_standard_output_and_progress_to_standard_error(medsynth, 
     assert (done.returncode, first, last) == (0, "translated 3", "out  out")
     assert unjudged.startswith("no flags: the bundle holds nothing to judge translations by")
     assert "synthesize: 3/3 (100%)" in done.stderr
-    assert "left" in done.stderr
+    assert "elapsed" in done.stderr
     assert len(list((tmp_path / "out").glob("*.png"))) == 3
 
 

@@ -74,4 +74,4 @@ def test_what_cannot_be_compared_is_refused(tmp_path: Path, splits, more, messag
 
 def test_one_bundle_is_not_compared_with_itself(tmp_path: Path) -> None:
     one = write_bundle(tmp_path / "one")
-    assert "needs two different bundles" in call(one, one)[2]
+    assert "needs two different runs or bundles" in call(one, one)[2]
