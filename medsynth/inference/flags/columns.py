@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
-from medsynth.statistics.flags.reference import Judgment
+if TYPE_CHECKING:
+    from medsynth.statistics.flags.reference import Judgment
 
 
 def number_columns(numbers: Iterable[str]) -> list[str]:

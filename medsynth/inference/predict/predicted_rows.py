@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from medsynth.inference.flags.columns import number_cells, number_columns
-from medsynth.statistics.flags.reference import REAL, Judgment
+
+if TYPE_CHECKING:
+    from medsynth.statistics.flags.reference import Judgment
 
 COLUMNS = ("file", "probability", "decision", "error", "patient", "class", "threshold")
 INTERVAL = ("file", "probability", "decision", "low", "high", "error", "patient", "class", "threshold")
@@ -45,7 +48,7 @@ class PredictedRow:
             interval: whether the table has columns for its ends.
             judged: whether it has columns for the judgment.
         """
-        unusual = number_cells(self.judgment, [REAL]) if judged else []
+        unusual = number_cells(self.judgment, [_number()]) if judged else []
         ends = [_shown(self.low, threshold), _shown(self.high, threshold)] if interval else []
         if self.probability is None:
             return [self.file, "", "", *ends, self.error, self.patient, "", repr(threshold), *unusual]
@@ -57,7 +60,13 @@ class PredictedRow:
 
 def columns(*, interval: bool, judged: bool) -> list[str]:
     """Return the table's columns; those of the judgment stand at the end."""
-    return [*(INTERVAL if interval else COLUMNS), *(number_columns([REAL]) if judged else [])]
+    return [*(INTERVAL if interval else COLUMNS), *(number_columns([_number()]) if judged else [])]
+
+
+def _number() -> str:
+    from medsynth.statistics.flags.reference import REAL  # statistics take longer to import than images to predict
+
+    return REAL
 
 
 def _shown(value: float | None, threshold: float) -> str:

@@ -10,6 +10,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -24,7 +25,9 @@ from medsynth.inference.inputs.reasons import reason_of
 from medsynth.inference.predict.predicted_rows import PredictedRow, columns
 from medsynth.inference.runtimes import Runtime
 from medsynth.inference.translate.record import csv_line
-from medsynth.statistics.flags.reference import Judgment
+
+if TYPE_CHECKING:
+    from medsynth.statistics.flags.reference import Judgment
 
 AHEAD = 2
 """Batches per thread that are decoded, computed or wait to be written."""
@@ -32,7 +35,7 @@ AHEAD = 2
 
 Intervals = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]
 """Returns (B,) lower and upper ends for (B, C, H, W) images and their (B,) probabilities."""
-Judges = Callable[[np.ndarray], Sequence[Judgment]]
+Judges = Callable[[np.ndarray], "Sequence[Judgment]"]
 """Returns how unusual (B, C, H, W) images are."""
 Painter = Callable[[np.ndarray, Sequence[str]], None]
 """Writes heatmaps of (B, C, H, W) images with the given names."""
