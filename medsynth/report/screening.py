@@ -13,7 +13,7 @@ from medsynth.report.downloads import Download, csv_of_scores, latex_text
 from medsynth.report.drawing.svg import DASHES, INK, SERIES, literal, new_figure, plain, to_svg
 from medsynth.report.tables import Cell, number, percent, subject_label
 from medsynth.report.verdict import finite_interval
-from medsynth.statistics import bootstrap_diagnostic, diagnostic_metrics
+from medsynth.statistics import bootstrap_predictions, diagnostic_metrics
 from medsynth.statistics.scores.likelihoods import CONSEQUENCES, LIKELIHOODS, consequences
 
 EVALUATOR = "screening"
@@ -96,14 +96,7 @@ def prevalence_figure(predictions: Mapping[str, Predictions], *, seed: int) -> s
 
 def _bands(panels: Mapping[str, Axes], judged: Predictions, seed: int) -> None:
     """Fill what the central 95 % of resamples of patients give."""
-    bootstrap = bootstrap_diagnostic(
-        judged.probabilities,
-        judged.labels,
-        judged.patients,
-        threshold=judged.threshold,
-        resamples=RESAMPLES,
-        seed=seed,
-    )
+    bootstrap = bootstrap_predictions(judged, resamples=RESAMPLES, seed=seed)
     rates = np.stack([bootstrap.values["sensitivity"], bootstrap.values["specificity"]])
     rates = rates[:, np.isfinite(rates).all(axis=0)]
     if bootstrap.patients < 2 or not rates.shape[1]:

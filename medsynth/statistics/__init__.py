@@ -5,7 +5,13 @@ NumPy and SciPy only. Letters used in shapes: N cases, P patients, R resamples, 
 
 from __future__ import annotations
 
-from medsynth.statistics.bootstrap import Bootstrap, bootstrap_diagnostic, bootstrap_mean, patient_draws
+from medsynth.statistics.bootstrap import (
+    Bootstrap,
+    bootstrap_diagnostic,
+    bootstrap_mean,
+    bootstrap_predictions,
+    patient_draws,
+)
 from medsynth.statistics.crossed import CrossedDifference, crossed_difference
 from medsynth.statistics.decision import DecisionCurve, decision_curve, net_benefit
 from medsynth.statistics.images.distances import KernelDistance, frechet_distance, kernel_distance
@@ -96,6 +102,7 @@ __all__ = [
     "bootstrap_diagnostic",
     "bootstrap_mean",
     "bootstrap_p_value",
+    "bootstrap_predictions",
     "choose_threshold",
     "cohen_kappa",
     "confusion",

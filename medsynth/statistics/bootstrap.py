@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from medsynth.api import Predictions
 from medsynth.statistics.intervals import IntervalKind, bca_interval, percentile_interval
 from medsynth.statistics.scores.diagnostic import METRICS, Floats
 from medsynth.statistics.scores.weightings import PatientCases
@@ -108,6 +109,27 @@ def bootstrap_diagnostic(
         patients=cases.patients,
         estimates=dict(zip(metrics, estimates, strict=True)),
         leave_one_out=dict(zip(metrics, _without_each(cases, metrics, chunk), strict=True)) if leave_one_out else {},
+    )
+
+
+def bootstrap_predictions(
+    predictions: Predictions,
+    *,
+    resamples: int,
+    seed: int,
+    metrics: Sequence[str] = METRICS,
+    leave_one_out: bool = False,
+) -> Bootstrap:
+    """Return `bootstrap_diagnostic` of what a classifier predicted, at its threshold."""
+    return bootstrap_diagnostic(
+        predictions.probabilities,
+        predictions.labels,
+        predictions.patients,
+        threshold=predictions.threshold,
+        resamples=resamples,
+        seed=seed,
+        metrics=metrics,
+        leave_one_out=leave_one_out,
     )
 
 

@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike
 from scipy.optimize import isotonic_regression
 
 from medsynth.api import Predictions, Subject
-from medsynth.statistics.bootstrap import bootstrap_diagnostic
+from medsynth.statistics.bootstrap import bootstrap_predictions
 from medsynth.statistics.scores.diagnostic import Floats
 
 COMPARED = (Subject.SYNTHETIC, Subject.REAL_ONLY)
@@ -148,15 +148,7 @@ def _means(levels: Sequence[Level], subject: str, chosen: np.ndarray, seed: int)
 
 def _columns(judged: Predictions, metrics: Sequence[str], resamples: int, seed: int) -> Floats:
     """Return (len(metrics), 1 + R): the metrics, and those of each resample of the test patients."""
-    found = bootstrap_diagnostic(
-        judged.probabilities,
-        judged.labels,
-        judged.patients,
-        threshold=judged.threshold,
-        resamples=resamples,
-        seed=seed,
-        metrics=metrics,
-    )
+    found = bootstrap_predictions(judged, resamples=resamples, seed=seed, metrics=metrics)
     return np.stack([np.concatenate([[found.estimates[name]], found.values[name]]) for name in metrics])
 
 

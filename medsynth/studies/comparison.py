@@ -14,7 +14,7 @@ from medsynth.results.gains import RowGains, gains_of
 from medsynth.results.pairs import Pair, Tested, compare_pairs
 from medsynth.results.reading import RunResult, differing
 from medsynth.results.worths import Worth, worths_of
-from medsynth.statistics import bootstrap_diagnostic
+from medsynth.statistics import bootstrap_predictions
 from medsynth.statistics.scores.diagnostic import Floats
 from medsynth.statistics.scores.likelihoods import LIKELIHOODS, likelihood_ratios, score_name, screening_at
 from medsynth.studies.study import StudyRow, StudyTable
@@ -188,14 +188,7 @@ def _resampled(row: StudyRow, cells: Mapping[str, ComparedCell], run: tuple[str,
     judged = run[1].predictions(row.subject)
     if judged is None:
         return {}
-    drawn = bootstrap_diagnostic(
-        judged.probabilities,
-        judged.labels,
-        judged.patients,
-        threshold=judged.threshold,
-        resamples=RESAMPLES,
-        seed=int(run[0]),
-    )
+    drawn = bootstrap_predictions(judged, resamples=RESAMPLES, seed=int(run[0]))
     names = {column: column.removeprefix("diagnostic.") for column in cells}
     return {
         column: replace(cells[column], resampled=_spread(drawn.values[name], drawn.interval(name)))

@@ -15,7 +15,7 @@ from medsynth.report.drawing.classifier_figures import MARKERS, histogram
 from medsynth.report.drawing.svg import DASHES, GRID, INK, MUTED, SERIES, literal, new_figure, plain, to_svg
 from medsynth.report.drawing.worth_figure import WORTH_CAPTION, worth_figure
 from medsynth.report.tables import metric_label
-from medsynth.statistics import METRICS, bootstrap_diagnostic, roc_curve
+from medsynth.statistics import METRICS, bootstrap_predictions, roc_curve
 from medsynth.studies.comparison import RESAMPLES, ComparedCell, ComparedRow, Comparison
 
 Figures = Mapping[str, tuple[str, str]]
@@ -224,12 +224,7 @@ def bootstrap_boxes(rows: list[ComparedRow]) -> str:
         for seed, result in row.results.items()
         if (judged := result.predictions(row.row.subject)) is not None
     ]
-    found = [
-        bootstrap_diagnostic(
-            j.probabilities, j.labels, j.patients, threshold=j.threshold, resamples=RESAMPLES, seed=seed
-        )
-        for _, j, seed in runs
-    ]
+    found = [bootstrap_predictions(judged, resamples=RESAMPLES, seed=seed) for _, judged, seed in runs]
     figure = new_figure(8.4, 2 * (0.9 + 0.55 * len(runs)))
     for index, metric in enumerate(METRICS):
         axes = figure.add_subplot(2, 3, index + 1)

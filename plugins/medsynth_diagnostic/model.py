@@ -11,7 +11,7 @@ import numpy as np
 
 from medsynth.api import Evidence, Predictions, Score
 from medsynth.report.verdict import NOT_ENOUGH
-from medsynth.statistics import FURTHER_METRICS, LESS_IS_BETTER, METRICS, Bootstrap, bootstrap_diagnostic
+from medsynth.statistics import FURTHER_METRICS, LESS_IS_BETTER, METRICS, Bootstrap, bootstrap_predictions
 from medsynth_diagnostic.groups import Group, Grouping, counts, grouping
 
 if TYPE_CHECKING:
@@ -84,11 +84,8 @@ class Diagnostic:
     def _judge(
         self, subject: str, predictions: Predictions, seed: int, metrics: Sequence[str] = ALL_METRICS
     ) -> list[Score]:
-        bootstrap = bootstrap_diagnostic(
-            predictions.probabilities,
-            predictions.labels,
-            predictions.patients,
-            threshold=predictions.threshold,
+        bootstrap = bootstrap_predictions(
+            predictions,
             resamples=self.config.resamples,
             seed=seed,
             metrics=metrics,

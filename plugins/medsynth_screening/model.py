@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from medsynth.api import Evidence, Predictions, Score
-from medsynth.statistics import bootstrap_diagnostic, diagnostic_metrics, percentile_interval
+from medsynth.statistics import bootstrap_predictions, diagnostic_metrics, percentile_interval
 from medsynth.statistics.scores.diagnostic import Floats
 from medsynth.statistics.scores.likelihoods import consequences, likelihood_ratios, ratio_interval, score_name
 
@@ -39,15 +39,8 @@ class ScreeningByPrevalence:
         ]
 
     def _judge(self, subject: str, predictions: Predictions, seed: int) -> list[Score]:
-        cases = (predictions.probabilities, predictions.labels)
-        found = diagnostic_metrics(*cases, predictions.threshold)
-        bootstrap = bootstrap_diagnostic(
-            *cases,
-            predictions.patients,
-            threshold=predictions.threshold,
-            resamples=self.config.resamples,
-            seed=seed,
-        )
+        found = diagnostic_metrics(predictions.probabilities, predictions.labels, predictions.threshold)
+        bootstrap = bootstrap_predictions(predictions, resamples=self.config.resamples, seed=seed)
         values = self._measures(np.array(found["sensitivity"]), np.array(found["specificity"]))
         resampled = self._measures(bootstrap.values["sensitivity"], bootstrap.values["specificity"])
         spread = bootstrap.patients > 1 and bootstrap.discarded < self.config.resamples

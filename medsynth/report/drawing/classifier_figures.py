@@ -14,7 +14,7 @@ from medsynth.api import Predictions
 from medsynth.report.drawing.bands import Band, precision_band, reliability, roc_band
 from medsynth.report.drawing.svg import DASHES, GRID, INK, SERIES, literal, new_figure, plain, to_svg
 from medsynth.report.tables import subject_label
-from medsynth.statistics import bootstrap_diagnostic, roc_curve
+from medsynth.statistics import bootstrap_predictions, roc_curve
 
 MARKERS = ("o", "s", "D", "^", "v")
 RESAMPLES = 2000
@@ -68,14 +68,7 @@ def bootstrap_figure(predictions: Mapping[str, Predictions], *, seed: int) -> st
     labels = []
     for index, (subject, judged) in enumerate(predictions.items()):
         row = len(predictions) - 1 - index
-        values = bootstrap_diagnostic(
-            judged.probabilities,
-            judged.labels,
-            judged.patients,
-            threshold=judged.threshold,
-            resamples=RESAMPLES,
-            seed=seed,
-        ).values["roc_auc"]
+        values = bootstrap_predictions(judged, resamples=RESAMPLES, seed=seed).values["roc_auc"]
         values = values[np.isfinite(values)]
         if len(values):
             histogram(axes, values, row, _color(index))
