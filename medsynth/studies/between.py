@@ -33,15 +33,13 @@ def compare_runs(
     Runs of the same seeds are tested seed by seed, others in the order of their seeds.
 
     Args:
-        folders: of finished runs.
+        folders: of finished runs, two or more.
         subject: whose scores.
         columns: as `medsynth.studies.study.StudyTable` takes them; empty = the most asked for.
 
     Raises:
-        InputError: fewer than two runs, one that is not finished, or other test data than the first run's.
+        InputError: one of them is not finished, or other test data than the first run's.
     """
-    if len({folder.resolve() for folder in folders}) < 2:
-        raise InputError("a comparison needs two different runs", hint="Give the folders of two or more runs.")
     results = {label: read_run(folder) for label, folder in zip(labels(folders), folders, strict=True)}
     first, reference = next((label, found[0]) for label, found in results.items())
     for label, found in results.items():

@@ -43,14 +43,12 @@ def compare_stated(
     """Put the figures of bundles beside each other.
 
     Args:
-        places: bundles, as folders or zip files, and runs, for the bundles in them.
+        places: two or more bundles, as folders or zip files, and runs, for the bundles in them.
         subject, columns: as `medsynth.studies.between.compare_runs` takes them.
 
     Raises:
-        InputError: fewer than two bundles, one that does not say on which split it was judged, or on another one.
+        InputError: one of them does not say on which split it was judged, or on another one.
     """
-    if len({place.resolve() for place in places}) < 2:
-        raise InputError("a comparison needs two different bundles", hint="Give two or more of them.")
     described = {label: describe_bundle(bundle_at(place)) for label, place in zip(labels(places), places, strict=True)}
     first, reference = next(iter(described.items()))
     for label, description in described.items():
