@@ -10,10 +10,12 @@ from numpy.typing import NDArray
 
 from medsynth.api import Predictions
 from medsynth.statistics import patient_draws
+from medsynth.statistics.bootstrap import times_drawn
 
 Floats = NDArray[np.float64]
 RESAMPLES = 500
-CONFIDENCE = 0.95
+ENDS = (2.5, 97.5)
+"""Percentiles between which bands lie."""
 
 
 @dataclass(frozen=True)
@@ -46,15 +48,8 @@ class Reliability:
     high: Floats
 
 
-def roc_band(
-    predictions: Predictions,
-    *,
-    seed: int,
-    resamples: int = RESAMPLES,
-    confidence: float = CONFIDENCE,
-    points: int = 101,
-) -> Band | None:
-    """Resample patients and return the central percentiles of the sensitivity at each false-positive rate.
+def roc_band(predictions: Predictions, *, seed: int, resamples: int = RESAMPLES, points: int = 101) -> Band | None:
+    """Resample patients and return the central 95 % of the sensitivity at each false-positive rate.
 
     Resamples that lack a class are left out.
 
@@ -66,18 +61,13 @@ def roc_band(
     for true, false in _cumulated(predictions, seed=seed, resamples=resamples):
         reached = np.searchsorted(false / false[-1], grid, side="right") - 1
         found.append(true[reached] / true[-1])
-    return _band(grid, found, confidence)
+    return _band(grid, found)
 
 
 def precision_band(
-    predictions: Predictions,
-    *,
-    seed: int,
-    resamples: int = RESAMPLES,
-    confidence: float = CONFIDENCE,
-    points: int = 101,
+    predictions: Predictions, *, seed: int, resamples: int = RESAMPLES, points: int = 101
 ) -> Band | None:
-    """Resample patients and return the central percentiles of the precision where each sensitivity is first reached.
+    """Resample patients and return the central 95 % of the precision where each sensitivity is first reached.
 
     Otherwise as `roc_band`; the grid starts above sensitivity 0, where no case is called positive.
     """
@@ -87,12 +77,10 @@ def precision_band(
         # The slack lets 0.3 of the grid meet the 0.3 of three positives in ten.
         reached = np.searchsorted(true / true[-1], grid - 1e-9, side="left")
         found.append(true[reached] / (true[reached] + false[reached]))
-    return _band(grid, found, confidence)
+    return _band(grid, found)
 
 
-def reliability(
-    predictions: Predictions, *, seed: int, bins: int = 8, resamples: int = RESAMPLES, confidence: float = CONFIDENCE
-) -> Reliability:
+def reliability(predictions: Predictions, *, seed: int, bins: int = 8, resamples: int = RESAMPLES) -> Reliability:
     """Compare probabilities with frequencies in bins that hold equally many cases, as far as ties allow."""
     probabilities = np.asarray(predictions.probabilities, dtype=np.float64)
     positive = (np.asarray(predictions.labels) == 1).astype(np.float64)
@@ -106,8 +94,7 @@ def reliability(
         shares.append(np.divide(hits, drawn, out=np.full(len(count), np.nan), where=drawn > 0))
     low, high = np.full((2, len(count)), np.nan)
     if shares:
-        tail = 50 * (1 - confidence)
-        low, high = np.nanpercentile(shares, [tail, 100 - tail], axis=0)
+        low, high = np.nanpercentile(shares, ENDS, axis=0)
     return Reliability(
         np.bincount(place, probabilities) / count,
         np.bincount(place, positive) / count,
@@ -116,12 +103,8 @@ def reliability(
     )
 
 
-def _band(grid: Floats, found: list[Floats], confidence: float) -> Band | None:
-    if not found:
-        return None
-    tail = 50 * (1 - confidence)
-    low, high = np.percentile(found, [tail, 100 - tail], axis=0)
-    return Band(grid, low, high)
+def _band(grid: Floats, found: list[Floats]) -> Band | None:
+    return Band(grid, *np.percentile(found, ENDS, axis=0)) if found else None
 
 
 def _weights(predictions: Predictions, *, seed: int, resamples: int) -> Iterator[Floats]:
@@ -130,8 +113,7 @@ def _weights(predictions: Predictions, *, seed: int, resamples: int) -> Iterator
     if len(names) < 2:
         return
     for draws in patient_draws(len(names), resamples, seed=seed, chunk=64):
-        for draw in draws:
-            yield np.bincount(draw, minlength=len(names))[owner].astype(np.float64)
+        yield from times_drawn(draws, len(names))[owner].T
 
 
 def _cumulated(predictions: Predictions, *, seed: int, resamples: int) -> Iterator[tuple[Floats, Floats]]:
