@@ -9,13 +9,14 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullLocator
 
-from medsynth.api import Score
+from medsynth.api import Predictions, Score
 from medsynth.report.drawing.bands import Band, roc_band
 from medsynth.report.drawing.classifier_figures import MARKERS, histogram
 from medsynth.report.drawing.svg import DASHES, GRID, INK, MUTED, SERIES, literal, new_figure, plain, to_svg
 from medsynth.report.drawing.worth_figure import WORTH_CAPTION, worth_figure
 from medsynth.report.tables import metric_label
 from medsynth.statistics import METRICS, bootstrap_predictions, roc_curve
+from medsynth.statistics.scores.diagnostic import Floats
 from medsynth.studies.comparison import RESAMPLES, ComparedCell, ComparedRow, Comparison
 
 Figures = Mapping[str, tuple[str, str]]
@@ -132,15 +133,10 @@ def roc_figure(rows: list[ComparedRow]) -> str:
     axes.plot([0, 1], [0, 1], color=GRID, linewidth=1)
     grid = np.linspace(0.0, 1.0, 201)
     for index, row in enumerate(rows):
-        color, curves = SERIES[index % len(SERIES)], []
-        for result in row.results.values():
-            judged = result.predictions(row.row.subject)
-            if judged is not None and {0, 1} <= set(judged.labels.tolist()):
-                curve = roc_curve(judged.probabilities, judged.labels)
-                reached = np.searchsorted(curve.false_positive_rate, grid, side="right") - 1
-                curves.append(curve.sensitivity[reached])
-        if not curves:
+        judged = _judged_by_seed(row)
+        if not judged:
             continue
+        color, curves = SERIES[index % len(SERIES)], [_sensitivities(one, grid) for one in judged.values()]
         mean = np.mean(curves, axis=0)
         dashes = DASHES[index // len(SERIES) % len(DASHES)] if len(rows) > len(SERIES) else DASHES[index % len(DASHES)]
         axes.plot(grid, mean, color=color, linestyle=dashes, linewidth=1.7, label=_label(row.row.label))
@@ -148,12 +144,23 @@ def roc_figure(rows: list[ComparedRow]) -> str:
             spread = np.std(curves, axis=0, ddof=1)
             _fill(axes, Band(grid, np.clip(mean - spread, 0, 1), np.clip(mean + spread, 0, 1)), color)
         else:
-            seed, result = next(iter(row.results.items()))
-            judged = result.predictions(row.row.subject)
-            _fill(axes, roc_band(judged, seed=int(seed)) if judged is not None else None, color)
+            ((seed, one),) = judged.items()
+            _fill(axes, roc_band(one, seed=int(seed)), color)
     axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02), xlabel="1 - specificity", ylabel="sensitivity", aspect="equal")
     axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=8.5, labelcolor=INK)
-    return _done(axes, "roc", "Mean ROC curves over seeds")
+    several = any(len(row.results) > 1 for row in rows)
+    return _done(axes, "roc", "Mean ROC curves over seeds" if several else "ROC curves")
+
+
+def _judged_by_seed(row: ComparedRow) -> dict[str, Predictions]:
+    """Return the predictions of a row's runs on test images of both classes."""
+    found = {seed: result.predictions(row.row.subject) for seed, result in row.results.items()}
+    return {seed: one for seed, one in found.items() if one is not None and {0, 1} <= set(one.labels.tolist())}
+
+
+def _sensitivities(judged: Predictions, rates: Floats) -> Floats:
+    curve = roc_curve(judged.probabilities, judged.labels)
+    return curve.sensitivity[np.searchsorted(curve.false_positive_rate, rates, side="right") - 1]
 
 
 def _fill(axes: Axes, band: Band | None, color: str) -> None:
