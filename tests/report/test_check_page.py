@@ -63,7 +63,7 @@ def test_a_page_names_nobody_unless_it_is_asked_to(hidden, data, tmp_path):
     assert "image-1" in text
     key = (path.parent / "check-key.csv").read_text().splitlines()
     assert any(re.fullmatch(rf"image,image-\d+,{SECRET}-target-0.png", line) for line in key)
-    assert "center A" in text or "source, A" in text
+    assert '<th scope="row">source, A</th>' in text
     named = page(data, tmp_path / "named.html", show_names=True)
     assert f"{SECRET}-target-0.png" in named
     assert f"{SECRET} hospital 1" in named
@@ -98,7 +98,7 @@ def test_every_class_and_split_is_on_the_contact_sheet_and_the_dark_image_among_
                 assert f"{domain}, {name}, {split}" in sheet
     assert sheet.count("<img") == 18
     odd = text[text.index('id="unusual"') : text.index('id="contact"')]
-    assert "brightness -0.9" in odd or "darkest pixels" in odd or "contrast 0.0" in odd
+    assert "brightness -0.9" in odd
 
 
 def test_a_command_tells_the_same_in_sentences_and_as_json(data, tmp_path):

@@ -476,15 +476,16 @@ def test_gallery_images_keep_orientation_and_grey_levels():
 def test_large_galleries_are_cut_before_the_page_grows_too_large():
     noise = np.random.default_rng(0).uniform(-1, 1, (3, 400, 400)).astype(np.float32)
     rows = gallery([GalleryRow(source=noise, synthetic=noise, nearest=noise, truth=noise)] * 12)
-    assert 1 <= len(rows) < 12
-    assert sum(len(image["address"]) for row in rows for image in row["images"]) < 8_000_000
+    assert len(rows) == 3
+    assert sum(len(image["address"]) for row in rows for image in row["images"]) < 5_000_000
 
 
 def test_large_importance_maps_are_cut_too():
     noise = np.random.default_rng(0).uniform(-1, 1, (3, 400, 400)).astype(np.float32)
     rows = importance([ImportanceRow(image=noise, overlays={"a": noise, "b": noise})] * 12)
     assert [image["kind"] for image in rows[0]["images"]] == ["real test", "a", "b"]
-    assert sum(len(image["address"]) for row in rows for image in row["images"]) < 4_000_000
+    assert len(rows) == 2
+    assert sum(len(image["address"]) for row in rows for image in row["images"]) < 3_000_000
 
 
 def test_metrics_have_the_names_that_readers_know():

@@ -79,7 +79,7 @@ def test_a_worth_beyond_the_curve_is_said_to_be_more_than_it_shows(levels, write
     assert "were worth more than 1 (95 % interval" in worth.sentence
     assert "the rising curve of real images alone does not reach the AUC of" in worth.sentence
     (none,) = compared({"few": weak, "all": levels["all"]}).worths
-    assert "synthetic images were worth none (AUC" in none.sentence or "cannot be told from none" in none.sentence
+    assert "synthetic images were worth none (AUC" in none.sentence
 
 
 def test_one_number_of_patients_or_other_test_images_give_no_worth(levels) -> None:
