@@ -76,8 +76,10 @@ def _show(summary: PredictionSummary, out: Path, runtime: str, as_json: bool) ->
     content = {
         "out": str(out),
         "runtime": runtime,
-        **{"predicted": summary.predicted, "positive": summary.positive},
-        **{"suspicious": summary.suspicious, "ignored": summary.ignored},
+        "predicted": summary.predicted,
+        "positive": summary.positive,
+        "suspicious": summary.suspicious,
+        "ignored": summary.ignored,
         "left_out": summary.left_out,
         "failed": len(summary.failures),
         "failures": [{"file": name, "problem": problem} for name, problem in summary.failures],

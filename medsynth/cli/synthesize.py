@@ -76,9 +76,12 @@ def _show(summary: TranslationSummary, asked: AskedTranslation, as_json: bool) -
     out, unjudged = asked.out, asked.unjudged
     content = {
         "out": str(out),
-        **{"translated": summary.translated, "skipped": summary.skipped, "ignored": summary.ignored},
+        "translated": summary.translated,
+        "skipped": summary.skipped,
+        "ignored": summary.ignored,
         "left_out": summary.left_out,
-        **{"suspicious": summary.suspicious, "unjudged": unjudged},
+        "suspicious": summary.suspicious,
+        "unjudged": unjudged,
         "failed": len(summary.failures),
         "failures": [{"file": name, "problem": problem} for name, problem in summary.failures],
     }

@@ -10,9 +10,9 @@ from matplotlib.ticker import NullLocator
 
 from medsynth.api import Subject
 from medsynth.report.drawing.svg import DASHES, INK, SERIES, new_figure, plain, to_svg
+from medsynth.report.tables import subject_label
 from medsynth.statistics.worth import AREA, COMPARED, SENSITIVITY, Scarcity
 
-LABELS = {Subject.SYNTHETIC: "with synthetic images", Subject.REAL_ONLY: "real images only"}
 PANELS = {AREA: "AUC", SENSITIVITY: "sensitivity at the threshold"}
 WORTH_CAPTION = (
     "Mean over seeds against the number of real positive patients in training. Bars: 95 % of resamples of test "
@@ -49,8 +49,8 @@ def _curve(axes: Axes, found: Scarcity, subject: str, metric: str, index: int) -
     points = found.scores[subject][metric]
     places = np.array(found.numbers) * 1.03**index
     values = [point.value for point in points]
-    color = SERIES[index]
-    axes.plot(places, values, "os"[index], linestyle=DASHES[index], color=color, markersize=5, label=LABELS[subject])
+    color, label = SERIES[index], subject_label(subject)
+    axes.plot(places, values, "os"[index], linestyle=DASHES[index], color=color, markersize=5, label=label)
     axes.vlines(places, [p.low for p in points], [p.high for p in points], color=color, linewidth=1.4, alpha=0.5)
 
 
