@@ -51,7 +51,7 @@ def score_download(table: ScoreTable, scores: Sequence[Score]) -> Download:
         + ([n] if table.counted else [])
         for label, cells, n in table.rows
     ]
-    return Download(_file_name(table.evaluator), csv_of_scores(own), latex_text(head, body))
+    return Download(file_name(table.evaluator), csv_of_scores(own), latex_text(head, body))
 
 
 def csv_of_scores(scores: Sequence[Score]) -> str:
@@ -110,5 +110,6 @@ def _escaped(text: str) -> str:
     return "".join(_SPECIAL.get(character, character) for character in text)
 
 
-def _file_name(text: str) -> str:
+def file_name(text: str) -> str:
+    """Return text as a file's name without suffix."""
     return re.sub(r"[^A-Za-z0-9-]+", "-", text).strip("-") or "table"

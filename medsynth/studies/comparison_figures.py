@@ -35,7 +35,7 @@ def comparison_figures(comparison: Comparison, *, draw_bootstrap: bool) -> Figur
         figures["roc"] = roc_figure(judged), _roc_caption(judged)
     for number, found in enumerate(comparison.worths):
         name = f"worth-{number}" if number else "worth"
-        figures[name] = worth_figure(found.scarcity, name), WORTH_CAPTION
+        figures[name] = worth_figure(found.scarcity, name), f"{found.label}. {WORTH_CAPTION}"
     costs = [row for row in judged if not math.isnan(_cost(row))]
     if len({_cost(row) for row in costs}) > 1:
         figures["cost"] = cost_figure(costs), _cost_caption(costs)

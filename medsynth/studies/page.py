@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from medsynth.base.files import new_folder, write_text
 from medsynth.data.listing.paths import relative
-from medsynth.report.downloads import Download, csv_text, latex_text
+from medsynth.report.downloads import Download, csv_text, file_name, latex_text
 from medsynth.report.drawing.svg import standalone
 from medsynth.report.tables import flat, metric_label
 from medsynth.report.writer import page_environment, page_script
@@ -71,7 +71,9 @@ def write_page(folder: Path, comparison: Comparison, facts: Mapping[str, Any], *
             spread=spread(comparison),
             **page_script("page.js"),
             tests=_table("Tests", PAIR_COLUMNS, tests) if tests else None,
-            worths=[_table("Worth of synthesis", WORTH_COLUMNS, worth_rows(one)) for one in comparison.worths],
+            worths=[
+                _table(f"Worth of synthesis, {one.label}", WORTH_COLUMNS, worth_rows(one)) for one in comparison.worths
+            ],
             values=_table("Every seed", *value_rows(comparison)),
             obstacles=[(row.row.label, "; ".join(row.obstacles)) for row in comparison.rows if row.obstacles],
             figures=[(Markup(figure), caption) for figure, caption in figures.values()],
@@ -84,7 +86,7 @@ def write_page(folder: Path, comparison: Comparison, facts: Mapping[str, Any], *
 
 
 def _table(caption: str, head: Sequence[str], body: Sequence[Sequence[str]]) -> PageTable:
-    name = caption.lower().replace(" ", "-")
+    name = file_name(caption.lower())
     return PageTable(caption, head, body, Download(name, csv_text(head, body), latex_text(head, body)))
 
 

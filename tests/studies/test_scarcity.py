@@ -96,6 +96,8 @@ def test_page_table_figure_and_json_show_it(levels, tmp_path: Path) -> None:
     page = write_page(tmp_path, found, FACTS).read_text()
     assert worth.sentence.replace("'", "&#39;") in page
     assert rows[0][-1] in page
+    assert "<caption>Worth of synthesis, cyclegan + mobilenet-v2</caption>" in page
+    assert "<figcaption>cyclegan + mobilenet-v2. Mean over seeds" in page
     assert worth.sentence in (tmp_path / "comparison.md").read_text()
     assert "real positive patients in training" in (tmp_path / "figures/worth.svg").read_text()
     (record,) = json.loads(json.dumps(as_json(found, FACTS, tmp_path), allow_nan=False))["worths"]
