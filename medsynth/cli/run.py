@@ -94,11 +94,14 @@ def _show(result: FinishedRun, as_json: bool) -> None:
 
 
 def show_scores(scores: Sequence[Score]) -> None:
-    """Print scores as a table."""
+    """Print scores as a table, those of each subject below its name: beside it they would not fit 80 columns."""
     from medsynth.report.tables import metric_label, subject_label
 
-    head = ("score", "of", "value", "95 % interval", "n")
-    show_table(head, [(metric_label(score.name), subject_label(score.subject), *_row(score)) for score in scores])
+    head, rows = ("score", "value", "95 % interval", "n"), []
+    for subject in dict.fromkeys(score.subject for score in scores):
+        rows.append((subject_label(subject), "", "", ""))
+        rows += [(f"  {metric_label(score.name)}", *_row(score)) for score in scores if score.subject == subject]
+    show_table(head, rows)
 
 
 def _row(score: Score) -> tuple[str, ...]:

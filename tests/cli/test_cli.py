@@ -12,8 +12,11 @@ import pytest
 from rich.console import Console
 from typer.testing import CliRunner
 
+from medsynth.api import Score
 from medsynth.cli import app
 from medsynth.cli.common.tables import show_table
+from medsynth.cli.run import show_scores
+from medsynth.door.finished import HEADLINES
 from medsynth.plan.plan import DEFAULT_EVALUATORS, presets
 
 QUICK_COMMANDS = [
@@ -140,6 +143,28 @@ BODY = [
     ("sg-cyclegan + lsnet", "0.931 ± 0.012", "0.985", "0.902 ± 0.031", "0.881 ± 0.024", "0.0123 ± 0.0011"),
     ("real images only (not comparable)", "0.853 ± 0.020", "-", "0.801 ± 0.044", "0.790 ± 0.033", "-"),
 ]
+
+
+def test_the_scores_of_a_run_stand_in_a_table_of_80_columns(capsys, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    names = [name for names in HEADLINES.values() for name in names]
+    subjects = ("synthetic", "real-only", "untranslated")
+    show_scores(
+        [
+            Score(evaluator="x", name=name, subject=subject, value=-123.4567, low=-200, high=-100, n=100_000)
+            for subject in subjects
+            for name in names
+        ]
+    )
+    head, *rows = capsys.readouterr().out.splitlines()
+    assert head.split() == ["score", "value", "95", "%", "interval", "n"]
+    assert [row for row in map(str.rstrip, rows) if not row.startswith(" ")] == [
+        "with synthetic images",
+        "real images only",
+        "with source images untranslated",
+    ]
+    assert len(rows) == len(subjects) * (1 + len(names))
+    assert all(row.endswith("-123.457  -200.000 to -100.000  100000") for row in rows if row.startswith(" "))
 
 
 @pytest.mark.parametrize("width", [40, 80, 120])

@@ -97,7 +97,7 @@ def test_a_whole_run_by_two_processes_leaves_what_a_run_by_one_leaves(tmp_path: 
     ):
         assert (tmp_path / "run" / name).exists(), name
     assert json.loads((tmp_path / "run" / "run.json").read_text())["hardware"]["processes"] == 2
-    assert done.stdout.count("\nAUC ") == 3
+    assert done.stdout.count("\n  AUC ") == 3
 
 
 def test_a_wrong_value_is_refused_once_by_all_processes(tmp_path: Path) -> None:
