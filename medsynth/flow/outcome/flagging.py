@@ -34,7 +34,7 @@ def flag_reference(run: Run, data: Data, generator: Generator, evidence: Evidenc
     Returns:
         None where too few images of a kind are there.
     """
-    training, validation = (_some(data.images.select(domain="source", split=split)) for split in ("train", "val"))
+    training, validation = (data.images.select(domain="source", split=split).spread(MOST) for split in ("train", "val"))
     if min(len(training), len(validation)) < LEAST:
         return None
     device, back = policy_of(run.plan).device, returning(generator)
@@ -42,7 +42,7 @@ def flag_reference(run: Run, data: Data, generator: Generator, evidence: Evidenc
     usual = {name: Usual.of(maps) for name, maps in work.maps(training).items()}
     numbers = {name: usual[name].worst(maps) for name, maps in work.maps(validation).items()}
     directions, name = None, _extractor(run)
-    real = [_some(data.images.select(domain="target", split=split)).as_set().images for split in ("train", "val")]
+    real = [data.images.select(domain="target", split=split).spread(MOST).as_set().images for split in ("train", "val")]
     if name and min(map(len, real)) >= LEAST:
         find = _finder(evidence, name, device)
         directions = Directions.of(find(real[0]))
@@ -103,8 +103,3 @@ def _extractor(run: Run) -> str:
     """Return the feature extractor of the first of the run's evaluators that has one."""
     names = (getattr(config, "extractor", "") for config in run.plan.evaluators.values())
     return next((str(name) for name in names if name), "")
-
-
-def _some(images: Images) -> Images:
-    """Return at most `MOST` of the images, evenly spread."""
-    return images.take(np.unique(np.linspace(0, len(images) - 1, min(MOST, len(images))).round().astype(int)))

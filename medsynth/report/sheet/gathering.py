@@ -91,8 +91,8 @@ def _groups(images: Images) -> list[tuple[str, int, list[Thumbnail]]]:
         for split in (*_SPLITS, ""):
             own = [k for k, record in enumerate(images.records) if record.label == label and record.split == split]
             if own:
-                chosen = np.unique(np.linspace(0, len(own) - 1, min(IN_A_GROUP, len(own))).round().astype(int))
-                shown = [_thumbnail(images, own[k]) for k in chosen]
+                some = images.take(own).spread(IN_A_GROUP)
+                shown = [_thumbnail(some, k) for k in range(len(some))]
                 found.append((f"{name}, {split or 'no split'}", len(own), shown))
     return found
 
@@ -118,8 +118,8 @@ def _histogram(domain: str, images: Images) -> str:
     axes: Any = figure.add_subplot()
     plain(axes)
     edges = np.linspace(-1, 1, 65)
-    for index, split in enumerate(split for split in (*_SPLITS, "") if images.select(split=split).records):
-        own = images.select(split=split)
+    by_split = {split: own for split in (*_SPLITS, "") if len(own := images.select(split=split))}
+    for index, (split, own) in enumerate(by_split.items()):
         counts = sum(np.histogram(own.read(k), edges)[0] for k in range(len(own)))
         share = counts / max(1, int(np.sum(counts)))
         style = {"color": SERIES[index % len(SERIES)], "linestyle": DASHES[index % len(DASHES)], "linewidth": 1.6}
