@@ -10,7 +10,7 @@ import numpy as np
 
 from medsynth.data.formats.probing import Facts
 from medsynth.data.images import Images, Record
-from medsynth.data.likeness import near_pairs, perceptual_hash
+from medsynth.data.likeness import near_pairs, perceptual_hashes
 from medsynth.report.drawing.svg import DASHES, SERIES, new_figure, plain, to_svg
 from medsynth.report.pictures import png_address
 from medsynth.report.sheet.unusual import unusual
@@ -99,9 +99,8 @@ def _groups(images: Images) -> list[tuple[str, int, list[Thumbnail]]]:
 
 def _alike(images: Images) -> list[tuple[int, int, str]]:
     """Return near-duplicates of different patients: across splits first, then the more alike."""
-    hashes = np.array([perceptual_hash(images.read(index)[0]) for index in range(len(images))], dtype=np.uint64)
     records = images.records
-    pairs = near_pairs(hashes, images.patients.astype(str))
+    pairs = near_pairs(perceptual_hashes(images), images.patients.astype(str))
     pairs.sort(key=lambda pair: (records[pair[0]].split == records[pair[1]].split, pair[2], pair[0], pair[1]))
     return [(i, j, _said(records[i], records[j], bits)) for i, j, bits in pairs]
 
