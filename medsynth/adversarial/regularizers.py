@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 SIDE = 5
 DIRECTIONS = 16
+BINS = 16
 
 
 def sliced_texture_distance(images: Tensor, real: Tensor) -> Tensor:
@@ -50,9 +51,6 @@ def sliced_texture_distance(images: Tensor, real: Tensor) -> Tensor:
 def _details(images: Tensor) -> Tensor:
     """Subtract from every pixel the mean of the 3 x 3 pixels around it."""
     return images - F.avg_pool2d(F.pad(images, (1, 1, 1, 1), mode="reflect"), 3, stride=1)
-
-
-BINS = 16
 
 
 def negative_information(images: Tensor, translations: Tensor) -> Tensor:

@@ -65,6 +65,7 @@ def check_command(
 
 
 def _show_findings(findings: Findings, data: str, sets: Sequence[str], html: Path | None) -> None:
+    from medsynth.data.check import ASSUMED, LEFT_OUT
     from medsynth.data.checking import wording
 
     say(wording.summary(findings)[1], "")
@@ -77,8 +78,8 @@ def _show_findings(findings: Findings, data: str, sets: Sequence[str], html: Pat
         say("")
     say(*(f"{domain}: {text}." for domain, text in wording.file_sentences(findings)))
     counts = findings.counts
-    say(*(f"Assumed of {count:,} files: {note}." for note, count in counts.get(wording.ASSUMED, {}).items()))
-    say(*(f"{line[:1].upper()}{line[1:]}." for line in left_out_shown(counts.get(wording.LEFT_OUT, {}))))
+    say(*(f"Assumed of {count:,} files: {note}." for note, count in counts.get(ASSUMED, {}).items()))
+    say(*(f"{line[:1].upper()}{line[1:]}." for line in left_out_shown(counts.get(LEFT_OUT, {}))))
     for title, texts in (("Problems that a run would refuse", findings.errors), ("Worth a look", findings.warnings)):
         if texts:
             say("", f"{title}:", *(f"  - {text}" for text in texts))

@@ -21,6 +21,12 @@ from medsynth.data.problems import Problem, some
 
 See = Callable[[Images, Mapping[str, Facts]], None]
 """Shown the images of a domain as networks will see them, with what decoding their files has shown."""
+BY_CLASS = "images by domain, class, split"
+BY_PATIENT = "patients by domain, split"
+BY_CENTER = "images by domain, center, split"
+ASSUMED = "files by what was assumed"
+LEFT_OUT = "left out"
+"""What is counted, see `Findings.counts`; warnings of what was left out start with it, too."""
 _LABELS = {1: "positive", 0: "negative", None: "unknown"}
 
 
@@ -112,7 +118,7 @@ def _left_out(table: ImageTable) -> list[str]:
     names: dict[str, list[str]] = defaultdict(list)
     for one in table.left_out:
         names[one.reason].append(relative(one.path, table.root))
-    return [f"left out, {reason}: {some(found)}" for reason, found in names.items()]
+    return [f"{LEFT_OUT}, {reason}: {some(found)}" for reason, found in names.items()]
 
 
 def _check_phantom(config: DataConfig, seed: int, see: See | None) -> Checked:
@@ -132,14 +138,14 @@ def _text(problem: Problem) -> str:
 
 def _counts(records: Sequence[Record], facts: Mapping[str, Facts], table: ImageTable) -> dict[str, Any]:
     by_class = Counter(f"{r.domain} {_LABELS[r.label]} {r.split or 'no split'}" for r in records)
-    counts: dict[str, Any] = {"images": len(records), "images by domain, class, split": dict(sorted(by_class.items()))}
+    counts: dict[str, Any] = {"images": len(records), BY_CLASS: dict(sorted(by_class.items()))}
     patients: dict[str, set[str]] = defaultdict(set)
     for record in records:
         patients[f"{record.domain} {record.split or 'no split'}"].add(record.patient)
-    counts["patients by domain, split"] = {name: len(found) for name, found in sorted(patients.items())}
+    counts[BY_PATIENT] = {name: len(found) for name, found in sorted(patients.items())}
     centers = Counter(f"{r.domain} {r.extra['center']} {r.split}" for r in records if r.extra.get("center"))
     if centers:
-        counts["images by domain, center, split"] = dict(sorted(centers.items()))
+        counts[BY_CENTER] = dict(sorted(centers.items()))
     for domain in dict.fromkeys(record.domain for record in records):
         own = [facts[image] for image in dict.fromkeys(r.image for r in records if r.domain == domain)]
         counts[domain] = {
@@ -150,8 +156,8 @@ def _counts(records: Sequence[Record], facts: Mapping[str, Facts], table: ImageT
             "values": f"{min(f.low for f in own):g} to {max(f.high for f in own):g}",
         }
     notes = Counter(note for image in dict.fromkeys(record.image for record in records) for note in facts[image].notes)
-    counts |= {"files by what was assumed": dict(notes.most_common())} if notes else {}
-    counts["left out"] = dict(Counter(one.reason for one in table.left_out).most_common())
+    counts |= {ASSUMED: dict(notes.most_common())} if notes else {}
+    counts[LEFT_OUT] = dict(Counter(one.reason for one in table.left_out).most_common())
     return counts
 
 

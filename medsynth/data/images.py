@@ -69,7 +69,7 @@ class Images:
         return self.take(chosen)
 
     def select(self, *, domain: str | None = None, split: str | None = None, labeled: bool = False) -> Images:
-        """Return the images of one domain and/or one split, of which none or all must have a label."""
+        """Return the images of one domain, of one split, or those with a label."""
         return self.where(
             lambda record: (
                 (domain is None or record.domain == domain)
@@ -86,6 +86,10 @@ class Images:
             rows=self.rows[np.asarray(indices, dtype=int)],
             places=tuple(self.places[i] for i in indices) if self.places else (),
         )
+
+    def spread(self, most: int) -> Images:
+        """Return at most `most` of the images, evenly spread over all of them."""
+        return self.take(np.unique(np.linspace(0, len(self) - 1, min(most, len(self))).round().astype(int)))
 
     def read(self, index: int) -> np.ndarray:
         """Return a copy of one image, (C, H, W) float32, without its neighbors."""

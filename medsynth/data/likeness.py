@@ -30,6 +30,11 @@ def perceptual_hash(image: np.ndarray) -> int:
     return int.from_bytes(np.packbits(bits).tobytes(), "big")
 
 
+def perceptual_hashes(images: Images) -> np.ndarray:
+    """Return the hashes of the first channels of images, (N,) uint64."""
+    return np.array([perceptual_hash(images.read(index)[0]) for index in range(len(images))], dtype=np.uint64)
+
+
 def near_pairs(hashes: np.ndarray, groups: np.ndarray, *, near: int = NEAR) -> list[tuple[int, int, int]]:
     """Return (i, j, differing bits) of near-duplicates that lie in different groups, i < j.
 
@@ -51,9 +56,8 @@ def look_alikes(images: Images) -> list[tuple[Record, Record, int]]:
     found = []
     for domain in ("source", "target"):
         own = images.select(domain=domain)
-        hashes = np.array([perceptual_hash(own.read(index)[0]) for index in range(len(own))], dtype=np.uint64)
         splits = np.array([record.split for record in own.records])
-        found += [(own.records[i], own.records[j], bits) for i, j, bits in near_pairs(hashes, splits)]
+        found += [(own.records[i], own.records[j], bits) for i, j, bits in near_pairs(perceptual_hashes(own), splits)]
     return found
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from medsynth.base.files import write_text
+from medsynth.base.files import csv_text, write_text
 
 if TYPE_CHECKING:
     import numpy as np
@@ -112,11 +110,8 @@ class Pseudonyms:
         """
         if self.shown or not self._known:
             return
-        text = io.StringIO()
-        writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(["kind", "pseudonym", "name"])
-        writer.writerows((kind, code, name) for (kind, name), code in self._known.items())
-        write_text(path, text.getvalue())
+        rows = ((kind, code, name) for (kind, name), code in self._known.items())
+        write_text(path, csv_text([("kind", "pseudonym", "name"), *rows]))
 
 
 def _order(name: str) -> bytes:

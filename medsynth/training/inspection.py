@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numpy as np
 import torch
 
 from medsynth.api import Classifier, Inspectable, Inspection
@@ -15,10 +14,10 @@ IMAGES = 64
 
 def inspect(classifier: Classifier, images: Images, policy: Policy) -> Inspection | None:
     """Return what a classifier finds out about itself; None if it does not look, or finds nothing to show."""
-    known = images.where(lambda record: record.label is not None)
+    known = images.select(labeled=True)
     if not isinstance(classifier, Inspectable) or not len(known):
         return None
-    some = known.take(np.unique(np.linspace(0, len(known) - 1, min(IMAGES, len(known))).round().astype(int))).as_set()
+    some = known.spread(IMAGES).as_set()
     pixels, labels = torch.from_numpy(some.images), torch.from_numpy(some.labels)
     found = classifier.inspect(pixels.to(policy.device), labels.to(policy.device))
     return found if found.rows else None

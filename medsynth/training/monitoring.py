@@ -139,7 +139,8 @@ class Monitor:
         self.policy, self.say, self.offered = policy, say, offered
         self.stacks = Stacks(source.neighbors)
         self.stacked = _some(source)
-        self.source, self.target = (Stacks(images.neighbors).middle(_some(images)) for images in (source, target))
+        self.source = self.stacks.middle(self.stacked)
+        self.target = Stacks(target.neighbors).middle(_some(target))
         self.real_features = self._features(self.target)
         before = kernel_distance(self._features(self.source), self.real_features, subsets=HALVES)
         self.kid_source = before.value
@@ -289,5 +290,5 @@ def checkerboard_energy(images: np.ndarray) -> float:
 
 def _some(images: Images) -> np.ndarray:
     """Return up to `IMAGES` images with their neighbors, evenly spread over the table, (N, C, H, W) float32."""
-    chosen = np.unique(np.linspace(0, len(images) - 1, min(IMAGES, len(images))).round().astype(int))
-    return np.stack([images.stack(int(index)) for index in chosen])
+    some = images.spread(IMAGES)
+    return np.stack([some.stack(index) for index in range(len(some))])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 import numpy as np
 from scipy.special import ndtr, ndtri
 
-from medsynth.base.files import write_text
+from medsynth.base.files import csv_text, write_text
 
 RATES = {"junior": (0.712, 0.760), "senior": (0.804, 0.802)}
 """Mean sensitivity and specificity of the paper's sonographers (its table 8)."""
@@ -57,11 +56,8 @@ def write_simulated(predictions: Path, out: Path) -> None:
     """Simulate readers of the test images that a run's predictions-*.csv lists, and write their table."""
     with predictions.open(encoding="utf-8", newline="") as file:
         listed = list(csv.DictReader(file))
-    text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(simulate([row["image"] for row in listed], [int(row["label"]) for row in listed]))
-    write_text(out, text.getvalue())
+    rows = simulate([row["image"] for row in listed], [int(row["label"]) for row in listed])
+    write_text(out, csv_text([COLUMNS, *(row.values() for row in rows)]))
 
 
 if __name__ == "__main__":

@@ -11,9 +11,11 @@ import torch
 from medsynth.base.errors import InputError
 from medsynth.data.check import check_data
 from medsynth.data.formats.chains import DomainInfo, instantiate, preprocessing_config
-from medsynth.data.formats.probing import Format
+from medsynth.data.formats.probing import Format, examine
 from medsynth.data.formats.stacks import Stacks
 from medsynth.data.formats.windows import Window
+from medsynth.data.images import Record
+from medsynth.data.listing.places import places_of
 from medsynth.data.loaders import UnpairedLoader
 from medsynth.data.preparing import prepare
 
@@ -118,6 +120,25 @@ def test_the_files_of_a_series_are_neighbors_in_the_order_of_their_positions(tmp
         expected = [middles[max(k - 1, 0)], middles[k], middles[min(k + 1, 2)]]
         np.testing.assert_array_equal(data.images.stack(rows[name]), expected)
     assert data.windows["source"] == Window(0, 4000)
+
+
+def test_the_echoes_of_a_series_are_volumes_of_their_own(tmp_path, write):
+    facts, records = {}, []
+    for number in range(6):
+        path = write.dicom(
+            tmp_path / f"{number}.dcm",
+            np.arange(16, dtype=np.uint16).reshape(1, 4, 4) + number,
+            series="1.2",
+            number=number % 3 + 1,
+            EchoTime=1 + number // 3,
+            PatientID="p",
+        )
+        facts[path.name] = examine(path)
+        records.append(Record(image=path.name, domain="source", label=None, patient="p", split="train"))
+    places = places_of(records, facts)
+    assert [place[1] for place in places] == [0, 1, 2, 0, 1, 2]
+    assert len({place[0] for place in places[:3]}) == len({place[0] for place in places[3:]}) == 1
+    assert places[0][0] != places[3][0]
 
 
 def test_neighbors_without_one_scale_or_without_volumes_are_refused_alike_by_check_and_run(

@@ -7,13 +7,8 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from medsynth.data.check import Findings
+from medsynth.data.check import BY_CENTER, BY_CLASS, BY_PATIENT, LEFT_OUT, Findings
 
-BY_CLASS = "images by domain, class, split"
-BY_PATIENT = "patients by domain, split"
-BY_CENTER = "images by domain, center, split"
-ASSUMED = "files by what was assumed"
-LEFT_OUT = "left out"
 _SPLITS = ("train", "val", "test", "no split")
 _KINDS = {"raster": "pictures", "nifti": "NIfTI", "dicom": "DICOM", "itk": "NRRD, MetaImage or ANALYZE"}
 _ORDER = ("positive", "negative", "unknown", "patients")
@@ -81,7 +76,7 @@ def _files(facts: Mapping[str, Any]) -> str:
 
 def without_left_out(warnings: Sequence[str]) -> list[str]:
     """Return the warnings without those that name what was left out, which is told by kind and number elsewhere."""
-    return [warning for warning in warnings if not warning.startswith("left out, ")]
+    return [warning for warning in warnings if not warning.startswith(f"{LEFT_OUT}, ")]
 
 
 def next_command(findings: Findings, data: str, sets: Sequence[str]) -> str:

@@ -93,10 +93,11 @@ def format_of(header: Header, volume: int | None = None) -> Format:
 
 def probe(path: Path, volume: int = -1) -> Format | Problem:
     """Read as little of the file as tells its format, of the volume that is chosen."""
-    from medsynth.data.formats.several import chosen_header, number_of
+    from medsynth.data.formats.several import chosen_in
+    from medsynth.reading import read_header
 
     try:
-        return format_of(chosen_header(path, volume), number_of(path, volume))
+        return format_of(*chosen_in(read_header(path), volume))
     except InputError as error:
         return problem_of(error)
 
@@ -111,11 +112,11 @@ def examine(path: Path, *, channels: int = 0, volume: int = -1) -> Facts | Probl
     """
     import numpy as np
 
-    from medsynth.data.formats.several import chosen_header, number_of, read_chosen
+    from medsynth.data.formats.several import chosen_in, read_chosen
 
     try:
-        image, header = read_chosen(path, volume), chosen_header(path, volume)
-        found = format_of(header, number_of(path, volume))
+        image = read_chosen(path, volume)
+        found = format_of(*chosen_in(image.header, volume))
     except InputError as error:
         return problem_of(error)
     facts = _facts(image, found, channels)

@@ -21,13 +21,8 @@ def chosen_header(path: Path, volume: int) -> Header:
         InputError: as of `medsynth.reading.read_header`, or there is no volume with this number.
     """
     from medsynth.reading import read_header
-    from medsynth.reading.volumes.chosen_volume import choose_volume
 
-    header = read_header(path)
-    if header.kind != "nifti" or header.volumes == 1 or volume < 0:
-        return header
-    choose_volume(path, header.volumes, volume)
-    return replace(header, volumes=1)
+    return chosen_in(read_header(path), volume)[0]
 
 
 def read_chosen(path: Path, volume: int) -> Image:
@@ -45,7 +40,17 @@ def number_of(path: Path, volume: int) -> int | None:
     """Return which volume to read: None where the file does not hold several."""
     from medsynth.reading import read_header
 
-    if volume < 0:
-        return None
-    header = read_header(path)
-    return volume if header.kind == "nifti" and header.volumes > 1 else None
+    return chosen_in(read_header(path), volume)[1] if volume >= 0 else None
+
+
+def chosen_in(header: Header, volume: int) -> tuple[Header, int | None]:
+    """Return a file's header as that of the volume that is taken, and which one that is; None if not one of several.
+
+    Raises:
+        InputError: there is no volume with this number.
+    """
+    from medsynth.reading.volumes.chosen_volume import choose_volume
+
+    if header.kind != "nifti" or header.volumes == 1 or volume < 0:
+        return header, None
+    return replace(header, volumes=1), choose_volume(header.path, header.volumes, volume)

@@ -65,10 +65,7 @@ def _with_masks(place: Path, items: list[ImageItem], masks: list[Path], request:
     Raises:
         InputError: there are several kinds of masks, such as of brain and lesion, and none was chosen.
     """
-    from fnmatch import fnmatchcase
-
-    if request.masks:
-        masks = [path for path in masks if fnmatchcase(path.name.casefold(), request.masks.casefold())]
+    masks = [path for path in masks if request.counts(path)]
     kinds = sorted({"_".join(filter(None, (_entities(path).get("desc", ""), suffix_of(path)))) for path in masks})
     if len(kinds) > 1:
         hint = f"Choose those that make an image positive, e.g. --masks '*{kinds[0]}*'."

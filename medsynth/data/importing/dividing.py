@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from fnmatch import fnmatchcase
 
 from medsynth.base.errors import InputError
 from medsynth.data.importing.folder_items import tally
-from medsynth.data.importing.image_items import FoundImages, ImageItem, ImportRequest
+from medsynth.data.importing.image_items import FoundImages, ImageItem, ImportRequest, fits
 from medsynth.data.importing.layouts import LAYOUTS
 from medsynth.reading import LeftOut, choose_series
 
@@ -102,4 +101,4 @@ def _select(items: Sequence[ImageItem], found: FoundImages, pattern: str, option
 def _fits(item: ImageItem, pattern: str) -> bool:
     names = (item.kind, *item.folders, item.keys.get("path", ""), item.keys.get("file name", ""))
     known = (*names, item.keys.get("channel", ""), item.keys.get("file name without suffix", ""))
-    return any(fnmatchcase(name.casefold(), pattern.casefold()) for name in known if name)
+    return any(fits(name, pattern) for name in known if name)

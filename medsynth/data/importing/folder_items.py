@@ -62,13 +62,16 @@ def add_folder(
     split: str = "",
     skip: Sequence[Path] = (),
 ) -> None:
-    """Search a folder and add what it holds; all DICOM series are taken, to be chosen from later."""
+    """Search a folder and add what it holds, masks where labels come from them.
+
+    All DICOM series are taken, to be chosen from later.
+    """
     seen = scan(folder, series=None, skip=skip)
     found.left_out += seen.left_out
     found.problems += [problem_of(problem) for problem in seen.problems]
     base = folder if folder.is_dir() else folder.parent
     root = found.place if found.place.is_dir() else base
-    masks = masks_of_images(seen)
+    masks = masks_of_images(seen) if request.label_from_mask else {}
     for one in seen.files:
         item = _item(one, base, root, request)
         found.items.append(replace(item, domain=domain, split=split, masks=tuple(masks.get(one.path, ()))))
@@ -120,17 +123,18 @@ def keys_of(path: Path) -> dict[str, str]:
 def masks_of_images(seen: Scan) -> dict[Path, list[Path]]:
     """Return the masks of each image: beside it, or under its name in a folder of masks beside that of images."""
     found = seen.masks()
+    left_out = (one.path for one in seen.left_out)
+    folders = [path for path in left_out if is_mask_folder(path.name, ["images"]) and path.is_dir()]
+    parents = {folder.parent for folder in folders}
     by_name: dict[tuple[Path, str], list[Path]] = {}
     for one in seen.files:
-        for parent in one.path.parents:
+        for parent in parents.intersection(one.path.parents):
             key = without_mask_ending(_below(one.path, parent))
             by_name.setdefault((parent, key), []).append(one.path)
-    for left in seen.left_out:
-        if not (left.path.is_dir() and is_mask_folder(left.path.name, ["images"])):
-            continue
-        for mask in scan(left.path, series=None).files:
-            key = without_mask_ending(_below(mask.path, left.path.parent))
-            for image in by_name.get((left.path.parent, key), ()):
+    for folder in folders:
+        for mask in scan(folder, series=None).files:
+            key = without_mask_ending(_below(mask.path, folder.parent))
+            for image in by_name.get((folder.parent, key), ()):
                 found.setdefault(image, []).append(mask.path)
     return found
 

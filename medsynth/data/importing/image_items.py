@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from medsynth.data.problems import Problem
@@ -47,6 +48,15 @@ class ImportRequest:
     def pattern(self, domain: str) -> tuple[str, str]:
         """Return which images of a domain are wanted, and the option that says it."""
         return (self.source_series if domain == "source" else self.target_series), f"--{domain}-series"
+
+    def counts(self, mask: Path) -> bool:
+        """Tell whether a mask is one of those that count."""
+        return not self.masks or fits(mask.name, self.masks)
+
+
+def fits(name: str, pattern: str) -> bool:
+    """Tell whether a name fits a pattern such as ``*T1*``, whatever the case of its letters."""
+    return fnmatchcase(name.casefold(), pattern.casefold())
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from fnmatch import fnmatchcase
 from pathlib import Path
 
 from medsynth.base.errors import InputError
@@ -30,7 +29,7 @@ def label_by_masks(places: Sequence[FoundImages], request: ImportRequest) -> lis
     for found in places:
         items: list[ImageItem] = []
         for item in found.items:
-            masks = [path for path in item.masks if _counts(path, request.masks)]
+            masks = [path for path in item.masks if request.counts(path)]
             rows = _labeled(item, masks) if masks else []
             without += not masks
             elsewhere += [] if rows or not masks else [item.path.name]
@@ -48,10 +47,6 @@ def label_by_masks(places: Sequence[FoundImages], request: ImportRequest) -> lis
     if elsewhere:
         said.append(f"{len(elsewhere):,} images have a mask on another grid, which says nothing: {some(elsewhere, 3)}.")
     return said
-
-
-def _counts(path: Path, pattern: str) -> bool:
-    return not pattern or fnmatchcase(path.name.casefold(), pattern.casefold())
 
 
 def _labeled(item: ImageItem, masks: Sequence[Path]) -> list[ImageItem]:

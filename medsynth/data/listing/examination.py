@@ -118,23 +118,27 @@ def _intensity_problems(
     records: Sequence[Record], facts: Mapping[str, Facts], root: Path, config: DataConfig
 ) -> list[Problem]:
     problems = []
-    windows = parse_windows(config.window)
     for domain in ("source", "target"):
-        if domain in windows or config.intensity == "dataset":
-            continue
         own = list(dict.fromkeys(r.image for r in records if r.domain == domain and r.image in facts))
-        by_range = config.intensity == "range" or (
-            config.intensity == "auto" and all(facts[image].eight_bit for image in own)
-        )
+        scale = _scale(domain, [facts[image] for image in own], config)
         for image in own:
             fact = facts[image]
-            if by_range and not fact.eight_bit and (fact.low < 0 or fact.high > 255):
+            if scale == "range" and not fact.eight_bit and (fact.low < 0 or fact.high > 255):
                 message = f"{root / image} has values from {fact.low:g} to {fact.high:g}, not 0 to 255"
                 problems.append(Problem(message, "use --set data.intensity=percentile"))
-            if not by_range and fact.flat:
+            if scale == "percentile" and fact.flat:
                 message = f"{root / image} is constant but for less than 1 % of its pixels"
                 problems.append(Problem(message, "leave it out, or use --set data.intensity=range for 8-bit images"))
     return problems
+
+
+def _scale(domain: str, own: Sequence[Facts], config: DataConfig) -> str:
+    """Return what scales the files of a domain: ``window``, ``range``, or each file's own ``percentile``."""
+    if config.intensity == "dataset" or domain in parse_windows(config.window):
+        return "window"
+    if config.intensity == "auto":
+        return "range" if all(fact.eight_bit for fact in own) else "percentile"
+    return config.intensity
 
 
 def _neighbor_problems(records: Sequence[Record], facts: Mapping[str, Facts], config: DataConfig) -> list[Problem]:
@@ -150,11 +154,8 @@ def _neighbor_problems(records: Sequence[Record], facts: Mapping[str, Facts], co
     problems = []
     for domain in ("source", "target"):
         own = [(r, place) for r, place in zip(usable, places, strict=True) if r.domain == domain]
-        by_file = config.intensity == "percentile" or (
-            config.intensity == "auto" and not all(facts[record.image].eight_bit for record, _ in own)
-        )
         parted = [record.image for record, place in own if place and record.slice is None]
-        if parted and by_file and domain not in parse_windows(config.window):
+        if parted and _scale(domain, [facts[record.image] for record, _ in own], config) == "percentile":
             message = f"{domain}: the slices of a series lie in files such as {parted[0]}, each with a scale of its own"
             hint = "give all one scale: --set data.intensity=dataset, or data.window=LOW:HIGH"
             problems.append(Problem(message, hint))

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from medsynth.base.files import write_text
+from medsynth.base.files import csv_text, write_text
 from medsynth.data.config import DataConfig
 from medsynth.data.images import Record
 from medsynth.data.listing.labels import label_values
@@ -184,12 +184,9 @@ def _record(row: dict[str, str], values: dict[str, int | None]) -> Record:
 def write_manifest(records: Sequence[Record], path: Path) -> None:
     """Write records as a manifest that `read_manifest` reads back equal; columns end with ``slice`` and extras."""
     extras = sorted({name for record in records for name in record.extra})
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerow([*COLUMNS, "slice", *extras])
-    for record in records:
-        label = "" if record.label is None else str(record.label)
-        index = "" if record.slice is None else str(record.slice)
-        row = [record.image, record.domain, label, record.patient, record.split, record.pair, index]
-        writer.writerow(row + [record.extra.get(name, "") for name in extras])
-    write_text(path, buffer.getvalue())
+    # the csv module writes None as an empty cell
+    rows = (
+        [r.image, r.domain, r.label, r.patient, r.split, r.pair, r.slice, *(r.extra.get(name, "") for name in extras)]
+        for r in records
+    )
+    write_text(path, csv_text([[*COLUMNS, "slice", *extras], *rows]))

@@ -7,8 +7,6 @@ synthesis could do.
 
 from __future__ import annotations
 
-import csv
-import io
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -17,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from medsynth.base.files import new_folder, write_text
+from medsynth.base.files import csv_text, new_folder, write_text
 from medsynth.data.phantom.anatomy import Anatomy, draw_anatomy
 from medsynth.data.phantom.rendering import render_mri, render_ultrasound, tissue_mask
 
@@ -69,12 +67,9 @@ def write_phantom(
     with new_folder(folder) as new:
         (new / "images").mkdir()
         (new / "masks").mkdir()
-        text = io.StringIO()
-        writer = csv.DictWriter(text, COLUMNS, lineterminator="\n")
-        writer.writeheader()
-        for patient in _patients(source, negative, positive, test, test if test_source is None else test_source):
-            writer.writerows(_write_patient(new, patient, size, seed))
-        write_text(new / "manifest.csv", text.getvalue())
+        patients = _patients(source, negative, positive, test, test if test_source is None else test_source)
+        rows = (row for patient in patients for row in _write_patient(new, patient, size, seed))
+        write_text(new / "manifest.csv", csv_text([COLUMNS, *([row[name] for name in COLUMNS] for row in rows)]))
     return folder / "manifest.csv"
 
 

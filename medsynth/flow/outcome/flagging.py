@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 
 import numpy as np
 import torch
@@ -15,7 +14,7 @@ from medsynth.data.images import Images
 from medsynth.data.preparing import Data
 from medsynth.flow.folder.runs import Run
 from medsynth.flow.stages.building import policy_of
-from medsynth.inference.flags.measuring import place_maps
+from medsynth.inference.flags.measuring import Arrays, place_maps
 from medsynth.statistics.features import extract
 from medsynth.statistics.flags.departures import Usual
 from medsynth.statistics.flags.directions import Directions
@@ -34,19 +33,20 @@ def flag_reference(run: Run, data: Data, generator: Generator, evidence: Evidenc
     Returns:
         None where too few images of a kind are there.
     """
-    training, validation = (_some(data.images.select(domain="source", split=split)) for split in ("train", "val"))
+    training, validation = (data.images.select(domain="source", split=split).spread(MOST) for split in ("train", "val"))
     if min(len(training), len(validation)) < LEAST:
         return None
-    device, back = policy_of(run.plan).device, returning(generator)
-    work = _Work(_function(exported(generator), device), _function(back, device) if back else None)
-    usual = {name: Usual.of(maps) for name, maps in work.maps(training).items()}
-    numbers = {name: usual[name].worst(maps) for name, maps in work.maps(validation).items()}
+    device, way_back = policy_of(run.plan).device, returning(generator)
+    there, back = _function(exported(generator), device), _function(way_back, device) if way_back else None
+    usual = {name: Usual.of(maps) for name, maps in _look(training, there, back)[0].items()}
+    maps, translations = _look(validation, there, back)
+    numbers = {name: usual[name].worst(found) for name, found in maps.items()}
     directions, name = None, _extractor(run)
-    real = [_some(data.images.select(domain="target", split=split)).as_set().images for split in ("train", "val")]
+    real = [data.images.select(domain="target", split=split).spread(MOST).as_set().images for split in ("train", "val")]
     if name and min(map(len, real)) >= LEAST:
         find = _finder(evidence, name, device)
         directions = Directions.of(find(real[0]))
-        numbers[FEATURES] = directions.distance(find(work.translated(validation)))
+        numbers[FEATURES] = directions.distance(find(translations))
         numbers[REAL] = directions.distance(find(real[1]))
     return Reference(
         numbers={name: Distribution.of(values) for name, values in numbers.items()},
@@ -56,34 +56,19 @@ def flag_reference(run: Run, data: Data, generator: Generator, evidence: Evidenc
     )
 
 
-Function = Callable[[np.ndarray], np.ndarray]
+def _look(source: Images, there: Arrays, back: Arrays | None) -> tuple[Mapping[str, np.ndarray], np.ndarray]:
+    """Translate images; return (N, H, W) maps by number of places, and the translations (N, C, H, W)."""
+    stacks = Stacks(source.neighbors)
+    maps, translations = [], []
+    for start in range(0, len(source), _BATCH):
+        batch = np.stack([source.stack(k) for k in range(start, min(start + _BATCH, len(source)))])
+        translated = there(batch)
+        maps.append(place_maps(batch, translated, back, stacks))
+        translations.append(stacks.middle(translated))
+    return {name: np.concatenate([one[name] for one in maps]) for name in maps[0]}, np.concatenate(translations)
 
 
-@dataclass(frozen=True)
-class _Work:
-    """The networks of both directions, as functions of arrays."""
-
-    there: Function
-    back: Function | None
-
-    def maps(self, source: Images) -> Mapping[str, np.ndarray]:
-        """Return (N, H, W) by number of places."""
-        stacks = Stacks(source.neighbors)
-        found = [place_maps(batch, self.there(batch), self.back, stacks) for batch in _batches(source)]
-        return {name: np.concatenate([one[name] for one in found]) for name in found[0]}
-
-    def translated(self, source: Images) -> np.ndarray:
-        """Return (N, C, H, W)."""
-        stacks = Stacks(source.neighbors)
-        return np.concatenate([stacks.middle(self.there(batch)) for batch in _batches(source)])
-
-
-def _batches(source: Images) -> list[np.ndarray]:
-    starts = range(0, len(source), _BATCH)
-    return [np.stack([source.stack(k) for k in range(s, min(s + _BATCH, len(source)))]) for s in starts]
-
-
-def _function(network: nn.Module, device: str) -> Function:
+def _function(network: nn.Module, device: str) -> Arrays:
     network = network.eval()
 
     def apply(images: np.ndarray) -> np.ndarray:
@@ -94,7 +79,7 @@ def _function(network: nn.Module, device: str) -> Function:
     return apply
 
 
-def _finder(evidence: Evidence, name: str, device: str) -> Function:
+def _finder(evidence: Evidence, name: str, device: str) -> Arrays:
     extractor = evidence.extractor(name)
     return lambda images: extract(images, extractor, device=device)
 
@@ -103,8 +88,3 @@ def _extractor(run: Run) -> str:
     """Return the feature extractor of the first of the run's evaluators that has one."""
     names = (getattr(config, "extractor", "") for config in run.plan.evaluators.values())
     return next((str(name) for name in names if name), "")
-
-
-def _some(images: Images) -> Images:
-    """Return at most `MOST` of the images, evenly spread."""
-    return images.take(np.unique(np.linspace(0, len(images) - 1, min(MOST, len(images))).round().astype(int)))

@@ -9,7 +9,7 @@ from typing import Any
 from markupsafe import Markup
 
 from medsynth.base.files import write_text
-from medsynth.data.check import Checked, check_closely
+from medsynth.data.check import ASSUMED, LEFT_OUT, Checked, check_closely
 from medsynth.data.checking import wording
 from medsynth.data.config import DataConfig
 from medsynth.data.pseudonyms import IMAGE, KEY, Pseudonyms
@@ -72,8 +72,8 @@ def _page(config: DataConfig, checked: Checked, gathered: Gathered, names: Pseud
         "rows": rows,
         "centers": [(f"{d}, {names.alias('center', c)}", s, n) for d, c, s, n in wording.center_rows(findings)],
         "files": wording.file_sentences(findings),
-        "assumed": {names.hide(note): n for note, n in findings.counts.get(wording.ASSUMED, {}).items()},
-        "left_out": {names.hide(reason): n for reason, n in findings.counts.get(wording.LEFT_OUT, {}).items()},
+        "assumed": {names.hide(note): n for note, n in findings.counts.get(ASSUMED, {}).items()},
+        "left_out": {names.hide(reason): n for reason, n in findings.counts.get(LEFT_OUT, {}).items()},
         "sheets": [_named(sheet, names) for sheet in gathered.sheets],
         "split_hash": findings.split_hash,
         "next": wording.next_command(findings, config.path if shown else DATA, [names.hide(one) for one in sets]),

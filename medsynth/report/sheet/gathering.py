@@ -10,7 +10,7 @@ import numpy as np
 
 from medsynth.data.formats.probing import Facts
 from medsynth.data.images import Images, Record
-from medsynth.data.likeness import near_pairs, perceptual_hash
+from medsynth.data.likeness import near_pairs, perceptual_hashes
 from medsynth.report.drawing.svg import DASHES, SERIES, new_figure, plain, to_svg
 from medsynth.report.pictures import png_address
 from medsynth.report.sheet.unusual import unusual
@@ -91,17 +91,16 @@ def _groups(images: Images) -> list[tuple[str, int, list[Thumbnail]]]:
         for split in (*_SPLITS, ""):
             own = [k for k, record in enumerate(images.records) if record.label == label and record.split == split]
             if own:
-                chosen = np.unique(np.linspace(0, len(own) - 1, min(IN_A_GROUP, len(own))).round().astype(int))
-                shown = [_thumbnail(images, own[k]) for k in chosen]
+                some = images.take(own).spread(IN_A_GROUP)
+                shown = [_thumbnail(some, k) for k in range(len(some))]
                 found.append((f"{name}, {split or 'no split'}", len(own), shown))
     return found
 
 
 def _alike(images: Images) -> list[tuple[int, int, str]]:
     """Return near-duplicates of different patients: across splits first, then the more alike."""
-    hashes = np.array([perceptual_hash(images.read(index)[0]) for index in range(len(images))], dtype=np.uint64)
     records = images.records
-    pairs = near_pairs(hashes, images.patients.astype(str))
+    pairs = near_pairs(perceptual_hashes(images), images.patients.astype(str))
     pairs.sort(key=lambda pair: (records[pair[0]].split == records[pair[1]].split, pair[2], pair[0], pair[1]))
     return [(i, j, _said(records[i], records[j], bits)) for i, j, bits in pairs]
 
@@ -118,8 +117,8 @@ def _histogram(domain: str, images: Images) -> str:
     axes: Any = figure.add_subplot()
     plain(axes)
     edges = np.linspace(-1, 1, 65)
-    for index, split in enumerate(split for split in (*_SPLITS, "") if images.select(split=split).records):
-        own = images.select(split=split)
+    by_split = {split: own for split in (*_SPLITS, "") if len(own := images.select(split=split))}
+    for index, (split, own) in enumerate(by_split.items()):
         counts = sum(np.histogram(own.read(k), edges)[0] for k in range(len(own)))
         share = counts / max(1, int(np.sum(counts)))
         style = {"color": SERIES[index % len(SERIES)], "linestyle": DASHES[index % len(DASHES)], "linewidth": 1.6}
