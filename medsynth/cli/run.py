@@ -97,7 +97,8 @@ def show_scores(scores: Sequence[Score]) -> None:
     """Print scores as a table, those of each subject below its name: beside it they would not fit 80 columns."""
     from medsynth.report.tables import metric_label, subject_label
 
-    head, rows = ("score", "value", "95 % interval", "n"), []
+    head = ("score", "value", "95 % interval", "n")
+    rows: list[tuple[str, ...]] = []
     for subject in dict.fromkeys(score.subject for score in scores):
         rows.append((subject_label(subject), "", "", ""))
         rows += [(f"  {metric_label(score.name)}", *_row(score)) for score in scores if score.subject == subject]
