@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from medsynth.base.progress import Watch
 from medsynth.base.stopping import Stop
-from medsynth.inference.flags.measuring import Flags
 from medsynth.inference.summary import Summary
 from medsynth.inference.translate.translator import Translator
+
+if TYPE_CHECKING:
+    from medsynth.inference.flags.measuring import Flags
 
 
 @dataclass(frozen=True, kw_only=True)
