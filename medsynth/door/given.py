@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -21,12 +21,14 @@ from torch import Tensor
 from medsynth.base.errors import InputError
 from medsynth.data.config import DataConfig
 from medsynth.data.formats.stacks import Stacks
-from medsynth.inference.flags.measuring import Flags
 from medsynth.inference.inputs.fitting import Fitting, NativeSize
 from medsynth.inference.inputs.picture_reader import Reader
 from medsynth.inference.translate.flag_table import VolumeJudge
 from medsynth.inference.translate.volumes import translate_volumes
-from medsynth.statistics.flags.reference import Judgment
+
+if TYPE_CHECKING:
+    from medsynth.inference.flags.measuring import Flags
+    from medsynth.statistics.flags.reference import Judgment
 
 Range = tuple[float, float]
 _EIGHT_BIT = (0.0, 255.0)

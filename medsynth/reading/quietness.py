@@ -12,6 +12,7 @@ from pathlib import Path
 from medsynth.base.errors import InputError, MedsynthError
 
 _LOGGERS = ("pydicom", "nibabel", "nibabel.global", "PIL")
+_NOWHERE = logging.NullHandler()
 _lock = threading.Lock()
 _inside = 0
 _undo = ExitStack()
@@ -61,5 +62,10 @@ def _enter() -> None:
     warnings.simplefilter("ignore")
     for name in _LOGGERS:
         logger = logging.getLogger(name)
-        _undo.callback(logger.setLevel, logger.level)
-        logger.setLevel(logging.CRITICAL + 1)
+        _undo.callback(_direct, logger, logger.handlers, propagate=logger.propagate)
+        _direct(logger, [_NOWHERE], propagate=False)
+
+
+def _direct(logger: logging.Logger, handlers: list[logging.Handler], *, propagate: bool) -> None:
+    """Say where the records of a logger, and of those below it, go. A level empties the caches of all loggers."""
+    logger.handlers, logger.propagate = handlers, propagate

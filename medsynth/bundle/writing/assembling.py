@@ -17,7 +17,6 @@ from torch import Tensor, nn
 
 from medsynth.base.errors import RunError
 from medsynth.base.files import new_folder, sha256, write_bytes, write_json, write_text
-from medsynth.bundle.format.flag_files import FLAGS, MAPS, NETWORK, maps_of, stated
 from medsynth.bundle.format.inference_configs import LOGGING, inference_config, refuse_evaluated, translate_config
 from medsynth.bundle.format.manifest import MANIFEST, sealed
 from medsynth.bundle.format.vendoring import Vendored, vendor
@@ -139,6 +138,8 @@ def _of_another_class(contents: BundleContents) -> dict[str, nn.Module]:
 def _write_flags(root: Path, contents: BundleContents, code: Vendored) -> None:
     if contents.flags is None:
         return
+    from medsynth.bundle.format.flag_files import FLAGS, MAPS, NETWORK, maps_of, stated
+
     facts = stated(contents.flags)
     if contents.returning is not None:
         arguments = rebuilding_arguments("returning", contents.returning)

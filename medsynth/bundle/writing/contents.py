@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
 from medsynth.api import Score
 from medsynth.data.formats.windows import Window
-from medsynth.statistics.flags.reference import Reference
+
+if TYPE_CHECKING:
+    from medsynth.statistics.flags.reference import Reference
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import torch
 
 from medsynth.base.errors import PluginError
 from medsynth.bundle.opening.opened import RETURN, TRANSLATOR, Opened
 from medsynth.data.formats.stacks import Stacks
 from medsynth.inference.flags.measuring import Arrays, Flags
+from medsynth.inference.runtimes import torch_runtime
 from medsynth.plugins import Registry
 from medsynth.statistics.features import extract
 from medsynth.statistics.flags.reference import CYCLE, EDGES, FEATURES, Reference
@@ -48,14 +48,7 @@ def load_image_flags(bundle: Opened, device: str) -> Flags | None:
 
 def way_back(bundle: Opened, device: str) -> Arrays:
     """Return the bundle's network from target to source images as a function of arrays."""
-    network = bundle.in_role(RETURN).network().to(device)
-
-    def apply(images: np.ndarray) -> np.ndarray:
-        with torch.inference_mode():
-            found: np.ndarray = network(torch.from_numpy(images).to(device)).float().cpu().numpy()
-        return found
-
-    return apply
+    return torch_runtime(bundle.in_role(RETURN).network().to(device), device)
 
 
 def unmeasured(flags: Flags) -> str:

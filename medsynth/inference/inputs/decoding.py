@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -11,10 +11,10 @@ import numpy as np
 
 from medsynth.data.config import DataConfig
 from medsynth.data.formats.chains import as_shown, refuse_strip
-from medsynth.data.formats.several import chosen_header, number_of, read_chosen
+from medsynth.data.formats.several import read_chosen
 from medsynth.data.listing.paths import central
 from medsynth.inference.inputs.pixels import fit, in_range
-from medsynth.reading import iterate
+from medsynth.reading import Image, iterate, read, read_header, recognize, take
 
 if TYPE_CHECKING:
     from medsynth.inference.inputs.fitting import Fitting
@@ -45,24 +45,29 @@ class InputDecoder:
         Raises:
             InputError: says what is wrong with the file.
         """
-        header = chosen_header(path, self._config.volume)
+        # frames of DICOM are decoded one by one; any other file as a whole, which tells all that its header does
+        whole = None if recognize(path).kind == "dicom" else read_chosen(path, self._config.volume)
+        header = read_header(path) if whole is None else whole.header
         refuse_strip(header, self._config)
-        indices = central(list(range(header.count)), self._share)
-        plain = header.eight_bit and self._config.intensity != "percentile" and not self._config.window
-        images = self._plain(path, indices) if plain else self._wide(path, indices)
+        count = header.count if whole is None else len(whole)
+        indices = central(list(range(count)), self._share)
+        if header.eight_bit and self._config.intensity != "percentile" and not self._config.window:
+            images = self._plain(iterate(path, indices) if whole is None else (take(whole, k) for k in indices))
+        else:
+            images = self._wide(read(path) if whole is None else whole, indices)
         for index, image in zip(indices, images, strict=True):
-            yield index if header.count > 1 else None, image
+            yield index if count > 1 else None, image
 
-    def _plain(self, path: Path, indices: Sequence[int]) -> Iterator[np.ndarray | str]:
-        for image in iterate(path, indices, volume=number_of(path, self._config.volume)):
+    def _plain(self, slices: Iterable[Image]) -> Iterator[np.ndarray | str]:
+        for image in slices:
             pixels = in_range(as_shown(image), self._config.channels)
             yield CONSTANT if pixels.min() == pixels.max() else fit(pixels, self._config)
 
-    def _wide(self, path: Path, indices: Sequence[int]) -> Iterator[np.ndarray | str]:
-        whole = as_shown(read_chosen(path, self._config.volume))
+    def _wide(self, whole: Image, indices: Sequence[int]) -> Iterator[np.ndarray | str]:
+        shown = as_shown(whole)
         with self._lock:  # MONAI's transforms are shared
             reader, fitting = self._shared()
-            values = reader.scaled(whole)
+            values = reader.scaled(shown)
         for index in indices:
             plane = values[..., index]
             if plane.min() == plane.max():

@@ -7,7 +7,7 @@ import sys
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,6 +24,7 @@ from medsynth.inference.inputs.listing import Listing, Source
 from medsynth.inference.inputs.reasons import reason_of
 from medsynth.inference.predict.predicted_rows import PredictedRow, columns
 from medsynth.inference.runtimes import Runtime
+from medsynth.inference.summary import Summary
 from medsynth.inference.translate.record import csv_line
 
 if TYPE_CHECKING:
@@ -73,26 +74,15 @@ class PredictionJob:
 
 
 @dataclass(kw_only=True)
-class PredictionSummary:
+class PredictionSummary(Summary):
     """What became of the images.
 
     Args:
         predicted, positive: images with a probability, and those of them at or above the threshold.
-        suspicious: images that are to be distrusted; None where they were not judged.
-        failures: (file, problem).
-        left_out: how many files and folders were not read, by reason.
     """
 
     predicted: int = 0
     positive: int = 0
-    suspicious: int | None = None
-    failures: list[tuple[str, str]] = field(default_factory=list)
-    left_out: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def ignored(self) -> int:
-        """Number of files and folders that were not read."""
-        return sum(self.left_out.values())
 
 
 def predict_files(job: PredictionJob) -> PredictionSummary:

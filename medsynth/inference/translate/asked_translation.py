@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from medsynth.base.progress import Watch
 from medsynth.base.stopping import Stop
 from medsynth.bundle.opening.opened import Opened
-from medsynth.inference.flags.judges import NONE, load_flags, unmeasured
-from medsynth.inference.flags.measuring import Flags
 from medsynth.inference.translate.translation import TranslationJob, TranslationSummary, synthesize_files
 from medsynth.inference.translate.translator import Translator, load_translator
 from medsynth.training.devices import resolve_device
+
+if TYPE_CHECKING:
+    from medsynth.inference.flags.measuring import Flags
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,13 +52,19 @@ class AskedTranslation:
     @cached_property
     def flags(self) -> Flags | None:
         """What judges translations, if that is wanted and the bundle holds it."""
-        return load_flags(self.bundle, self.translator.device) if self.judged else None
+        if not self.judged:
+            return None
+        from medsynth.inference.flags.judges import load_flags  # statistics take long to import
+
+        return load_flags(self.bundle, self.translator.device)
 
     @property
     def unjudged(self) -> str:
         """Why translations, or one of their numbers, are not judged; empty if they are or if nobody asked."""
         if not self.judged:
             return ""
+        from medsynth.inference.flags.judges import NONE, unmeasured
+
         return unmeasured(self.flags) if self.flags else NONE
 
     def carry_out(self, watch: Watch, stop: Stop) -> TranslationSummary:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -12,10 +13,12 @@ from torch import Tensor
 from medsynth.base.files import write_bytes
 from medsynth.data.config import DataConfig
 from medsynth.inference.flags.columns import number_cells, number_columns
-from medsynth.inference.flags.measuring import Flags
 from medsynth.inference.inputs.fitting import NetworkSize
 from medsynth.inference.translate.record import csv_line
-from medsynth.statistics.flags.reference import Judgment
+
+if TYPE_CHECKING:
+    from medsynth.inference.flags.measuring import Flags
+    from medsynth.statistics.flags.reference import Judgment
 
 FLAGS = "flags.csv"
 UNKNOWN = "unknown: it was translated before, without flags"

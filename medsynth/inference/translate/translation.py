@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 
@@ -40,7 +40,9 @@ from medsynth.inference.translate.translation_job import TranslationSummary as T
 from medsynth.inference.translate.volumes import translate_volumes
 from medsynth.inference.translated_formats import FORMATS
 from medsynth.reading import read_header, recognize
-from medsynth.statistics.flags.reference import Judgment
+
+if TYPE_CHECKING:
+    from medsynth.statistics.flags.reference import Judgment
 
 
 def synthesize_files(job: TranslationJob) -> TranslationSummary:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from medsynth.base.progress import Watch
 from medsynth.base.stopping import Stop
-from medsynth.inference.flags.measuring import Flags
+from medsynth.inference.summary import Summary
 from medsynth.inference.translate.translator import Translator
+
+if TYPE_CHECKING:
+    from medsynth.inference.flags.measuring import Flags
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,24 +46,13 @@ class TranslationJob:
 
 
 @dataclass(kw_only=True)
-class TranslationSummary:
+class TranslationSummary(Summary):
     """What became of the sources.
 
     Args:
         translated: written now.
         skipped: were there before.
-        suspicious: images that `flags.csv` gives a reason to distrust; None where they were not judged.
-        failures: (source, problem).
-        left_out: how many files and folders were not read, by reason.
     """
 
     translated: int = 0
     skipped: int = 0
-    suspicious: int | None = None
-    failures: list[tuple[str, str]] = field(default_factory=list)
-    left_out: dict[str, int] = field(default_factory=dict)
-
-    @property
-    def ignored(self) -> int:
-        """Number of files and folders that were not read."""
-        return sum(self.left_out.values())
