@@ -21,7 +21,7 @@ from torch import Tensor
 from medsynth.base.errors import InputError
 from medsynth.data.config import DataConfig
 from medsynth.data.formats.stacks import Stacks
-from medsynth.inference.inputs.fitting import Fitting, NativeSize
+from medsynth.inference.inputs.fitting import Fitting, NativeSize, NetworkSize
 from medsynth.inference.inputs.picture_reader import Reader
 from medsynth.inference.translate.flag_table import VolumeJudge
 from medsynth.inference.translate.volumes import translate_volumes
@@ -79,16 +79,17 @@ def translate_given(
         raise InputError(f"batch {batch} is not positive")
     parts = [one.values[..., None].unbind(3) if one.apart else (one.values,) for one in given]
     volumes = [part for volume in parts for part in volume]
-    judge = VolumeJudge(flags, volumes, config, native=isinstance(fitting, NativeSize)) if flags else None
+    resize = NetworkSize(config) if flags and isinstance(fitting, NativeSize) else None
+    judge = VolumeJudge(flags, volumes, resize)
     found = translate_volumes(
         volumes,
         fitting,
         lambda images: torch.from_numpy(translate(images.numpy())),
         stacks=Stacks(config.neighbors, config.smooth),
         batch=batch,
-        judge=judge or (lambda *_: None),
+        judge=judge,
     )
-    left, judged = iter(found), iter(judge.found if judge else [{} for _ in found])
+    left, judged = iter(found), iter(judge.found)
     results, judgments = [], []
     for one, volume in zip(given, parts, strict=True):
         slices = [image for _ in volume for image in next(left)]

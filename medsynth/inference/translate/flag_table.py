@@ -11,9 +11,8 @@ import torch
 from torch import Tensor
 
 from medsynth.base.files import write_bytes
-from medsynth.data.config import DataConfig
 from medsynth.inference.flags.columns import number_cells, number_columns
-from medsynth.inference.inputs.fitting import NetworkSize
+from medsynth.inference.inputs.fitting import Fitting
 from medsynth.inference.translate.record import csv_line
 
 if TYPE_CHECKING:
@@ -29,22 +28,22 @@ class VolumeJudge:
     """Judges slices while they are translated, as large as the network was trained on.
 
     Args:
-        flags: of the bundle.
+        flags: of the bundle; without them nothing is judged.
         volumes: (C, columns, rows, slices) each, as `translate_volumes` takes them.
-        config: of the bundle's source images.
-        native: they are translated at their own size.
+        resize: to the size of training, where slices are translated at their own size.
 
     Attributes:
         found: for each volume the judgment of each of its slices.
     """
 
-    def __init__(self, flags: Flags, volumes: Sequence[Tensor], config: DataConfig, *, native: bool) -> None:
-        self._flags, self._volumes = flags, volumes
-        self._resize = NetworkSize(config) if native else None
+    def __init__(self, flags: Flags | None, volumes: Sequence[Tensor], resize: Fitting | None) -> None:
+        self._flags, self._volumes, self._resize = flags, volumes, resize
         self.found: list[dict[int, Judgment]] = [{} for _ in volumes]
 
     def __call__(self, places: Sequence[tuple[int, int]], images: Tensor, translated: Tensor) -> None:
         """Judge translations of (B, C, H, W) images, which are slices of volumes at `places`."""
+        if self._flags is None:
+            return
         pairs = [self._fitted(images, places), self._fitted(translated, places)]
         for (i, k), judgment in zip(places, self._flags.of_translations(*(p.numpy() for p in pairs)), strict=True):
             self.found[i][k] = judgment

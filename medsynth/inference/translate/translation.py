@@ -18,7 +18,7 @@ from medsynth.data.formats.chains import refuse_strip
 from medsynth.data.formats.several import chosen_header
 from medsynth.data.formats.windows import as_facts
 from medsynth.inference.inputs.finding import InputItem, Inputs, Refusal
-from medsynth.inference.inputs.fitting import Fitting, make_fitting
+from medsynth.inference.inputs.fitting import Fitting, NetworkSize, make_fitting
 from medsynth.inference.inputs.listing import GIVE
 from medsynth.inference.inputs.origins import Capture, Identities, origin_of
 from medsynth.inference.inputs.picture_reader import Picture, Reader
@@ -125,6 +125,7 @@ class _TranslationWork:
         self._fitting: Fitting = make_fitting(job.size, translator.config)
         self._writer = Writer(Capture(identities=self._identities, maker=maker), maker, translator.window)
         self._flags = FlagTable(job.out, job.flags.numbers) if job.flags else None
+        self._resize = NetworkSize(translator.config) if job.flags and job.size == "native" else None
         self._waiting: list[_Open] = []
         self._done = 0
 
@@ -206,8 +207,7 @@ class _TranslationWork:
     def _translated(self, waiting: Sequence[_Open]) -> list[tuple[list[np.ndarray], Mapping[int, Judgment]]]:
         """Return for each source its slices, (C, rows, columns) float32 in [-1, 1], and what is thought of them."""
         job, volumes = self._job, [one.picture.values for one in waiting]
-        native = job.size == "native"
-        judge = VolumeJudge(job.flags, volumes, job.translator.config, native=native) if job.flags else None
+        judge = VolumeJudge(job.flags, volumes, self._resize)
 
         def before(done: int) -> None:
             self._advance(done if self._by_slice else 0)
@@ -220,10 +220,9 @@ class _TranslationWork:
             stacks=job.translator.stacks,
             batch=job.batch,
             before=before,
-            judge=judge or (lambda *_: None),
+            judge=judge,
         )
-        judged = judge.found if judge else [{} for _ in found]
-        return [([image.numpy() for image in slices], of) for slices, of in zip(found, judged, strict=True)]
+        return [([image.numpy() for image in slices], of) for slices, of in zip(found, judge.found, strict=True)]
 
     def _called(self, item: InputItem) -> InputItem:
         """Return the item with names of its translation that do not show the source's, where it says it has none.
