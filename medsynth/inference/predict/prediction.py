@@ -24,7 +24,7 @@ from medsynth.inference.inputs.listing import Listing, Source
 from medsynth.inference.inputs.reasons import reason_of
 from medsynth.inference.predict.predicted_rows import PredictedRow, columns
 from medsynth.inference.runtimes import Runtime
-from medsynth.inference.summary import Summary
+from medsynth.inference.shared_summary import Summary
 from medsynth.inference.translate.record import csv_line
 
 if TYPE_CHECKING:

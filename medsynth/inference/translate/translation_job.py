@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from medsynth.base.progress import Watch
 from medsynth.base.stopping import Stop
-from medsynth.inference.summary import Summary
+from medsynth.inference.shared_summary import Summary
 from medsynth.inference.translate.translator import Translator
 
 if TYPE_CHECKING:
