@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -24,6 +25,8 @@ class Host:
         ranges: whether parts are given, and a tag that says of which content.
         stalls: paths of which one byte comes, and then nothing until `released`.
         asked: path and headers of each request.
+        answers: by path, what JSON is answered to what is sent there.
+        sent: path and content of what was sent.
     """
 
     url: str = ""
@@ -36,6 +39,8 @@ class Host:
     stalled: threading.Event = field(default_factory=threading.Event)
     released: threading.Event = field(default_factory=threading.Event)
     asked: list[tuple[str, dict[str, str]]] = field(default_factory=list)
+    answers: dict[str, Callable[[bytes], Any]] = field(default_factory=dict)
+    sent: list[tuple[str, bytes]] = field(default_factory=list)
 
     @property
     def paths(self) -> list[str]:
@@ -56,6 +61,17 @@ class _Handler(BaseHTTPRequestHandler):
             self._begin(404, 0)
         else:
             self._give(path, host.files[path])
+
+    def do_POST(self) -> None:
+        host, path = self.host, self.path.partition("?")[0]
+        content = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        host.sent.append((path, content))
+        if path in host.statuses or path not in host.answers:
+            self._begin(host.statuses.get(path, 404), 0)
+            return
+        answer = json.dumps(host.answers[path](content)).encode()
+        self._begin(200, len(answer), Content_Type="application/json")
+        self.wfile.write(answer)
 
     def _give(self, path: str, content: bytes) -> None:
         host = self.host

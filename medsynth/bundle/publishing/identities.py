@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+import re
 from collections.abc import Iterable, Iterator
+from importlib import resources
 from pathlib import Path, PurePosixPath
 
 from medsynth.base.errors import InputError
@@ -18,6 +20,8 @@ _TEXTS = ("", ".json", ".md", ".txt", ".conf", ".py", ".csv", ".yaml", ".yml", "
 _WITH_HEADERS = (".dcm", ".nii", ".gz", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".gif", ".mat", ".h5", ".hdf5")
 """Kinds of images and data that can name a person beside what they show; medsynth puts none of them into a bundle."""
 _NAMING_CHUNKS = (b"tEXt", b"zTXt", b"iTXt", b"eXIf")
+_SAMPLE = re.compile(r"(source|target)-\d+\.png")
+"""What medsynth calls the images that it draws for a bundle; somebody's own may be called so, too."""
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -62,17 +66,24 @@ def identifying(folder: Path, files: Iterable[str], names: Pseudonyms | None) ->
     plan = json.loads((folder / MANIFEST).read_text(encoding="utf-8")).get("plan", {})
     if without_locations(plan) != plan:
         yield f"{MANIFEST}: its plan holds a location or an identifying value"
-    for name in files:
+    harmless = set() if names is None else {*names.names_in(_template())}
+    for name in (*files, MANIFEST):
         path, suffix = folder / name, PurePosixPath(name).suffix.lower()
         text = path.read_text(encoding="utf-8", errors="replace") if suffix in _TEXTS else ""
         found = [] if names is None else names.names_in(f"{name}\n{text}")
-        yield from (f"{name}: names {shown(one)!r}" for one in found)
+        telling = [one for one in found if one not in harmless and not _SAMPLE.fullmatch(one)]
+        yield from (f"{name}: names {shown(one)!r}" for one in telling)
         if len(home.parts) > 2 and str(home) in text:
             yield f"{name}: names the folder {home}"
         if suffix in _WITH_HEADERS:
             yield f"{name}: is of a kind that can name a person in its header"
         elif suffix == ".png":
             yield from (f"{name}: holds a text beside its pixels" for _ in _texts_of_png(path.read_bytes())[:1])
+
+
+def _template() -> str:
+    """Return words that every card holds, whoever may be called so."""
+    return (resources.files("medsynth.bundle.writing") / "card.md").read_text(encoding="utf-8")
 
 
 def _texts_of_png(content: bytes) -> list[bytes]:
