@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Iterator
 from http.client import HTTPResponse
 from pathlib import Path
@@ -27,7 +29,6 @@ from medsynth.bundle.format.manifest import MANIFEST, digest_of, sealed
 from medsynth.bundle.format.zips import write_zip
 from medsynth.bundle.trust.memory import USER, find_trust
 from medsynth.cli import app
-from tests import starting
 
 from .samples import files, write, zipped
 from .serving import Host, serving
@@ -315,6 +316,26 @@ def test_an_unknown_host_and_one_that_does_not_answer_are_named(host, monkeypatc
     assert "the host 'nowhere.example' is not known" in refused(f"http://nowhere.example:{port}/toy.zip")
 
 
+def test_a_host_that_is_out_of_reach_is_not_waited_for_but_one_that_went_away_is(host, archive, monkeypatch):
+    genuine, asked = socket.create_connection, []
+
+    def away(*arguments: object, **options: object) -> socket.socket:
+        asked.append(arguments)
+        if len(asked) in failing:
+            raise TimeoutError("timed out")
+        return genuine(*arguments, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(socket, "create_connection", away)
+    failing = {1}
+    assert "'127.0.0.1' cannot be reached: timed out" in refused(f"{host.url}/toy.zip", code=1)
+    assert len(asked) == 1
+    asked.clear()
+    failing = {2}
+    host.files["/toy.zip"], host.breaks["/toy.zip"] = archive, 1
+    assert get(f"{host.url}/toy.zip")[0] == 0
+    assert len(asked) == 3
+
+
 def test_what_is_no_zip_file_is_said_to_be_none(host):
     host.files["/toy"] = b"<html>Hello</html>"
     told = refused(f"{host.url}/toy")
@@ -375,10 +396,16 @@ def test_a_full_disk_is_noticed_before_or_when_it_is_full(host, archive, monkeyp
 def test_whoever_stops_it_finds_nothing_half_written(host, archive, number):
     host.files["/toy.zip"] = archive
     host.stalls.add("/toy.zip")
-    arguments = ["-m", "medsynth", "bundle", "get", f"{host.url}/toy.zip"]
-    with starting.Python(arguments, imported=("medsynth.cli",), stdout=-1, stderr=-1, text=True) as process:
-        assert host.stalled.wait(60)
-        process.send_signal(number)
-        _, told = process.communicate(timeout=60)
-    assert (process.returncode, "stopped on request; nothing was kept" in told) == (130, True)
-    assert list(Path().iterdir()) == []
+    missed = []
+    before = signal.signal(number, lambda *_: missed.append(number))
+
+    def stop() -> None:
+        if host.stalled.wait(30):
+            os.kill(os.getpid(), number)
+
+    threading.Thread(target=stop, daemon=True).start()
+    try:
+        assert "stopped on request; nothing was kept" in refused(f"{host.url}/toy.zip", code=130)
+    finally:
+        signal.signal(number, before)
+    assert missed == []

@@ -14,7 +14,7 @@ from urllib.error import URLError
 from urllib.parse import quote, urljoin, urlsplit
 from urllib.request import HTTPHandler, HTTPSHandler, OpenerDirector, ProxyHandler, Request
 
-from medsynth.base.errors import InputError
+from medsynth.base.errors import InputError, MedsynthError, RunError
 from medsynth.base.version import __version__
 from medsynth.bundle.audit.rules.findings import shown
 from medsynth.bundle.fetching.addresses import Address, told
@@ -74,6 +74,7 @@ class Server:
 
     def __init__(self, address: Address) -> None:
         self._address = address
+        self._has_answered = False
         self._opener = OpenerDirector()  # without what follows redirects by itself, and without file: and ftp:
         for handler in (ProxyHandler(), HTTPHandler(), HTTPSHandler()):
             self._opener.add_handler(handler)
@@ -114,7 +115,10 @@ class Server:
         try:
             answered = self._opener.open(Request(url, headers=named), timeout=TIMEOUT)
         except (OSError, HTTPException, ValueError) as error:
+            if self._has_answered:  # it, or the way to it, is away for a moment
+                raise BrokenConnection(_cause(error)) from error
             raise _unreached(url, error) from error
+        self._has_answered = True
         if not isinstance(answered, HTTPResponse):
             raise InputError(f"{told(url)} cannot be fetched")
         return answered
@@ -174,7 +178,8 @@ def _checked(response: HTTPResponse, url: str) -> HTTPResponse:
     raise InputError(f"{told(url)} answers with status {status}", hint="Look at the address in a browser.")
 
 
-def _unreached(url: str, error: Exception) -> Exception:
+def _unreached(url: str, error: Exception) -> MedsynthError:
+    """Return what to tell about a host that has not answered at all."""
     cause = error.reason if isinstance(error, URLError) else error
     host = shown(urlsplit(url).hostname or "")
     if isinstance(cause, socket.gaierror):
@@ -185,5 +190,11 @@ def _unreached(url: str, error: Exception) -> Exception:
     if isinstance(cause, ConnectionRefusedError):
         return InputError(f"{host!r} takes no connections at {told(url)}", hint="Look at the address, or try later.")
     if isinstance(cause, ValueError):
-        return InputError(f"{told(url)} is no address that can be asked: {shown(str(cause))}")
-    return BrokenConnection(shown(str(cause)) or type(cause).__name__)
+        return InputError(f"{told(url)} is no address that can be asked: {_cause(error)}")
+    hint = "Look at your connection; behind a proxy set HTTPS_PROXY. Nothing was kept."
+    return RunError(f"{host!r} cannot be reached: {_cause(error)}", hint=hint)
+
+
+def _cause(error: Exception) -> str:
+    cause = error.reason if isinstance(error, URLError) else error
+    return shown(str(cause)) or type(cause).__name__

@@ -64,7 +64,7 @@ def _receive(answer: Answer, stream: BinaryIO, url: str, limit: int, task: Task)
     while part := answer.read(_PART):
         _refuse_large(url, stream.tell() + len(part), limit)
         stream.write(part)
-        task.advance(int(stream.tell() / _MEGABYTE))
+        task.advance(math.ceil(stream.tell() / _MEGABYTE))
     if answer.total is not None and stream.tell() != answer.total:
         raise BrokenConnection(f"it ended after {stream.tell()} of {answer.total} bytes")
 

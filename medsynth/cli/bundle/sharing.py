@@ -51,9 +51,9 @@ def get_command(
 ) -> None:
     """Fetch a bundle from another host, and keep it only if it is intact and the audit allows it.
 
-    Opens connections to the host that is named (for OWNER/NAME: the hub, and the https hosts that it redirects to), and
-    to no other; HF_TOKEN is sent to the hub alone. Nothing is executed. Until hashes and audit are done, the bundle
-    lies in a hidden folder beside its place, which vanishes if anything is wrong.
+    Opens connections to the host that is named (for OWNER/NAME: the hub), to https hosts that it redirects to, and to
+    no other; HF_TOKEN is sent to the hub alone. Nothing is executed. Until hashes and audit are done, the bundle lies
+    in a hidden folder beside its place, which vanishes if anything is wrong.
 
     Exit codes: 0 it is there, 2 it is not: not found, another hash, not intact, or the audit objects; 1 the connection
     or the disk failed. With --audit as `medsynth bundle audit`.
