@@ -141,6 +141,8 @@ def test_either_hash_of_a_zip_file_will_do_and_no_other(host, archive):
         shutil.rmtree(str(number))
     told = refused(f"{host.url}/toy.zip", "--sha256", "0" * 64)
     assert f"/toy.zip has the sha256 {DIGEST} or" in told
+    assert "/toy.zip has the sha256" in refused(f"{host.url}/toy.zip", "--sha256", "0" * 64, "--audit")
+    assert get(f"{host.url}/toy.zip", "--sha256", DIGEST, "--audit")[0] == 0
     assert "is no sha256" in refused(f"{host.url}/toy.zip", "--sha256", "abc")
 
 

@@ -98,10 +98,14 @@ def look_at(address: Address, *, sha256: str, watch: Watch) -> Audit:
     """Fetch a bundle, audit it, and keep nothing of it.
 
     Raises:
-        InputError, RunError: it cannot be fetched.
+        InputError: it cannot be fetched, or is another one.
+        RunError: the connection broke, or there is no room.
     """
     with _work(Path(tempfile.gettempdir()), address) as work:
-        return audit_bundle(_fetched(address, work, sha256, watch)[0])
+        place, archive = _fetched(address, work, sha256, watch)
+        if archive:
+            _refuse_other(address, sha256, verify_bundle(place).digest, archive)
+        return audit_bundle(place)
 
 
 @contextmanager
