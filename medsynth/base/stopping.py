@@ -55,3 +55,24 @@ def stop_on_signals(stop: Stop | None = None) -> Iterator[Stop]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def end_on_signals(message: str, hint: str) -> Iterator[None]:
+    """Raise `Interrupted` at once on SIGINT and SIGTERM while the block runs, where nothing has to be saved first.
+
+    In threads other than the main one, signals stay what they are.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        raise Interrupted(message, hint=hint)
+
+    previous = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

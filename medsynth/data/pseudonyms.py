@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+import re
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -94,13 +95,28 @@ class Pseudonyms:
             return text
         for place in self._places:
             text = text.replace(place, REMOVED)
+        for part, whole in self._parts():
+            if part in text:
+                text = text.replace(part, whole)
+        return text
+
+    def names_in(self, text: str) -> list[str]:
+        """Return the names of images, patients and centers that stand in a text as words of their own, in any case."""
+        lowered = text.lower()
+        return [
+            part
+            for part, _ in self._parts((IMAGE, PATIENT, CENTER))
+            if part.lower() in lowered and re.search(rf"(?<!\w){re.escape(part.lower())}(?!\w)", lowered)
+        ]
+
+    def _parts(self, kinds: Collection[str] = ()) -> Iterator[tuple[str, str]]:
+        """Yield what to look for in sentences, long names first, and what stands for it; of all kinds, or of these."""
         for kind, name in sorted(self._known, key=lambda known: -len(known[1])):
             code = self._known[kind, name]
             whole = code if kind in (IMAGE, PATIENT) else f"{kind} {code}"
             for part in (name, Path(name).name) if kind == IMAGE else (name,):
-                if part in text and len(part) >= _SHORTEST and not _is_number(part):
-                    text = text.replace(part, whole)
-        return text
+                if len(part) >= _SHORTEST and not _is_number(part) and (not kinds or kind in kinds):
+                    yield part, whole
 
     def write_key(self, path: Path) -> None:
         """Write which pseudonym stands for what, or nothing where names are shown.

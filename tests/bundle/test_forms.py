@@ -179,7 +179,9 @@ def test_the_source_form_is_the_bundle_as_it_was_made(exported, made):
 
 def test_the_portable_form_names_the_source_it_was_made_of(exported, made):
     assert read_manifest(exported["portable"])["source"] == digest_of(made)
-    assert digest_of(made) in (exported["portable"] / "docs/README.md").read_text()
+    card = (exported["portable"] / "docs/README.md").read_text()
+    assert digest_of(made) in card
+    assert (exported["portable"] / "README.md").read_text().endswith(f"\n---\n\n{card}")
     assert describe_bundle(exported["portable"]).form == "portable"
 
 

@@ -25,6 +25,7 @@ from pydicom.dataset import Dataset, FileMetaDataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 import medsynth
+from medsynth.bundle.publishing.identities import known_names
 
 PATIENT, BIRTH, NUMBER = "Mueller^Anna", "19430217", "KH-4711-0815"
 UID, CENTER, DEVICE = "1.2.826.0.1.3680043.8.4711", "St-Elsewhere", "Voluson-SN-99812"
@@ -202,6 +203,18 @@ def test_nor_does_its_zip_or_an_index_of_it(run: Path, tmp_path: Path, medsynth)
     assert medsynth("bundle", "index", tmp_path / "shelf").returncode == 0
     assert (tmp_path / "shelf/index.json").is_file()
     assert tellings(tmp_path / "shelf", secrets_of(run)) == set()
+
+
+def test_nor_does_what_is_pushed_which_is_compared_with_the_names_of_the_run(
+    run: Path, tmp_path: Path, medsynth
+) -> None:
+    done = medsynth("bundle", "push", run, "pushed")
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "pushed/README.md").is_file()
+    assert tellings(tmp_path / "pushed", secrets_of(run)) == set()
+    names = known_names(run / "data/manifest.csv")
+    assert PATIENT in " ".join(names.names_in(f"{PATIENT} {NUMBER}-07.png"))
+    assert names.names_in(f"at {CENTER}-1, by {NUMBER}-3") == [f"{NUMBER}-3", f"{CENTER}-1"]
 
 
 def test_nor_do_report_and_scores_whose_pseudonyms_a_key_resolves(run: Path, tmp_path: Path) -> None:

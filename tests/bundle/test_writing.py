@@ -14,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 from PIL import Image
 
 import medsynth.networks
@@ -344,6 +345,14 @@ def test_the_card_says_how_to_run_it_and_that_it_is_for_research(bundle):
         "24",
     ):
         assert needed in card
+
+
+def test_readme_is_the_card_with_the_figures_that_the_hub_reads(bundle):
+    text, card = ((bundle / name).read_text() for name in ("README.md", "docs/README.md"))
+    head, _, rest = text.removeprefix("---\n").partition("---\n\n")
+    assert rest == card
+    (index,) = yaml.safe_load(head)["model-index"]
+    assert index["results"][0]["metrics"][0]["name"].startswith("roc_auc (0.8 to 0.95")
 
 
 def content_of(folder: Path) -> dict[str, bytes]:

@@ -29,6 +29,8 @@ WHY_NOT = {
     r"medsynth \w+ bundles/.*": "done by tests/bundle/test_reference.py",
     r"medsynth bundle export .* --zip .*": "exports once more; done by tests/bundle/test_forms.py",
     r"medsynth bundle verify .* --reproduce": "done by tests/bundle/test_reproduction.py",
+    r"medsynth bundle get .*": "needs another host; done by tests/bundle/test_fetching.py with one on this machine",
+    r"medsynth bundle push .* hf:.*": "needs the hub; done by tests/bundle/test_publishing.py with one on this machine",
     r"medsynth bundle distrust .*": "takes the trust that others need here; done by tests/bundle/test_trust.py",
     r"medsynth plugins show .* --match .*": "searches for a while; done by tests/plan/test_matching.py",
     r"medsynth plugins check cut": "done by tests/scaffold and tests/plugins with what the page shows",

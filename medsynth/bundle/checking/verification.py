@@ -83,7 +83,7 @@ def verify_bundle(bundle: Path, *, sha256: str = "") -> Verification:
         versions, install = differing_versions(files.json("configs/metadata.json"))
         text = files.text(MANIFEST) or b""
         digest = hashlib.sha256(text).hexdigest()
-        listed = _listing(text)
+        listed = listing(text)
         results = 0
         if listed is None:
             problem = "changed" if MANIFEST in files.members else "missing"
@@ -119,7 +119,7 @@ def refuse_deviations(root: Path, complaint: str) -> None:
         raise InputError(f"{complaint}: {deviations[0].file} {deviations[0].problem}{more}", hint=hint)
 
 
-def _listing(text: bytes) -> dict[str, str] | None:
+def listing(text: bytes) -> dict[str, str] | None:
     """Return the hashes that an intact manifest lists; None for any other."""
     files = json.loads(text).get("files") if is_sealed(text) else None
     usable = isinstance(files, dict) and all(isinstance(value, str) for value in files.values())

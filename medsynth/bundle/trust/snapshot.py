@@ -19,7 +19,7 @@ from typing import BinaryIO
 from medsynth.base.errors import InputError, MedsynthError
 from medsynth.base.files import NO_ROOM, not_written
 from medsynth.bundle.audit.file_types.members import UNREADABLE
-from medsynth.bundle.checking.bundle_files import Files, files_of
+from medsynth.bundle.checking.bundle_files import files_of
 from medsynth.bundle.format.manifest import MANIFEST, digest_of
 from medsynth.bundle.trust.admission import admit
 from medsynth.bundle.trust.memory import RUN, Trusted, find_trust
@@ -47,8 +47,7 @@ class Snapshot:
         """
         folder = Path(tempfile.mkdtemp(prefix="medsynth-"))
         weakref.finalize(self, shutil.rmtree, folder, ignore_errors=True)
-        with files_of(self.place) as files:
-            self._copy(files, folder)
+        unpack(self.place, folder)
         return folder
 
     @cached_property
@@ -85,12 +84,20 @@ class Snapshot:
             message, hint = (text.replace(folder, str(self.place)) for text in (error.message, error.hint))
             raise type(error)(message, hint=hint) from error
 
-    def _copy(self, files: Files, folder: Path) -> None:
-        hint = f"Look at it with: medsynth bundle audit {self.place}"
-        action = "unpacked" if self.place.is_file() else "copied"
+
+def unpack(place: Path, folder: Path) -> None:
+    """Copy all files of a bundle, given as a folder or zip file, into `folder`.
+
+    Raises:
+        InputError: there is no bundle, or it holds what cannot be copied safely: links, names that lead elsewhere.
+        RunError: there is no room.
+    """
+    hint = f"Look at it with: medsynth bundle audit {place}"
+    action = "unpacked" if place.is_file() else "copied"
+    with files_of(place) as files:
         if files.unsafe:
             first = files.unsafe[0]
-            raise InputError(f"{self.place} cannot be {action}: {first.file} {first.reason}", hint=hint)
+            raise InputError(f"{place} cannot be {action}: {first.file} {first.reason}", hint=hint)
         for name, member in files.members.items():
             try:
                 with member.open() as source:
@@ -98,7 +105,7 @@ class Snapshot:
             except UNREADABLE as error:
                 if isinstance(error, OSError) and error.errno in NO_ROOM:
                     raise not_written(folder / name, error) from error
-                raise InputError(f"{self.place} cannot be {action}: {name}: {error}", hint=hint) from error
+                raise InputError(f"{place} cannot be {action}: {name}: {error}", hint=hint) from error
 
 
 def _write(source: BinaryIO, path: Path) -> None:

@@ -17,10 +17,11 @@ from torch import Tensor, nn
 
 from medsynth.base.errors import RunError
 from medsynth.base.files import new_folder, sha256, write_bytes, write_json, write_text
+from medsynth.bundle.format.hub_card import HUB_CARD
 from medsynth.bundle.format.inference_configs import LOGGING, inference_config, refuse_evaluated, translate_config
 from medsynth.bundle.format.manifest import MANIFEST, sealed
 from medsynth.bundle.format.vendoring import Vendored, vendor
-from medsynth.bundle.writing.card import license_text, model_card
+from medsynth.bundle.writing.card import hub_page, license_text, model_card
 from medsynth.bundle.writing.contents import BundleContents
 from medsynth.bundle.writing.evaluating import LABELED, evaluate_config
 from medsynth.bundle.writing.metadata import metadata, provenance
@@ -77,12 +78,18 @@ def write_bundle(folder: Path, contents: BundleContents) -> Path:
         _write_weights(root / "models/translator.pt", contents.generator)
         _write_flags(root, contents, code)
         _write_samples(root / "samples", contents)
-        write_text(root / "docs/README.md", model_card(contents))
-        write_text(root / "LICENSE", license_text())
+        _write_words(root, contents)
         files = sorted(path for path in root.rglob("*") if path.is_file())
         hashes = {path.relative_to(root).as_posix(): sha256(path) for path in files}
         write_text(root / MANIFEST, sealed(provenance(contents, hashes)))
     return folder
+
+
+def _write_words(root: Path, contents: BundleContents) -> None:
+    card, terms = model_card(contents), license_text()
+    write_text(root / "docs/README.md", card)
+    write_text(root / HUB_CARD, hub_page(contents, card, terms))
+    write_text(root / "LICENSE", terms)
 
 
 def _check(contents: BundleContents) -> None:

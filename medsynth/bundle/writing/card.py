@@ -1,7 +1,8 @@
-"""docs/README.md, the model card, and LICENSE."""
+"""docs/README.md, the model card; README.md, the same for the hub; and LICENSE."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from importlib import metadata as distributions
 from importlib.resources import files
 from pathlib import Path
@@ -9,9 +10,10 @@ from pathlib import Path
 from jinja2 import Environment, StrictUndefined
 
 from medsynth.api import Score
+from medsynth.bundle.format.hub_card import hub_card
 from medsynth.bundle.format.versions import install_command, installed
 from medsynth.bundle.writing.contents import BundleContents
-from medsynth.bundle.writing.metadata import INTENDED_USE, kept_scores, references, required_packages
+from medsynth.bundle.writing.metadata import INTENDED_USE, eval_metrics, kept_scores, references, required_packages
 from medsynth.data.formats.otherwise import READ_OTHERWISE
 
 
@@ -38,6 +40,19 @@ def model_card(contents: BundleContents) -> str:
         references=references(contents),
         scores=kept_scores(contents),
         shown=_value,
+    )
+
+
+def hub_page(contents: BundleContents, card: str, license_text: str) -> str:
+    """Return README.md: the model card `card` with the YAML that the Hugging Face hub reads."""
+    plan_data = contents.plan.get("data", {})
+    return hub_card(
+        card,
+        name=contents.name,
+        figures=eval_metrics(contents),
+        plugins=[plugin.name for plugin in contents.plugins if plugin.kind in ("generator", "classifier")],
+        phantom=isinstance(plan_data, Mapping) and plan_data.get("path") == "phantom",
+        license_text=license_text,
     )
 
 

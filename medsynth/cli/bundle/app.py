@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from medsynth.cli.bundle.checks import sign_command, verify_command
+from medsynth.cli.bundle.checks import show_audit, sign_command, verify_command
 from medsynth.cli.bundle.listing import diff_command, index_command, list_command, show_command
 from medsynth.cli.bundle.making import export_command, init_command
+from medsynth.cli.bundle.sharing import get_command, push_command
 from medsynth.cli.bundle.trust import distrust_command, trust_command
-from medsynth.cli.common.shared import Json, friendly, say, say_json
-
-if TYPE_CHECKING:
-    from medsynth.bundle.audit import Audit
+from medsynth.cli.common.shared import Json, friendly, say_json
 
 app = typer.Typer(help="List, compare, check and trust bundles.", no_args_is_help=True, rich_markup_mode=None)
 app.command("init")(init_command)
@@ -41,17 +39,9 @@ def audit_command(
     if as_json:
         say_json(audit.as_dict())
     else:
-        _show_audit(audit)
+        show_audit(audit)
     if audit.verdict.exit_code:
         raise typer.Exit(audit.verdict.exit_code)
-
-
-def _show_audit(audit: Audit) -> None:
-    for finding in audit.objections:
-        where = f"{finding.file}, {finding.place}" if finding.place else finding.file
-        say(f"{finding.verdict}: {where}: {finding.kind} {finding.what}: {finding.reason}")
-    counts = ", ".join(f"{count} {kind}" for kind, count in audit.counts.items())
-    say(f"looked at {audit.files} files: {counts}", f"verdict: {audit.verdict}")
 
 
 app.command("export")(export_command)
@@ -59,3 +49,5 @@ app.command("trust")(trust_command)
 app.command("distrust")(distrust_command)
 app.command("sign")(sign_command)
 app.command("index")(index_command)
+app.command("get")(get_command)
+app.command("push")(push_command)

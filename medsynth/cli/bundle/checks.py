@@ -1,4 +1,4 @@
-"""``medsynth bundle verify`` and ``sign``."""
+"""``medsynth bundle verify`` and ``sign``, and how an audit is shown."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from medsynth.cli.common.foreign import ENTRY, GIB, MINUTES, Confines, MemoryLim
 from medsynth.cli.common.shared import BundlePath, Json, answer, bundle_argument, errors, friendly, say, say_json
 
 if TYPE_CHECKING:
+    from medsynth.bundle.audit import Audit
     from medsynth.bundle.checking.signing import Signer
     from medsynth.bundle.checking.verification import Verification
     from medsynth.inference.reproduction import Reproduction
@@ -187,3 +188,12 @@ def sign_command(
 
     path = sign_bundle(bundle, key=key, password=password)
     answer(as_json, {"signature": str(path)}, f"out  {path}")
+
+
+def show_audit(audit: Audit) -> None:
+    """Print what an audit objects to, what it looked at, and its verdict."""
+    for finding in audit.objections:
+        where = f"{finding.file}, {finding.place}" if finding.place else finding.file
+        say(f"{finding.verdict}: {where}: {finding.kind} {finding.what}: {finding.reason}")
+    counts = ", ".join(f"{count} {kind}" for kind, count in audit.counts.items())
+    say(f"looked at {audit.files} files: {counts}", f"verdict: {audit.verdict}")

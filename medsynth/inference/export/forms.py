@@ -13,9 +13,11 @@ import numpy as np
 from medsynth.base.errors import InputError, RunError
 from medsynth.base.files import new_folder, sha256, write_json, write_text
 from medsynth.bundle.checking.verification import SIGNATURE, verify_bundle
+from medsynth.bundle.format.hub_card import HUB_CARD
 from medsynth.bundle.format.manifest import MANIFEST, digest_of, read_manifest, sealed
 from medsynth.bundle.format.zips import write_zip
 from medsynth.bundle.opening.opened import CLASSIFIER, RETURN, TRANSLATOR, Opened, Role, open_bundle, read_json
+from medsynth.bundle.publishing.hub_folder import card_of
 from medsynth.bundle.trust.memory import find_trust, remember
 from medsynth.bundle.writing.evaluating import evaluate_config
 
@@ -104,6 +106,7 @@ def _make_portable(opened: Opened, target: Path) -> None:
     write_json(target / _EVALUATE, evaluate_config(inference, threshold=float(content["threshold"])))
     onnx = _write_onnx(opened, target)
     write_text(target / _CARD, (target / _CARD).read_text() + _card_section(digest_of(root), onnx=onnx))
+    write_text(target / HUB_CARD, card_of(target))
     files = sorted(path for path in target.rglob("*") if path.is_file() and path != target / MANIFEST)
     hashes = {path.relative_to(target).as_posix(): sha256(path) for path in files}
     content.pop("checksum", None)

@@ -1,0 +1,1 @@
+"""Bundles from elsewhere: fetched, judged, and only then put in their place."""
