@@ -19,7 +19,7 @@ from medsynth.networks.mobile import ConvNormActivation, InvertedResidual, round
 Three = tuple[int, int, int]
 HALVINGS = 5
 """As published: the stem, one in front of the attention blocks, and one with each of them."""
-ACTIVATIONS = ("relu6", "silu")
+ACTIVATIONS = {"relu6": nn.ReLU6, "silu": nn.SiLU}
 """Of all convolutions outside the inverted residuals: as published, or as MobileViT has them."""
 
 
@@ -76,7 +76,8 @@ class PatchBlock(nn.Module):
 
     def __init__(self, channels: int, dim: int, *, activation: str) -> None:
         super().__init__()
-        chosen, of_tokens = (nn.SiLU, None) if activation == "silu" else (nn.ReLU6, nn.ReLU6)
+        chosen = ACTIVATIONS[activation]
+        of_tokens = None if activation == "silu" else chosen
         self.local = nn.Sequential(
             ConvNormActivation(channels, channels, kernel=3, activation=chosen),
             ConvNormActivation(channels, dim, kernel=1, activation=of_tokens),
@@ -120,7 +121,7 @@ class Trunk(nn.Module):
         super().__init__()
         start, early, *others = strides(HALVINGS, halvings)
         first, second, third = sizes.stem
-        chosen = nn.SiLU if activation == "silu" else nn.ReLU6
+        chosen = ACTIVATIONS[activation]
 
         def residual(inputs: int, outputs: int, stride: int = 1) -> InvertedResidual:
             return InvertedResidual(inputs, outputs, stride=stride, expansion=sizes.expansion, activation=nn.SiLU)
