@@ -48,7 +48,6 @@ def medsynth_generator() -> GeneratorSpec:
                 "discriminator_width": 16,
                 "skips": True,
                 "cycle_weight": 5.0,
-                "cycle_limit": 0.3,
                 "identity_weight": 1.0,
             },
             "standard": {"width": 32, "blocks": 6, "upsampling": "nearest", "discriminator_width": 32},

@@ -68,7 +68,6 @@ _PRESETS: dict[str, dict[str, Any]] = {
         "classifier_width": 16,
         "skips": True,
         "cycle_weight": 5.0,
-        "cycle_limit": 0.3,
         "identity_weight": 5.0,
     },
     "standard": {"width": 32, "features": 16, "blocks": 6, "discriminator_width": 32, "classifier_width": 32},
