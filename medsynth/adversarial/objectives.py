@@ -56,25 +56,6 @@ def absolute_error(first: Tensor, second: Tensor) -> Tensor:
     return (first.float() - second.float()).abs().mean()
 
 
-def cycle_error(first: Tensor, second: Tensor, *, limit: float = 0.0) -> Tensor:
-    """Return how far an image is from itself after a cycle: L1, or a form of it that does not grow beyond a limit.
-
-    mean of limit * tanh(|first - second| / limit): L1 for small differences, constant for large ones. A dark organ that
-    has to become bright is a large difference until both directions have changed, and L1 then holds both where they
-    are; a robust loss keeps small structures as L1 does and lets the discriminators decide such places.
-
-    Source: cycle consistency, Zhu et al. 2017, equation 2; losses that saturate, Barron, A general and adaptive robust
-    loss function, 2019.
-
-    Args:
-        first, second: of one shape, in [-1, 1]; computed in float32.
-        limit: 0 for L1.
-    """
-    if not limit:
-        return absolute_error(first, second)
-    return limit * torch.tanh((first.float() - second.float()).abs() / limit).mean()
-
-
 def gradient_penalty(network: nn.Module, real: Tensor) -> Tensor:
     """Return R1: the squared length of the gradient of the judgment by the real image, mean of the images.
 

@@ -26,7 +26,6 @@ class CycleGanConfig(TranslatorConfig):
         3, "strided layers of the discriminators; 3 judges patches of 70 pixels, 0 single pixels", low=0, high=5
     )
     cycle_weight: float = option(10.0, "weight of the cycle terms, L1", low=0.0)
-    cycle_limit: float = option(0.0, "difference at which the cycle terms stop growing; 0 = L1, as published", low=0.0)
     identity_weight: float = option(0.5, "weight of the identity terms, L1, as a share of cycle_weight", low=0.0)
     pool_size: int = option(50, "earlier images kept per domain for the discriminators; 0 = none", low=0)
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from medsynth.adversarial.initialization import initialize_normal
-from medsynth.adversarial.objectives import cycle_error
+from medsynth.adversarial.objectives import absolute_error
 from medsynth.adversarial.unpaired import Forward, UnpairedGenerator
 from medsynth.api import Setup
 from medsynth.base.configuration import options_for
@@ -65,8 +65,8 @@ class CycleGan(UnpairedGenerator):
         if not self.weights["cycle"]:
             return {}
         return {
-            "cycle_a": cycle_error(self.generator_ba(made.fake_b), made.source, limit=self.config.cycle_limit),
-            "cycle_b": cycle_error(self.generator_ab(made.fake_a), made.target, limit=self.config.cycle_limit),
+            "cycle_a": absolute_error(self.generator_ba(made.fake_b), made.source),
+            "cycle_b": absolute_error(self.generator_ab(made.fake_a), made.target),
         }
 
     def _generator(self, inputs: int, outputs: int) -> CycleGanGenerator:

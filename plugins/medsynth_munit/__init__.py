@@ -20,7 +20,6 @@ class MunitConfig(TranslatorConfig):
     style_weight: float = option(1.0, "weight of the style terms, L1", low=0.0)
     content_weight: float = option(1.0, "weight of the content terms, L1", low=0.0)
     cycle_weight: float = option(10.0, "weight of the style-augmented cycle terms, L1; 0 for large changes", low=0.0)
-    cycle_limit: float = option(0.0, "difference at which the cycle terms stop growing; 0 = L1, as published", low=0.0)
     weight_decay: float = option(1e-4, "Adam's L2 penalty of all weights", low=0.0)
     reuse_translations: bool = option(
         False, "discriminators learn from the translations that generators are trained on, not from fresh ones; faster"

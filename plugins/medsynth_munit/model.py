@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from medsynth.adversarial.initialization import initialize_kaiming, initialize_normal
-from medsynth.adversarial.objectives import absolute_error, cycle_error
+from medsynth.adversarial.objectives import absolute_error
 from medsynth.adversarial.unpaired import Forward, UnpairedGenerator
 from medsynth.api import Setup
 from medsynth.base.configuration import options_for
@@ -108,9 +108,8 @@ class Munit(UnpairedGenerator):
                 terms["content_a"] = absolute_error(again_a, made.features_a)
                 terms["content_b"] = absolute_error(again_b, made.features_b)
             if weights["cycle"]:
-                limit = self.config.cycle_limit
-                terms["cycle_a"] = cycle_error(ba.decode(again_a, own_a, like=source), source, limit=limit)
-                terms["cycle_b"] = cycle_error(ab.decode(again_b, own_b, like=target), target, limit=limit)
+                terms["cycle_a"] = absolute_error(ba.decode(again_a, own_a, like=source), source)
+                terms["cycle_b"] = absolute_error(ab.decode(again_b, own_b, like=target), target)
         return terms
 
     def _draw(self, images: Tensor) -> Tensor:

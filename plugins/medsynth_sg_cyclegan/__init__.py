@@ -36,7 +36,6 @@ class SgCycleGanConfig(TranslatorConfig):
     )
     classifier_width: int = option(64, "channels of the domain classifier's first layer", low=1)
     cycle_weight: float = option(10.0, "weight of the cycle terms, L1", low=0.0)
-    cycle_limit: float = option(0.0, "difference at which the cycle terms stop growing; 0 = L1, as published", low=0.0)
     feature_weight: float = option(
         1.0, "weight of the feature consistency terms, L1; that of features that are not normalized: 10", low=0.0
     )

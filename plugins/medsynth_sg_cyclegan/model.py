@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from medsynth.adversarial.initialization import initialize_normal
-from medsynth.adversarial.objectives import absolute_error, cycle_error
+from medsynth.adversarial.objectives import absolute_error
 from medsynth.adversarial.unpaired import Forward, UnpairedGenerator
 from medsynth.api import Setup, progress
 from medsynth.base.configuration import options_for
@@ -98,8 +98,8 @@ class SgCycleGan(UnpairedGenerator):
             terms["feature_a"] = absolute_error(of_fake_b, real_a)
             terms["feature_b"] = absolute_error(of_fake_a, real_b)
         if self.weights["cycle"]:
-            terms["cycle_a"] = cycle_error(self.branch_ba(of_fake_b), made.source, limit=self.config.cycle_limit)
-            terms["cycle_b"] = cycle_error(self.branch_ab(of_fake_a), made.target, limit=self.config.cycle_limit)
+            terms["cycle_a"] = absolute_error(self.branch_ba(of_fake_b), made.source)
+            terms["cycle_b"] = absolute_error(self.branch_ab(of_fake_a), made.target)
         return terms
 
     def _domain_term(self, made: Forward) -> tuple[Tensor, Tensor]:

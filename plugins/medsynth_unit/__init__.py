@@ -20,7 +20,6 @@ class UnitConfig(TranslatorConfig):
     reconstruction_weight: float = option(10.0, "weight of the reconstruction terms, L1", low=0.0)
     kl_weight: float = option(0.01, "weight of the latents' distance from their prior", low=0.0)
     cycle_weight: float = option(10.0, "weight of the cycle terms, L1", low=0.0)
-    cycle_limit: float = option(0.0, "difference at which the cycle terms stop growing; 0 = L1, as published", low=0.0)
     recoded_weight: float = option(0.01, "weight of the translations' latents' distance from their prior", low=0.0)
     weight_decay: float = option(1e-4, "Adam's L2 penalty of all weights", low=0.0)
     reuse_translations: bool = option(

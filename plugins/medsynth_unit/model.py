@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 
 from medsynth.adversarial.initialization import initialize_kaiming, initialize_normal
-from medsynth.adversarial.objectives import absolute_error, cycle_error
+from medsynth.adversarial.objectives import absolute_error
 from medsynth.adversarial.unpaired import Forward, UnpairedGenerator
 from medsynth.api import Setup
 from medsynth.base.configuration import options_for
@@ -85,9 +85,8 @@ class Unit(UnpairedGenerator):
             if weights["recoded"]:
                 terms |= {"recoded_a": _distance_from_prior(again_a), "recoded_b": _distance_from_prior(again_b)}
             if weights["cycle"]:
-                limit = self.config.cycle_limit
-                terms["cycle_a"] = cycle_error(ba.decode(_sample(again_a), like=source), source, limit=limit)
-                terms["cycle_b"] = cycle_error(ab.decode(_sample(again_b), like=target), target, limit=limit)
+                terms["cycle_a"] = absolute_error(ba.decode(_sample(again_a), like=source), source)
+                terms["cycle_b"] = absolute_error(ab.decode(_sample(again_b), like=target), target)
         return terms
 
     def _translator(self, channels: int) -> UnitTranslator:

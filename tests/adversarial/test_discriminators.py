@@ -15,7 +15,6 @@ from medsynth.adversarial.discriminators import Discriminators
 from medsynth.adversarial.image_pool import ImagePool
 from medsynth.adversarial.objectives import (
     absolute_error,
-    cycle_error,
     discriminator_objective,
     generator_objective,
     gradient_penalty,
@@ -57,16 +56,6 @@ def test_objectives_of_half_precision_logits_are_taken_in_float32(objective: str
     assert generator_objective(logits, objective).dtype == torch.float32
     assert discriminator_objective(logits, logits, objective).dtype == torch.float32
     assert absolute_error(logits, logits).dtype == torch.float32
-
-
-def test_a_cycle_counts_every_difference_or_none_above_its_limit():
-    first, second = np.array([0.0, 0.9, -1.0, 0.2]), np.array([0.01, 0.9, 1.0, -0.1])
-    apart = np.abs(first - second)
-    tensors = torch.tensor(first), torch.tensor(second)
-    assert cycle_error(*tensors).item() == pytest.approx(apart.mean(), rel=1e-6)
-    bounded = 0.5 * (np.exp(4 * apart) - 1) / (np.exp(4 * apart) + 1)  # limit tanh(x / limit), limit 0.5
-    assert cycle_error(*tensors, limit=0.5).item() == pytest.approx(bounded.mean(), rel=1e-6)
-    assert cycle_error(*tensors, limit=1e4).item() == pytest.approx(apart.mean(), rel=1e-6)
 
 
 def test_the_vanilla_objective_is_finite_for_extreme_logits():
