@@ -46,8 +46,8 @@ def medsynth_generator() -> GeneratorSpec:
                 "upsampling": "nearest",
                 "discriminator_width": 16,
                 "skips": True,
-                "cycle_weight": 5.0,
-                "identity_weight": 1.0,
+                "cycle_weight": 3.0,
+                "identity_weight": 1.667,  # of the cycle's: 5, as SG-CycleGAN has it
             },
             "standard": {"width": 32, "blocks": 6, "upsampling": "nearest", "discriminator_width": 32},
             "paper": {"width": 64, "blocks": 9},
