@@ -19,6 +19,7 @@ WHY_NOT = {
     r"torchrun .*": "done by tests/training/test_processes.py",
     r"(sbatch|srun) .*": "needs SLURM",
     r"(ray .*|medsynth study .* --ray .*)": "needs Ray; done by tests/studies/test_cluster.py where it is installed",
+    r"medsynth predict .* --format dicom-sr .*": "needs an extra; done by tests/inference/predict where it is installed",
     r"tensorboard .*": "serves until it is stopped",
     r"medsynth run .* --device cuda": "needs a GPU; a device that is not there is refused",
     r"medsynth bundle (sign|verify) .* --key .*": "needs keys and an extra; done by tests/bundle/test_signing.py",
