@@ -11,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
 from medsynth.base.errors import InputError, Interrupted
 from medsynth.base.seals import hashes_of
+from medsynth.cli import app
 from medsynth.training import loggers
 from medsynth.training.config import TrainingConfig
 from medsynth.training.loop import train
@@ -115,3 +117,11 @@ def test_weights_and_biases_is_offline_unless_asked_and_takes_its_key_from_the_e
         loggers.check_loggers(ASKED)
     monkeypatch.setenv("WANDB_API_KEY", "k")
     loggers.check_loggers(ASKED)
+
+
+def test_a_run_with_a_logger_that_is_not_installed_ends_before_anything_is_written(monkeypatch, tmp_path):
+    monkeypatch.setattr(loggers, "find_spec", lambda name: None)
+    monkeypatch.chdir(tmp_path)
+    done = CliRunner().invoke(app, ["run", "--preset", "quick", "--device", "cpu", "--set", "training.wandb=project"])
+    assert (done.exit_code, 'pip install "medsynth-monai[wandb]"' in done.output) == (2, True), done.output
+    assert not [path for path in tmp_path.rglob("*") if path.is_file()]
