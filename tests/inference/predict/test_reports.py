@@ -12,7 +12,7 @@ import pydicom
 import pytest
 from PIL import Image
 
-from medsynth.base.errors import InputError, RunError
+from medsynth.base.errors import InputError, Interrupted, RunError
 from medsynth.base.progress import Silent
 from medsynth.base.stopping import Stop
 from medsynth.base.version import __version__
@@ -200,6 +200,19 @@ def test_where_one_report_fails_neither_reports_nor_table_are_left(report, scans
     with pytest.raises(RunError, match="full"):
         report()
     assert (len(written), list((tmp_path / "p-sr").iterdir()), (tmp_path / "p.csv").read_text()) == (1, [], "before")
+
+
+@needs_highdicom
+def test_an_interrupted_prediction_leaves_no_reports(report, tmp_path):
+    stop = Stop()
+
+    def interrupt(images):
+        stop.requested = True
+        return one_pixel(images)
+
+    with pytest.raises(Interrupted):
+        report(runtime=interrupt, batch=1, stop=stop)
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
 
 
 @needs_highdicom
