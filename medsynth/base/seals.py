@@ -19,8 +19,8 @@ from medsynth.base.files import json_text, sha256, write_text
 
 SEAL = "seal.json"
 CHECKSUM = "checksum"
-_FOREIGN = "tensorboard"
-"""Folder of logs that another program's writer may still hold open; nothing of medsynth reads them."""
+_FOREIGN = ("tensorboard", "wandb")
+"""Folders of logs that another program's writer may still hold open; nothing of medsynth reads them."""
 _DIGITS = 64
 _SHOWN = 3
 
@@ -43,7 +43,7 @@ def finish(
 ) -> None:
     """Seal a folder: write the sha256 of all its files into ``seal.json``.
 
-    Left out are hidden files, logs of TensorBoard, and folders in it that have their own seal.
+    Left out are hidden files, logs of TensorBoard and Weights & Biases, and folders in it that have their own seal.
 
     Args:
         folder: holds everything that it will.
@@ -93,7 +93,7 @@ def hashes_of(folder: Path, *, besides: Collection[str] = (), known: Mapping[str
     """Return the sha256 of the files of a folder by relative path; arguments as in `finish`."""
     found: dict[str, str] = {}
     for path in sorted(folder.iterdir()):
-        if path.name.startswith(".") or path.name in (SEAL, _FOREIGN, *besides):
+        if path.name.startswith(".") or path.name in (SEAL, *_FOREIGN, *besides):
             continue
         if path.is_file():
             found[path.name] = (known or {}).get(path.name) or sha256(path)

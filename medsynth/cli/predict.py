@@ -11,6 +11,7 @@ from medsynth.cli.common.foreign import GIB, MINUTES, Confines, MemoryLimit, Tim
 from medsynth.cli.common.options import Batch, Copies, Heatmaps, Images, RuntimeName, Threads, UsedBundle, Volume
 from medsynth.cli.common.shared import Json, answer, carried_out, check_choice, friendly, left_out_shown
 from medsynth.inference.export_formats import RUNTIMES
+from medsynth.inference.predicted_formats import FORMATS, REPORTS, check_reports, reports_folder
 
 if TYPE_CHECKING:
     from medsynth.inference.predict.asked_prediction import AskedPrediction
@@ -23,6 +24,10 @@ def predict_command(
     images: Images,
     *,
     out: Annotated[Path, typer.Option(help="Table to write.")] = Path("predictions.csv"),
+    file_format: Annotated[
+        str,
+        typer.Option("--format", help="csv; dicom-sr: also a structured report for each DICOM series, in OUT-sr."),
+    ] = "csv",
     runtime: RuntimeName = "auto",
     device: Annotated[str, typer.Option(help="cpu, cuda, mps or auto; other than cpu needs PyTorch.")] = "cpu",
     batch: Batch = 4,
@@ -44,8 +49,13 @@ def predict_command(
     program in its export, if the bundle was made here, is trusted, or passes `medsynth bundle audit`.
     """
     check_choice("--runtime", runtime, ("auto", *RUNTIMES))
+    check_choice("--format", file_format, FORMATS)
+    folders = [heatmaps] if heatmaps else []
+    if file_format == REPORTS:
+        check_reports(out)
+        folders.append(reports_folder(out))
     limits = Confines(trust=trust, minutes=time_limit, gib=memory_limit)
-    opened = guard(bundle, "classifier", limits, folders=[heatmaps] if heatmaps else (), tables=[out])
+    opened = guard(bundle, "classifier", limits, folders=folders, tables=[out])
     from medsynth.inference.predict.asked_prediction import AskedPrediction
 
     asked = AskedPrediction(
@@ -60,6 +70,7 @@ def predict_command(
         heatmaps=heatmaps,
         judged=flags,
         volume=volume,
+        format=file_format,
     )
     _carry_out(asked, as_json)
 
@@ -81,6 +92,7 @@ def _show(summary: PredictionSummary, out: Path, runtime: str, as_json: bool) ->
         "suspicious": summary.suspicious,
         "ignored": summary.ignored,
         "left_out": summary.left_out,
+        **({} if summary.reports is None else {"reports": summary.reports, "reports_in": str(reports_folder(out))}),
         "failed": len(summary.failures),
         "failures": [{"file": name, "problem": problem} for name, problem in summary.failures],
     }
@@ -89,4 +101,6 @@ def _show(summary: PredictionSummary, out: Path, runtime: str, as_json: bool) ->
         shown += [f"suspicious {summary.suspicious}, see the column suspicious"]
     shown += left_out_shown(summary.left_out)
     shown += [f"failed {len(summary.failures)}, see the column error"] if summary.failures else []
-    answer(as_json, content, *shown, f"out  {out}")
+    shown += [f"out  {out}"]
+    shown += [f"out  {reports_folder(out)}, structured reports: {summary.reports}"] if summary.reports else []
+    answer(as_json, content, *shown)

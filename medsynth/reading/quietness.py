@@ -11,7 +11,7 @@ from pathlib import Path
 
 from medsynth.base.errors import InputError, MedsynthError
 
-_LOGGERS = ("pydicom", "nibabel", "nibabel.global", "PIL")
+_LOGGERS = ("pydicom", "nibabel", "nibabel.global", "PIL", "highdicom")
 _NOWHERE = logging.NullHandler()
 _lock = threading.Lock()
 _inside = 0

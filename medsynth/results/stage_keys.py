@@ -7,7 +7,8 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-WITHOUT_EFFECT = ("workers", "show_names", "tensorboard", "mlflow", "checkpoint_minutes", "threshold", "baselines")
+_LOGGERS = ("tensorboard", "mlflow", "wandb")
+WITHOUT_EFFECT = ("workers", "show_names", *_LOGGERS, "checkpoint_minutes", "threshold", "baselines")
 """Fields of data and training that change nothing of what is prepared, trained or translated."""
 
 POSITIVES = "positive_patients"

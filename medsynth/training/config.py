@@ -37,3 +37,4 @@ class TrainingConfig:
     )
     tensorboard: bool = option(True, "write TensorBoard logs into the run folder")
     mlflow: str = option("", "MLflow tracking address; needs the extra 'mlflow'")
+    wandb: str = option("", "Weights & Biases project; offline unless WANDB_MODE is set; needs the extra 'wandb'")

@@ -32,7 +32,7 @@ from medsynth.training.accumulation import accumulating, in_parts, mean_of
 from medsynth.training.averaging import Averages
 from medsynth.training.checkpoint import CHECKPOINT, HISTORY, NETWORKS, load_networks, save_content, unique_state
 from medsynth.training.job import Batch, Job, Loader, RemainingBatches
-from medsynth.training.loggers import attach_loggers
+from medsynth.training.loggers import logged
 from medsynth.training.processes import anyone, averaging_gradients, leads, mean_over_processes, rank, wait_for_all
 from medsynth.training.recomputing import recompute_blocks
 
@@ -114,11 +114,12 @@ class _Loop:
             job.watch.task(f"{job.name}: {phase.name}", phase.epochs * steps, self.iteration) as task,
             averaging_gradients(optimizers if job.together else ()),
             accumulating(optimizers, job.accumulate),
+            logged(trainer, job, phase) if self.writes else nullcontext(),
         ):
-            self._attach(trainer, phase, loader, modules, task)
+            self._attach(trainer, loader, modules, task)
             trainer.run()
 
-    def _attach(self, trainer: Trainer, phase: Phase, loader: Loader, modules: list[nn.Module], task: Task) -> None:
+    def _attach(self, trainer: Trainer, loader: Loader, modules: list[nn.Module], task: Task) -> None:
         def epoch_started(engine: Engine) -> None:
             loader.set_epoch(engine.state.epoch)
             for module in modules:
@@ -145,8 +146,6 @@ class _Loop:
 
         trainer.add_event_handler(Events.EPOCH_STARTED, epoch_started)
         trainer.add_event_handler(Events.ITERATION_COMPLETED, iteration_completed)
-        if self.writes:
-            attach_loggers(trainer, self.job, phase)
         trainer.add_event_handler(Events.EPOCH_COMPLETED, epoch_completed)
 
     def _agreed(self, wish: bool) -> bool:

@@ -191,7 +191,7 @@ def contents(networks, images):
                 "size": 64,
                 "ratio": "8:1:1",
             },
-            "training": {"mlflow": f"http://{PLANTED[2]}:5000"},
+            "training": {"mlflow": f"http://{PLANTED[2]}:5000", "wandb": PLANTED[1]},
             "generator": {"name": "toy", "weights": f"{PLANTED[0]}/weights.ts", "learning_rate": 2e-4},
         },
         scores=[

@@ -10,7 +10,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 DOCUMENTS = (ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md")))
-PROGRAMS = ("medsynth", "make", "pip", "python", "git", "cd", "torchrun", "srun", "sbatch", "ray", "tensorboard")
+PROGRAMS = (
+    "medsynth", "make", "pip", "python", "git", "cd", "torchrun", "srun", "sbatch", "ray", "tensorboard", "docker",
+    "monai-deploy",
+)  # fmt: skip
 WHY_NOT = {
     r"(pip|git|cd) .*": "needs an index of packages or a server; extras are compared with pyproject.toml",
     r"make .*": "sets up an environment or takes long; targets are compared with the Makefile, .ci/run uses some",
@@ -19,6 +22,10 @@ WHY_NOT = {
     r"torchrun .*": "done by tests/training/test_processes.py",
     r"(sbatch|srun) .*": "needs SLURM",
     r"(ray .*|medsynth study .* --ray .*)": "needs Ray; done by tests/studies/test_cluster.py where it is installed",
+    r"medsynth predict .* --format dicom-sr .*": "needs an extra; done by tests/inference/predict where it is there",
+    r"python docs/deployment/monai_deploy/.*": "done by tests/docs/test_monai_deploy.py",
+    r"monai-deploy .*": "needs a container runtime",
+    r"docker .*": "needs a container runtime; tests/docs/test_container.py reads what can be read",
     r"tensorboard .*": "serves until it is stopped",
     r"medsynth run .* --device cuda": "needs a GPU; a device that is not there is refused",
     r"medsynth bundle (sign|verify) .* --key .*": "needs keys and an extra; done by tests/bundle/test_signing.py",

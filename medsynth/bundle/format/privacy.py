@@ -8,8 +8,8 @@ from typing import Any
 
 REMOVED = "(removed)"
 
-# Names of hospitals, DICOM identifiers, tracking hosts and data locations; 'phantom' is the embedded data set.
-_IDENTIFYING = {"held_out_center", "series", "patient_pattern", "mlflow", "path", "source", "folder", "out"}
+# Names of hospitals, DICOM identifiers, trackers and data locations; 'phantom' is the embedded data set.
+_IDENTIFYING = {"held_out_center", "series", "patient_pattern", "mlflow", "wandb", "path", "source", "folder", "out"}
 _LOCATION = re.compile(r"[/\\~@]|:\d|\.[A-Za-z][A-Za-z0-9]{0,7}$|\d+(\.\d+){3,}")
 _HARMLESS = {"", "phantom"}
 _ENDS = r"(source=|target=)?[-+]?[\d.]+(e[-+]?\d+)?:[-+]?[\d.]+(e[-+]?\d+)?"

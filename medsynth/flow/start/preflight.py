@@ -11,6 +11,7 @@ from medsynth.flow.folder.choosing import check_disk
 from medsynth.flow.start.footprint import needed_bytes
 from medsynth.plan.plan import Plan
 from medsynth.plugins import Registry
+from medsynth.training.loggers import check_loggers
 
 
 def check_plan(plan: Plan, registry: Registry, folder: Path) -> None:
@@ -25,11 +26,12 @@ def check_plan(plan: Plan, registry: Registry, folder: Path) -> None:
 
 
 def check_plugins(plan: Plan, registry: Registry) -> None:
-    """Refuse images that the plugins cannot take, and unusable evaluators; looks at no image.
+    """Refuse images that the plugins cannot take, and unusable evaluators and loggers; looks at no image.
 
     Raises:
         InputError: with the field, its value and the next step.
     """
+    check_loggers(plan.training)
     specs = [registry.load("generator", plan.generator), registry.load("classifier", plan.classifier)]
     for spec in specs:
         _check_assumptions(plan, spec)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from medsynth.base.errors import InputError
 from medsynth.base.progress import Watch
@@ -21,7 +22,11 @@ from medsynth.inference.predict.prediction import (
     PredictionSummary,
     predict_files,
 )
+from medsynth.inference.predicted_formats import REPORTS, check_reports, reports_folder
 from medsynth.inference.runtimes import Runtime, choose_runtime, load_runtime
+
+if TYPE_CHECKING:
+    from medsynth.inference.predict.reports.report_series import SeriesReports
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +45,7 @@ class AskedPrediction:
         heatmaps: folder for overlays, if wanted.
         judged: say how far images are from those of training.
         volume: of NIfTI files that hold several; None = the one that the run chose.
+        format: one of `medsynth.inference.predicted_formats.FORMATS`.
     """
 
     bundle: Opened
@@ -53,6 +59,7 @@ class AskedPrediction:
     heatmaps: Path | None = None
     judged: bool = False
     volume: int | None = None
+    format: str = "csv"
 
     @cached_property
     def classifier(self) -> BundleClassifier:
@@ -124,6 +131,29 @@ class AskedPrediction:
             raise InputError(f"--heatmaps need network code, and {self.bundle.root} is portable", hint=hint)
         return make_painter(self.bundle.network(), self.heatmaps)
 
+    @cached_property
+    def reports(self) -> SeriesReports | None:
+        """Writes structured reports, if asked for.
+
+        Raises:
+            InputError: highdicom is not installed, or what is there would be overwritten.
+        """
+        if self.format != REPORTS:
+            return None
+        check_reports(self.out)
+        from medsynth.inference.predict.reports.report_series import SeriesReports
+        from medsynth.inference.predict.reports.structured_report import Algorithm
+
+        algorithm = Algorithm(
+            name=str(self.bundle.metadata["name"]),
+            version=str(self.bundle.metadata["version"]),
+            digest=self.bundle.digest,
+            runtime=self.chosen_runtime,
+            threshold=self.classifier.threshold,
+            classes=self.classifier.classes,
+        )
+        return SeriesReports(reports_folder(self.out), algorithm)
+
     def carry_out(self, watch: Watch, stop: Stop) -> PredictionSummary:
         """Write the table and the heatmaps; errors as of `medsynth.inference.predict.prediction.predict_files`."""
         job = PredictionJob(
@@ -137,6 +167,7 @@ class AskedPrediction:
             judges=self.judges,
             painter=self.painter,
             heatmaps=self.heatmaps,
+            reports=self.reports,
             watch=watch,
             stop=stop,
         )

@@ -28,6 +28,7 @@ from medsynth.inference.shared_summary import Summary
 from medsynth.inference.translate.record import csv_line
 
 if TYPE_CHECKING:
+    from medsynth.inference.predict.reports.report_series import SeriesReports
     from medsynth.statistics.flags.reference import Judgment
 
 AHEAD = 2
@@ -56,6 +57,7 @@ class PredictionJob:
         intervals: test-time augmentation, if asked for.
         judges: say how far images are from those of training, if asked for.
         painter, heatmaps: writes heatmaps into that folder, if asked for.
+        reports: structured reports beside the table, if asked for.
         watch, stop: progress and interruption.
     """
 
@@ -69,6 +71,7 @@ class PredictionJob:
     judges: Judges | None = None
     painter: Painter | None = None
     heatmaps: Path | None = None
+    reports: SeriesReports | None = None
     watch: Watch
     stop: Stop
 
@@ -79,43 +82,52 @@ class PredictionSummary(Summary):
 
     Args:
         predicted, positive: images with a probability, and those of them at or above the threshold.
+        reports: structured reports that were written; None where none were asked for.
     """
 
     predicted: int = 0
     positive: int = 0
+    reports: int | None = None
 
 
 def predict_files(job: PredictionJob) -> PredictionSummary:
-    """Predict everything at `job.images` and write the table, complete or not at all.
+    """Predict everything at `job.images` and write the table and the reports, complete or not at all.
 
     Rows have the order of the files. At most ``AHEAD * threads`` batches, and a volume for each thread, are in memory.
 
     Raises:
-        InputError: nothing to predict, or a table that must not be written.
+        InputError: nothing to predict, images that cannot have a report, or a table that must not be written.
         RunError: the disk is full.
         Interrupted: on request; the table is not written.
     """
     listing = Listing(job.images, job.heatmaps or job.out)
     files = listing.count()
     _check_out(job)
+    if job.reports:
+        job.reports.prepare(listing)
     judged = 0 if job.judges else None
     summary = PredictionSummary(
         suspicious=judged, left_out=dict(Counter(one.reason for one in listing.left_out).most_common())
     )
     work = _PredictionWork(job)
-    shown = {"interval": job.intervals is not None, "judged": job.judges is not None}
+    shown = {
+        "interval": job.intervals is not None,
+        "judged": job.judges is not None,
+        "reported": job.reports is not None,
+    }
     judge = job.classifier
     with new_file(job.out) as table, job.watch.task("predict", files) as task:
         table.write(csv_line(columns(**shown)))
         done = 0
         for sources, rows in _in_order(work, _batches(listing, job.batch), job.threads):
             job.stop.check()
-            for row in rows:
+            for row in map(job.reports.take, rows) if job.reports else rows:
                 cells = row.cells(threshold=judge.threshold, classes=judge.classes, **shown)
                 table.write(csv_line(cells))
                 _count(row, job, summary)
             done += len(sources)
             task.advance(done)
+        summary.reports = job.reports.write() if job.reports else None
     return summary
 
 
@@ -189,7 +201,7 @@ class _PredictionWork:
         try:
             for index, image in self._decoder.read(source.path):
                 mark = "" if index is None else f"#{index}"
-                row = PredictedRow(file=file + mark, name=source.name + mark, patient=source.patient)
+                row = PredictedRow(file=file + mark, name=source.name + mark, index=index, patient=source.patient)
                 yield (replace(row, error=image), None) if isinstance(image, str) else (row, image)
         except InputError as error:
             yield PredictedRow(file=file, patient=source.patient, error=reason_of(error, source.path)), None

@@ -1,0 +1,1 @@
+"""Predictions as DICOM structured reports, one for each series."""
