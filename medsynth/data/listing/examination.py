@@ -9,8 +9,8 @@ from pathlib import Path
 
 from medsynth.base.errors import InputError
 from medsynth.data.config import DataConfig
-from medsynth.data.formats.chains import refuse_strip
 from medsynth.data.formats.probing import Facts, examine
+from medsynth.data.formats.proportions import refuse_strip
 from medsynth.data.formats.windows import parse_windows
 from medsynth.data.images import Record
 from medsynth.data.listing.domains import domain_of, domain_windows
