@@ -146,11 +146,12 @@ def _file(path: Path, config: DataConfig) -> Given:
     if not path.is_file():
         raise InputError(f"{path} is no file", hint="Give files one by one, or use: medsynth synthesize, predict")
     read = Reader(config).read(path, path.name)
-    # MONAI's transforms leave the affine of what they read; the file's own is the one to give back.
+    # MONAI's transforms leave the affine of what they read; the file's own is the one to give back, if it has one.
+    affine = None if read.affine is None else torch.as_tensor(read.affine)
     plain = read.values.as_tensor() if isinstance(read.values, MetaTensor) else read.values
 
     def back(values: Tensor) -> MetaTensor:
-        return MetaTensor(values if values.shape[3] > 1 else values[..., 0], affine=torch.as_tensor(read.affine))
+        return MetaTensor(values if values.shape[3] > 1 else values[..., 0], affine=affine)
 
     return Given(str(path), plain, back, read.aspects)
 
