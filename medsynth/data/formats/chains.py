@@ -132,21 +132,20 @@ def channels_of(channels: int, volume: int | None) -> str:
 
 
 def _one_slice(config: DataConfig, found: Format, index: int | None) -> Chain:
-    chain: Chain = []
     k = found.depth // 2 if index is None else index
-    image = f"x[..., {k}]" if found.depth else "x"
     if n := config.neighbors:
         # the slices lie side by side as channels; an image without any is repeated
         several = [f"x[..., {min(max(k + offset, 0), found.depth - 1)}]" for offset in range(-n, n + 1)]
-        image = f"torch.cat([{', '.join(several if found.depth else [image] * (2 * n + 1))}])"
+        image = f"torch.cat([{', '.join(several if found.depth else ['x'] * (2 * n + 1))}])"
+        if keeps_proportions(config):
+            return fitting_config(config, image)
+        return [_transform("Lambdad", func=f"$lambda x: {image}"), *fitting_config(config)]
+    if not found.depth:
+        return fitting_config(config)
+    crop = _transform("SpatialCropd", roi_start=[0, 0, k], roi_end=[_BEYOND, _BEYOND, k + 1])
     if keeps_proportions(config):
-        return fitting_config(config, image)
-    if config.neighbors:
-        chain.append(_transform("Lambdad", func=f"$lambda x: {image}"))
-    elif found.depth:
-        chain.append(_transform("SpatialCropd", roi_start=[0, 0, k], roi_end=[_BEYOND, _BEYOND, k + 1]))
-        chain.append(_transform("SqueezeDimd", dim=-1))
-    return [*chain, *fitting_config(config)]
+        return [crop, *fitting_config(config, "x[..., 0]")]
+    return [crop, _transform("SqueezeDimd", dim=-1), *fitting_config(config)]
 
 
 def fitting_config(config: DataConfig, image: str = "x") -> Chain:
@@ -154,8 +153,8 @@ def fitting_config(config: DataConfig, image: str = "x") -> Chain:
 
     Args:
         config: size and fit.
-        image: where pixels keep their shape, the expression of the slice of ``x``, which is all that was loaded: a
-            slice alone does not tell the shape of its pixels, because MONAI drops an axis of its affine.
+        image: where pixels keep their shape, the expression of the slice of ``x``, which has the axes that were
+            loaded: MONAI's SqueezeDim drops an axis of the affine, too, which then tells nothing of oblique pixels.
     """
     chain: Chain = []
     square = [config.size, config.size]
