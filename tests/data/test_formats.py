@@ -152,7 +152,7 @@ def test_a_slice_with_square_pixels_lies_where_it_lay(tmp_path, write, values, c
     resized = instantiate(chain[: names.index("SpatialPadd")])({"image": str(path)})["image"]
     assert resized.shape == (1, 8, 16)
     for corner, before in (([-0.5, -0.5], [-0.5, -0.5]), ([7.5, 15.5], [15.5, 15.5])):
-        close(resized.affine @ np.array([*corner, 0, 1]), stored @ [*before, 2, 1])
+        close(np.asarray(resized.affine) @ [*corner, 0, 1], stored @ [*before, 2, 1])
 
 
 def test_a_volume_is_decoded_once_for_all_its_slices(tmp_path, write, values, config, monkeypatch):

@@ -74,7 +74,8 @@ class NativeSize:
 
     def forward(self, plane: Tensor, aspect: float) -> Tensor:
         """Turn a (C, columns, rows) slice into (C, H, W), the last row and column repeated."""
-        image = _resized(plane.transpose(1, 2).float(), native_size(*plane.shape[1:], aspect))
+        columns, rows = plane.shape[1:]
+        image = _resized(plane.transpose(1, 2).float(), native_size(columns, rows, aspect))
         height, width = (max(-(-n // MULTIPLE) * MULTIPLE, SMALLEST) for n in image.shape[1:])
         padding = (0, width - image.shape[2], 0, height - image.shape[1])
         return F.pad(image[None], padding, mode="replicate")[0]

@@ -85,12 +85,12 @@ class Reader:
         image = as_shown(read_chosen(path, self._config.volume))
         if image.header.kind == "dicom":
             return self._dicom(image)
-        placed = image.affine is not None
+        affine, placed = (_unplaced(image), False) if image.affine is None else (image.affine, True)
         return Picture(
             values=self.scaled(image),
-            planes=planes_of(image.affine, len(image)) if placed else [Slice()] * len(image),
+            planes=planes_of(affine, len(image)) if placed else [Slice()] * len(image),
             aspects=shown_aspects(image, self._config),
-            affine=image.affine if placed else _unplaced(image),
+            affine=affine,
             origin=Origin(patient=name, study=name, series=name, instance=name, frame_of_reference=name),
             grid=_grid(image) if placed and image.header.kind == "nifti" else None,
         )
