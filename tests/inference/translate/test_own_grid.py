@@ -33,14 +33,12 @@ def hill(rows, columns, height, width, *, at=(0.0, 0.0)):
     """A round hill, 8 bits, of pixels of so many mm, so many mm beside the middle of the image."""
     y = (np.arange(rows) + 0.5 - rows / 2) * height - at[0]
     x = (np.arange(columns) + 0.5 - columns / 2) * width - at[1]
-    values = np.rint(255 * np.exp(-(y[:, None] ** 2 + x**2) / 72)).astype(np.uint8)
-    values.ravel()[:2] = 0, 255
-    return values
+    return np.rint(255 * np.exp(-(y[:, None] ** 2 + x**2) / 72)).astype(np.uint8)
 
 
 def widths(image):
     """Root mean square extent of what is bright, across and down, in pixels."""
-    weights = np.clip((image + 1) / 2, 0, None)[2:, 2:]
+    weights = np.clip((image + 1) / 2, 0, None)
     places = np.arange(weights.shape[0]), np.arange(weights.shape[1])
     return [
         float(np.sqrt(np.average((p - np.average(p, weights=w)) ** 2, weights=w)))
@@ -61,12 +59,12 @@ def test_a_volume_returns_onto_its_grid_and_the_network_saw_round_what_is_round(
     assert {image.shape for image in network.seen} == {(1, 64, 64)}
     for image in network.seen:
         down, across = widths(image[0])
-        assert down == pytest.approx(across, rel=0.03)
+        assert down == pytest.approx(across, rel=0.05)
     result = nib.load(tmp_path / "out/v.nii.gz")
     assert result.shape == volume.shape
     assert np.array_equal(result.affine, source.affine)
     assert np.array_equal(result.header["pixdim"], source.header["pixdim"])
-    difference = np.abs(result.get_fdata() - volume)[2:, 2:]
+    difference = np.abs(result.get_fdata() - volume)
     assert difference.max() < 12
     assert difference.mean() < 1.5
 
@@ -88,7 +86,7 @@ def test_a_dicom_file_keeps_its_grid_and_the_shape_of_its_pixels(
     assert (found.Rows, found.Columns) == pixels.shape
     stated = found.PixelAspectRatio if "PixelAspectRatio" in tags else found.PixelSpacing
     assert [float(value) for value in stated] == list(*tags.values())
-    assert np.abs(found.pixel_array.astype(float) - pixels)[2:, 2:].max() < 12
+    assert np.abs(found.pixel_array.astype(float) - pixels).max() < 12
 
 
 def test_without_square_pixels_the_grid_of_the_file_is_that_of_the_network(
@@ -119,7 +117,7 @@ def test_flags_judge_at_the_size_of_training_what_was_translated_at_its_own():
     config = DataConfig(size=48)
     seen = NativeSize().forward(plane, 2.2222)
     judged = NativeToNetwork(config)(seen, (50, 24), 2.2222)
-    assert (judged - NetworkSize(config).forward(plane, 2.2222)).abs()[:, 4:].max() < 0.05
+    assert (judged - NetworkSize(config).forward(plane, 2.2222)).abs().max() < 0.05
 
 
 def test_an_image_of_monai_is_seen_as_its_affine_says():
@@ -133,7 +131,7 @@ def test_an_image_of_monai_is_seen_as_its_affine_says():
         [given], make_fitting("network", config), lambda x: network(torch.from_numpy(x)).numpy(), config, 4
     )
     down, across = widths(network.seen[0][0])
-    assert down == pytest.approx(across, rel=0.03)
+    assert down == pytest.approx(across, rel=0.05)
     assert found.shape == image.shape
     assert torch.equal(found.affine, image.affine)
     plain = take(image.as_tensor(), config, (-1.0, 1.0), "image")
