@@ -52,8 +52,7 @@ def resizing_expression(image: str, config: DataConfig) -> str:
     """
     from medsynth.reading.geometry import ASPECT_DIGITS, ASPECT_TOLERANCE
 
-    height, width = ("x.affine[:3, 1].square().sum()", "x.affine[:3, 0].square().sum()")
-    aspect = f"round(float(({height} / {width}).sqrt()), {ASPECT_DIGITS})"
+    aspect = f"round(float(x.affine[:3, 1].norm() / x.affine[:3, 0].norm()), {ASPECT_DIGITS})"
     known = f"(lambda a: a if abs(a - 1) > {ASPECT_TOLERANCE} else 1)({aspect})"
     scale = f"{config.size} / max(x.shape[1], x.shape[2] * a)"
     size = "[round(x.shape[1] * s), round(x.shape[2] * a * s)]"
