@@ -89,6 +89,12 @@ def test_a_dicom_file_keeps_its_grid_and_the_shape_of_its_pixels(
     assert np.abs(found.pixel_array.astype(float) - pixels).max() < 12
 
 
+def test_a_shape_of_pixels_without_their_size_stands_in_the_affine(tmp_path, synthesize, write_dicom):
+    write_dicom(tmp_path / "a.dcm", hill(24, 50, 2.0, 0.9), {"PixelAspectRatio": [20, 9]})
+    assert synthesize(tmp_path / "a.dcm", format="nifti").failures == []
+    assert nib.load(tmp_path / "out/a.nii.gz").header.get_zooms() == pytest.approx((1, 2.2222, 1))
+
+
 def test_without_square_pixels_the_grid_of_the_file_is_that_of_the_network(
     tmp_path, synthesize, translator, write_dicom
 ):
