@@ -106,7 +106,7 @@ def measure(prepare: str, folder: Path, checkout: Path) -> tuple[float, float]:
     code = _MEASURE.format(prepare=prepare)
     command = [sys.executable, "-W", "ignore", "-c", code, str(folder)]
     # the folder that Python starts in comes before what is installed
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, cwd=checkout)
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=checkout)
     first, others = json.loads(done.stdout.splitlines()[-1])
     return first, others
 
