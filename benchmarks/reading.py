@@ -4,6 +4,12 @@ Each reader runs in a process of its own on the same files, in turns, and counts
 last array, and from the second file on. Ratios below 1 mean that `medsynth.reading` is faster.
 
     python benchmarks/reading.py [--files 1000] [--size 256] [--turns 3]
+
+With a checkout of an earlier commit, all that a run does with a file is compared instead: looking at it, decoding it
+and fitting it for the network. Commits up to 8937108 read by MONAI, by chains in `medsynth/data/readers.py`.
+
+    git worktree add ../before 8937108
+    python benchmarks/reading.py --before ../before
 """
 
 from __future__ import annotations
@@ -34,6 +40,24 @@ def load(path):
     reader = "PILReader" if path.suffix == ".png" else "ITKReader"
     return np.asarray(LoadImage(reader=reader, image_only=True, ensure_channel_first=True)(str(path)), np.float32)
 """
+_RUN = """
+from medsynth.data.config import DataConfig
+from {formats} import examine
+from {chains} import {decoder}, DomainInfo
+
+decoders = {{}}
+
+def load(path):
+    facts = examine(path)
+    if facts.format not in decoders:
+        arguments = [DomainInfo(facts.eight_bit), DataConfig(size=128), facts.format]
+        decoders[facts.format] = {decoder}(*arguments[:{count}])
+    return decoders[facts.format].read(path, [0 if facts.format.depth else None])
+"""
+_NOW = _RUN.format(
+    formats="medsynth.data.formats.probing", chains="medsynth.data.formats.chains", decoder="FileDecoder", count=2
+)
+_BEFORE = _RUN.format(formats="medsynth.data.formats", chains="medsynth.data.readers", decoder="Decoder", count=3)
 _MEASURE = """
 import json, sys, time
 from pathlib import Path
@@ -77,10 +101,12 @@ def write_files(folder: Path, count: int, size: int) -> None:
         data.save_as(folder / "dicom" / f"{k:05}.dcm", enforce_file_format=True)
 
 
-def measure(prepare: str, folder: Path) -> tuple[float, float]:
-    """Return CPU seconds to the first array, and for all others."""
+def measure(prepare: str, folder: Path, checkout: Path) -> tuple[float, float]:
+    """Return CPU seconds to the first array, and for all others, of the medsynth in `checkout`."""
     code = _MEASURE.format(prepare=prepare)
-    done = subprocess.run([sys.executable, "-c", code, str(folder)], capture_output=True, text=True, check=True)
+    command = [sys.executable, "-W", "ignore", "-c", code, str(folder)]
+    # the folder that Python starts in comes before what is installed
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=checkout)
     first, others = json.loads(done.stdout.splitlines()[-1])
     return first, others
 
@@ -91,17 +117,22 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=1000)
     parser.add_argument("--size", type=int, default=256)
     parser.add_argument("--turns", type=int, default=3)
+    parser.add_argument("--before", type=Path, help="checkout of an earlier commit to compare with")
     options = parser.parse_args()
+    here = Path(__file__).resolve().parents[1]
+    subjects, other = [(_NEW, here), (_MONAI, here)], "MONAI"
+    if options.before:
+        subjects, other = [(_NOW, here), (_BEFORE, options.before.resolve())], "before"
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         write_files(folder, options.files, options.size)
         print(f"{options.files} files of {options.size} x {options.size}, CPU seconds, median of {options.turns} turns")
         print(f"{'':8}{'first file':>24}{'the others':>24}{'ratio first':>14}{'ratio others':>14}")
         for kind in ("dicom", "png"):
-            turns = [(measure(_NEW, folder / kind), measure(_MONAI, folder / kind)) for _ in range(options.turns)]
-            new, monai = (np.median([turn[k] for turn in turns], axis=0) for k in (0, 1))
+            turns = [[measure(code, folder / kind, at) for code, at in subjects] for _ in range(options.turns)]
+            new, old = (np.median([turn[k] for turn in turns], axis=0) for k in (0, 1))
             first, others = (statistics.median(turn[0][k] / turn[1][k] for turn in turns) for k in (0, 1))
-            row = f"{new[0]:.2f} (MONAI {monai[0]:.2f})", f"{new[1]:.2f} (MONAI {monai[1]:.2f})"
+            row = f"{new[0]:.2f} ({other} {old[0]:.2f})", f"{new[1]:.2f} ({other} {old[1]:.2f})"
             print(f"{kind:8}{row[0]:>24}{row[1]:>24}{first:>14.2f}{others:>14.2f}")
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from medsynth.data.config import DataConfig
 from medsynth.data.formats.probing import Facts
+from medsynth.data.formats.proportions import oblong_files
 from medsynth.data.formats.windows import parse_windows
 from medsynth.data.images import Images, Record
 from medsynth.data.listing.examination import examine_files, settle
@@ -26,6 +27,7 @@ BY_PATIENT = "patients by domain, split"
 BY_CENTER = "images by domain, center, split"
 ASSUMED = "files by what was assumed"
 LEFT_OUT = "left out"
+OBLONG = "files with pixels that are not square"
 """What is counted, see `Findings.counts`; warnings of what was left out start with it, too."""
 _LABELS = {1: "positive", 0: "negative", None: "unknown"}
 
@@ -107,7 +109,7 @@ def check_closely(config: DataConfig, seed: int, see: See | None = None) -> Chec
     findings = Findings(
         (*of_table, *map(_text, (*damaged, *wrong)), *unfit),
         tuple(warnings),
-        _counts(split, facts, table),
+        _counts(split, facts, table, config),
         split_hash(split) if all(record.split for record in split) else "",
     )
     return Checked(findings, tuple(table.records), table.root, of_table)
@@ -136,7 +138,9 @@ def _text(problem: Problem) -> str:
     return f"{problem.message} ({problem.hint})" if problem.hint else problem.message
 
 
-def _counts(records: Sequence[Record], facts: Mapping[str, Facts], table: ImageTable) -> dict[str, Any]:
+def _counts(
+    records: Sequence[Record], facts: Mapping[str, Facts], table: ImageTable, config: DataConfig
+) -> dict[str, Any]:
     by_class = Counter(f"{r.domain} {_LABELS[r.label]} {r.split or 'no split'}" for r in records)
     counts: dict[str, Any] = {"images": len(records), BY_CLASS: dict(sorted(by_class.items()))}
     patients: dict[str, set[str]] = defaultdict(set)
@@ -155,6 +159,8 @@ def _counts(records: Sequence[Record], facts: Mapping[str, Facts], table: ImageT
             "spacings (mm)": _tally(" x ".join(f"{s:g}" for s in f.spacing) or "unknown" for f in own),
             "values": f"{min(f.low for f in own):g} to {max(f.high for f in own):g}",
         }
+        oblong = oblong_files((fact.header for fact in own), config)
+        counts[domain] |= {OBLONG: oblong} if oblong else {}
     notes = Counter(note for image in dict.fromkeys(record.image for record in records) for note in facts[image].notes)
     counts |= {ASSUMED: dict(notes.most_common())} if notes else {}
     counts[LEFT_OUT] = dict(Counter(one.reason for one in table.left_out).most_common())

@@ -22,6 +22,11 @@ class DataConfig:
     size: int = option(64, "height and width in pixels that images are resized to", low=16, high=2048)
     channels: int = option(1, "1 = grey, 3 = color", choices=(1, 3))
     fit: str = option("pad", "non-square images: pad with the darkest value, or stretch", choices=("pad", "stretch"))
+    square: bool = option(
+        True,
+        "images whose file says that its pixels are not square keep the proportions of what they show, where fit pads; "
+        "false = they are shown as if pixels were square",
+    )
     intensity: str = option(
         "auto",
         "to [-1, 1] by the full 8-bit range, by the 0.5 to 99.5 percentiles of the file, or by those of all training "

@@ -20,11 +20,13 @@ from torch import Tensor
 
 from medsynth.base.errors import InputError
 from medsynth.data.config import DataConfig
+from medsynth.data.formats.proportions import keeps_proportions
 from medsynth.data.formats.stacks import Stacks
-from medsynth.inference.inputs.fitting import Fitting, NativeSize, NetworkSize
+from medsynth.inference.inputs.fitting import Fitting, NativeSize, NativeToNetwork
 from medsynth.inference.inputs.picture_reader import Reader
 from medsynth.inference.translate.flag_table import VolumeJudge
 from medsynth.inference.translate.volumes import translate_volumes
+from medsynth.reading.geometry import pixel_aspect
 
 if TYPE_CHECKING:
     from medsynth.inference.flags.measuring import Flags
@@ -44,13 +46,22 @@ class Given:
         name: for errors and tables.
         values: (C, columns, rows, slices) float32 in [-1, 1].
         back: turns such values into what the user had.
+        aspects: of each slice, how many times as high as wide its pixels are; none where all are square.
         apart: slices are images of their own, and no neighbors of each other.
     """
 
     name: str
     values: Tensor
     back: Callable[[Tensor], Any]
+    aspects: Sequence[float] = ()
     apart: bool = False
+
+    def check(self, fitting: Fitting) -> tuple[float, ...]:
+        """Return the aspects, after refusing an image that cannot be fitted."""
+        _, columns, rows, slices = self.values.shape
+        aspects = tuple(self.aspects) or (1.0,) * slices
+        fitting.check(self.name, (columns, rows), aspects)
+        return aspects
 
 
 def translate_given(
@@ -79,10 +90,13 @@ def translate_given(
         raise InputError(f"batch {batch} is not positive")
     parts = [one.values[..., None].unbind(3) if one.apart else (one.values,) for one in given]
     volumes = [part for volume in parts for part in volume]
-    resize = NetworkSize(config) if flags and isinstance(fitting, NativeSize) else None
-    judge = VolumeJudge(flags, volumes, resize)
+    checked = [(one, one.check(fitting)) for one in given]
+    aspects = [part for one, own in checked for part in ([(each,) for each in own] if one.apart else [own])]
+    resize = NativeToNetwork(config) if flags and isinstance(fitting, NativeSize) else None
+    judge = VolumeJudge(flags, volumes, aspects, resize)
     found = translate_volumes(
         volumes,
+        aspects,
         fitting,
         lambda images: torch.from_numpy(translate(images.numpy())),
         stacks=Stacks(config.neighbors, config.smooth),
@@ -132,13 +146,14 @@ def _file(path: Path, config: DataConfig) -> Given:
     if not path.is_file():
         raise InputError(f"{path} is no file", hint="Give files one by one, or use: medsynth synthesize, predict")
     read = Reader(config).read(path, path.name)
-    # MONAI's transforms leave the affine of what they read; the file's own is the one to give back.
+    # MONAI's transforms leave the affine of what they read; the file's own is the one to give back, if it has one.
+    affine = None if read.affine is None else torch.as_tensor(read.affine)
     plain = read.values.as_tensor() if isinstance(read.values, MetaTensor) else read.values
 
     def back(values: Tensor) -> MetaTensor:
-        return MetaTensor(values if values.shape[3] > 1 else values[..., 0], affine=torch.as_tensor(read.affine))
+        return MetaTensor(values if values.shape[3] > 1 else values[..., 0], affine=affine)
 
-    return Given(str(path), plain, back)
+    return Given(str(path), plain, back, read.aspects)
 
 
 def _picture(image: Image.Image, config: DataConfig, name: str) -> Given:
@@ -163,7 +178,15 @@ def _meta(image: MetaTensor, config: DataConfig, value_range: Range, name: str) 
         shaped = _unscaled(result if plain.ndim == 4 else result[..., 0], ends, whole=plain.dtype == torch.uint8)
         return MetaTensor(shaped.to(image.device, image.dtype), meta=image.meta, applied_operations=[])
 
-    return Given(name, _scaled(_checked(values, config, name), ends, name), back)
+    aspects = _meta_aspects(image, values.shape[3], config)
+    return Given(name, _scaled(_checked(values, config, name), ends, name), back, aspects)
+
+
+def _meta_aspects(image: MetaTensor, count: int, config: DataConfig) -> tuple[float, ...]:
+    """Return the shape of pixels as the affine tells it; one that lost an axis with its image does not."""
+    whole = image.affine.shape == (4, 4) and keeps_proportions(config)
+    column, row = image.affine[:3, :2].double().norm(dim=0).tolist() if whole else (1.0, 1.0)
+    return (pixel_aspect(row, column),) * count
 
 
 def _array(image: np.ndarray, config: DataConfig, value_range: Range, name: str) -> Given:

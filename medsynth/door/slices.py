@@ -50,8 +50,8 @@ def array_slices(
     """Yield name and (C, size, size) image of each slice of an array; errors as of `file_slices`."""
     given = take(image, classifier.config, value_range, f"image {number}")
     fitting, several = NetworkSize(classifier.config), given.values.shape[3] > 1
-    for k in range(given.values.shape[3]):
+    for k, aspect in enumerate(given.check(fitting)):
         plane, name = given.values[..., k], f"{number}#{k}" if several else str(number)
         if plane.min() == plane.max():
             raise InputError(f"image {name} {CONSTANT}", hint="Leave it out.")
-        yield name, fitting.forward(plane).numpy()
+        yield name, fitting.forward(plane, aspect).numpy()

@@ -62,7 +62,8 @@ def _resolved(
     names = {kind: str(content[kind]["name"]) for kind in ("generator", "classifier")}
     values = {kind: {field: value for field, value in content[kind].items() if field != "name"} for kind in names}
     values |= {f"evaluators.{name}": options for name, options in content["evaluators"].items()}
-    values |= {section: content[section] for section in ("data", "training")}
+    # a plan that does not name it is of a version that took all pixels as square
+    values |= {"data": {"square": False, **content["data"]}, "training": content["training"]}
     layers = Layers(registry, "", values, {}, given)
     seeds, device, data = instead
     return layers.plan(

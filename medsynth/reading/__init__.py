@@ -8,7 +8,7 @@ formats that need it.
 
 from medsynth.reading.dicom.series import Choice, Series, choose_series, group_series
 from medsynth.reading.display import display_axes, upright, windowed
-from medsynth.reading.geometry import square_pixels
+from medsynth.reading.geometry import pixel_aspects
 from medsynth.reading.reader import iterate, read, read_header, read_series, take
 from medsynth.reading.recognition import SUFFIXES, Recognized, recognize, stem
 from medsynth.reading.records import Header, Image, Kind, NoImageError, Slice
@@ -32,12 +32,12 @@ __all__ = [
     "display_axes",
     "group_series",
     "iterate",
+    "pixel_aspects",
     "read",
     "read_header",
     "read_series",
     "recognize",
     "scan",
-    "square_pixels",
     "stem",
     "take",
     "upright",

@@ -1,18 +1,19 @@
-"""From where slices lie to the affine of their volume, and from oblong pixels to square ones."""
+"""From where slices lie to the affine of their volume, and what shape their pixels have."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
-from dataclasses import replace
 
 import numpy as np
 
-from medsynth.reading.records import Image, Slice
+from medsynth.reading.records import Header, Image, Slice
 
 RAS_FROM_LPS = np.diag([-1.0, -1.0, 1.0, 1.0])
 _TOLERANCE = 1e-3
-_OBLONG = 0.01
-"""Pixels whose sides differ by less than this share are square."""
+ASPECT_TOLERANCE = 0.01
+"""Pixels whose sides differ by at most this share are square."""
+ASPECT_DIGITS = 4
 
 
 def normal(slice_: Slice) -> np.ndarray | None:
@@ -80,43 +81,21 @@ def _step(slices: Sequence[Slice]) -> tuple[np.ndarray | None, str]:
     return step, ""
 
 
-def square_pixels(image: Image) -> Image:
-    """Return an image whose pixels are as wide as high, interpolated linearly along the coarser axis.
+def pixel_aspects(of: Header | Image) -> tuple[float, ...]:
+    """Return for each slice the height of its pixels as a multiple of their width.
 
-    The finer spacing becomes that of both axes; the field of view stays what it was to half a pixel. An image with
-    square or unknown pixels is returned as it is.
+    It is 1 where that is unknown or nearly so, and rounded, so that whoever computes it gets the same number.
     """
-    column, row, step = image.spacing
-    if column == row == 0 and "aspect" in image.header.extra:
-        scaled = square_pixels(replace(image, spacing=(1.0, image.header.extra["aspect"], step)))
-        return replace(scaled, spacing=image.spacing)
-    if min(column, row) <= 0 or abs(column - row) <= _OBLONG * min(column, row):
-        return image
-    axis, ratio = (1, row / column) if row > column else (2, column / row)
-    size = max(1, round(image.values.shape[axis] * ratio))
-    scale = image.values.shape[axis] / size
-    values = _stretch(image.values, axis, size)
-    padding = None if image.padding is None else _stretch(image.padding, axis, size) > 0
-    affine = None
-    if image.affine is not None:
-        affine = image.affine.copy()
-        k = 1 if axis == 1 else 0
-        affine[:3, 3] += affine[:3, k] * (scale - 1) / 2  # the outer edges stay in place, centers move
-        affine[:3, k] *= scale
-    spacing = (column, row * scale, step) if axis == 1 else (column * scale, row, step)
-    note = f"pixels of {row:g} x {column:g} mm were made square"
-    return replace(image, values=values, padding=padding, affine=affine, spacing=spacing, notes=(*image.notes, note))
+    header = of if isinstance(of, Header) else of.header
+    if header.kind == "dicom":
+        first, count = (0, header.count) if isinstance(of, Header) else (of.index, len(of))
+        return tuple(pixel_aspect(*(one.spacing or (one.aspect, 1.0))) for one in header.slices[first : first + count])
+    column, row = of.spacing[:2] if of.affine is None else np.linalg.norm(of.affine[:3, :2], axis=0).tolist()
+    return (pixel_aspect(row, column),) * (header.count if isinstance(of, Header) else len(of))
 
 
-def _stretch(values: np.ndarray, axis: int, size: int) -> np.ndarray:
-    """Resize one axis linearly, as if each pixel were a cell and its value that of the center."""
-    length = values.shape[axis]
-    places = np.clip((np.arange(size) + 0.5) * length / size - 0.5, 0, length - 1)
-    below = np.minimum(places.astype(int), max(length - 2, 0))
-    above = np.minimum(below + 1, length - 1)
-    shape = [1] * values.ndim
-    shape[axis] = size
-    weight = (places - below).astype(np.float32).reshape(shape)
-    floats = values.astype(np.float32)
-    result: np.ndarray = floats.take(below, axis) * (1 - weight) + floats.take(above, axis) * weight
-    return result
+def pixel_aspect(row: float, column: float) -> float:
+    """Return the height of a pixel as a multiple of its width; as `pixel_aspects` does."""
+    ratio = row / column if min(row, column) > 0 else 1.0
+    aspect = round(ratio, ASPECT_DIGITS) if math.isfinite(ratio) else 1.0
+    return aspect if abs(aspect - 1) > ASPECT_TOLERANCE else 1.0

@@ -11,7 +11,7 @@ import numpy as np
 from medsynth.base.errors import InputError
 from medsynth.reading.dicom.dicom_files import iterate_dicom, read_dicom
 from medsynth.reading.dicom.dicom_header import dicom_header
-from medsynth.reading.geometry import spacing_of, square_pixels, volume_affine
+from medsynth.reading.geometry import spacing_of, volume_affine
 from medsynth.reading.quietness import decoding
 from medsynth.reading.raster import raster_header, read_raster
 from medsynth.reading.recognition import SUFFIXES, recognize
@@ -33,7 +33,7 @@ def read_header(path: Path) -> Header:
         return headers[kind](path)
 
 
-def read(path: Path, *, volume: int | None = None, index: int | None = None, square: bool = False) -> Image:
+def read(path: Path, *, volume: int | None = None, index: int | None = None) -> Image:
     """Decode a file.
 
     Args:
@@ -41,7 +41,6 @@ def read(path: Path, *, volume: int | None = None, index: int | None = None, squ
         volume: which of several volumes, from 0. NIfTI and ITK files with several need one; of a DICOM file all
             frames are read without.
         index: of one slice or frame in the order of reading; DICOM frames are decoded one by one.
-        square: make oblong pixels square.
 
     Raises:
         NoImageError: it is in order, but no image.
@@ -50,19 +49,17 @@ def read(path: Path, *, volume: int | None = None, index: int | None = None, squ
     kind = _kind(path)
     with decoding(path):
         if kind == "dicom":
-            return _finished(read_dicom(path, volume, index), square)
+            return _finished(read_dicom(path, volume, index))
         if kind == "raster":
             image = read_raster(path)
             if volume:
                 raise InputError(f"{path} has no volume {volume}", hint="A 2D image file is one image.")
         else:
             image = read_nifti(path, volume) if kind == "nifti" else read_itk(path, volume)
-        return _finished(image if index is None else take(image, index), square)
+        return _finished(image if index is None else take(image, index))
 
 
-def iterate(
-    path: Path, indices: Sequence[int] | None = None, *, volume: int | None = None, square: bool = False
-) -> Iterator[Image]:
+def iterate(path: Path, indices: Sequence[int] | None = None, *, volume: int | None = None) -> Iterator[Image]:
     """Yield the slices or frames of a file, each as an image of one slice.
 
     Of a DICOM file with many frames one at a time is in memory; other files are decoded once.
@@ -70,7 +67,7 @@ def iterate(
     Args:
         path: the file.
         indices: which ones, in the order of reading; all where None.
-        volume, square: as in `read`.
+        volume: as in `read`.
 
     Raises:
         as `read`.
@@ -82,13 +79,13 @@ def iterate(
                 image = next(images, None)
             if image is None:
                 return
-            yield _finished(image, square)
-    whole = read(path, volume=volume, square=square)
+            yield _finished(image)
+    whole = read(path, volume=volume)
     for index in range(len(whole)) if indices is None else indices:
         yield take(whole, index)
 
 
-def read_series(paths: Sequence[Path], *, square: bool = False) -> Image:
+def read_series(paths: Sequence[Path]) -> Image:
     """Decode the files of a DICOM series, in the order given, as one image.
 
     Its affine is None, with a note that says why, where the slices make no even volume.
@@ -96,7 +93,7 @@ def read_series(paths: Sequence[Path], *, square: bool = False) -> Image:
     Raises:
         InputError: a file cannot be read, or the slices have different sizes or units.
     """
-    images = [read(path, square=square) for path in paths]
+    images = [read(path) for path in paths]
     shapes = {image.values.shape[1:] for image in images}
     if len(shapes) > 1:
         listed = ", ".join(" x ".join(str(n) for n in shape[1::-1]) for shape in sorted(shapes))
@@ -104,8 +101,6 @@ def read_series(paths: Sequence[Path], *, square: bool = False) -> Image:
     first = images[0]
     slices = [one for image in images for one in image.header.slices]
     affine, problem = volume_affine(slices)
-    if affine is not None and square and first.affine is not None:
-        affine[:, :2], affine[:, 3] = first.affine[:, :2], first.affine[:, 3]
     spacing = spacing_of(slices, affine)
     values = np.concatenate([image.values for image in images])
     padded = any(image.padding is not None for image in images)
@@ -153,8 +148,8 @@ def _kind(path: Path) -> Kind:
     return found.kind
 
 
-def _finished(image: Image, square: bool) -> Image:
+def _finished(image: Image) -> Image:
     if image.values.dtype.kind == "f" and not np.isfinite(image.values).all():
         hint = "Replace them, e.g. by the value of the background."
         raise InputError(f"{image.header.path} contains NaN or infinite values", hint=hint)
-    return square_pixels(image) if square else image
+    return image

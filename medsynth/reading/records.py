@@ -42,6 +42,7 @@ class Slice:
         position: center of the first pixel (x, y, z) in mm towards left, posterior, superior (DICOM's LPS), or None.
         orientation: direction of a row's pixels, then of a column's, in LPS, as unit vectors, or None.
         spacing: distance of neighboring (rows, columns) in mm, or None.
+        aspect: height of a pixel as a multiple of its width, where the file says no more than that.
         thickness: in mm, 0 where unknown.
         slope, intercept: physical value = stored value x slope + intercept.
         unit: of the physical values, e.g. ``HU``; empty where there is none.
@@ -55,6 +56,7 @@ class Slice:
     position: tuple[float, float, float] | None = None
     orientation: tuple[float, float, float, float, float, float] | None = None
     spacing: tuple[float, float] | None = None
+    aspect: float = 1.0
     thickness: float = 0.0
     slope: float = 1.0
     intercept: float = 0.0

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -11,6 +9,7 @@ from dataclasses import dataclass
 from urllib.parse import quote
 
 from medsynth.api import Inspection, Score
+from medsynth.base.files import csv_text
 from medsynth.report.tables import ScoreTable, number
 
 _SPECIAL = {
@@ -60,14 +59,14 @@ def csv_of_scores(scores: Sequence[Score]) -> str:
         [s.subject, s.name, _digits(s.value), _digits(s.low), _digits(s.high), "" if s.n is None else s.n, s.unit]
         for s in scores
     ]
-    return csv_text(SCORE_COLUMNS, rows)
+    return spreadsheet_text(SCORE_COLUMNS, rows)
 
 
 def count_download(counts: Mapping[str, Mapping[str, int]], splits: Sequence[str]) -> Download:
     """Return the images by group and split."""
     rows = [[group, *(row.get(split, 0) for split in splits)] for group, row in counts.items()]
     head = ["group", *splits]
-    return Download("images", csv_text(head, rows), latex_text(head, rows))
+    return Download("images", spreadsheet_text(head, rows), latex_text(head, rows))
 
 
 def inspection_download(found: Inspection) -> Download:
@@ -77,18 +76,15 @@ def inspection_download(found: Inspection) -> Download:
         [[row, *(show(value) for value in values.values())] for row, values in found.rows.items()]
         for show in (_digits, number)
     )
-    return Download("inspection", csv_text(head, digits), latex_text(head, printed))
+    return Download("inspection", spreadsheet_text(head, digits), latex_text(head, printed))
 
 
-def csv_text(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """Return a CSV file's text.
+def spreadsheet_text(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    """Return the text of a CSV file that people open in a spreadsheet.
 
     A cell that a spreadsheet would take for a formula starts with an apostrophe, as what users wrote is in it.
     """
-    buffer = io.StringIO()
-    writer = csv.writer(buffer, lineterminator="\n")
-    writer.writerows([[_harmless(cell) for cell in row] for row in [head, *rows]])
-    return buffer.getvalue()
+    return csv_text([_harmless(cell) for cell in row] for row in [head, *rows])
 
 
 def latex_text(head: Sequence[str], rows: Sequence[Sequence[object]]) -> str:

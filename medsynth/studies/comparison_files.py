@@ -12,7 +12,7 @@ from typing import Any
 from medsynth.base.files import write_json, write_text
 from medsynth.bundle.format.privacy import without_locations
 from medsynth.data.listing.paths import relative
-from medsynth.report.downloads import csv_text, latex_text
+from medsynth.report.downloads import latex_text, spreadsheet_text
 from medsynth.report.tables import metric_label, number, percent
 from medsynth.report.verdict import NOT_ENOUGH
 from medsynth.results.pairs import PAIR_COLUMNS, Pair, pair_rows
@@ -150,7 +150,7 @@ def to_csv(comparison: Comparison) -> str:
         for column, cell in row.cells.items()
         if cell.values or cell.paper is not None
     ]
-    return csv_text(head, body)
+    return spreadsheet_text(head, body)
 
 
 def _digits(value: float | None) -> str:

@@ -12,7 +12,7 @@ from markupsafe import Markup
 
 from medsynth.base.files import new_folder, write_text
 from medsynth.data.listing.paths import relative
-from medsynth.report.downloads import Download, csv_text, file_name, latex_text
+from medsynth.report.downloads import Download, file_name, latex_text, spreadsheet_text
 from medsynth.report.drawing.svg import standalone
 from medsynth.report.tables import flat, metric_label
 from medsynth.report.writer import page_environment, page_script
@@ -87,7 +87,7 @@ def write_page(folder: Path, comparison: Comparison, facts: Mapping[str, Any], *
 
 def _table(caption: str, head: Sequence[str], body: Sequence[Sequence[str]]) -> PageTable:
     name = file_name(caption.lower())
-    return PageTable(caption, head, body, Download(name, csv_text(head, body), latex_text(head, body)))
+    return PageTable(caption, head, body, Download(name, spreadsheet_text(head, body), latex_text(head, body)))
 
 
 def _reports(folder: Path, comparison: Comparison, *, everywhere: bool) -> list[tuple[str, str]]:

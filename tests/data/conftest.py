@@ -33,7 +33,7 @@ def write_png(path: Path, seed: int = 0) -> Path:
 
 
 def write_nifti(path: Path, array: np.ndarray, affine: np.ndarray | None = None) -> Path:
-    nib.save(nib.Nifti1Image(array, np.diag([0.7, 0.8, 3.0, 1.0]) if affine is None else affine), path)
+    nib.save(nib.Nifti1Image(array, np.diag([0.7, 0.7, 3.0, 1.0]) if affine is None else affine), path)
     return path
 
 

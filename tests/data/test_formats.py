@@ -118,7 +118,7 @@ def test_plain_monai_reads_the_same_bits_with_the_saved_list(tmp_path, write, va
 
 def test_a_nifti_volume_is_scaled_as_a_whole_and_shown_as_radiologists_do(tmp_path, write, values, config):
     volume = values(0, (16, 16, 5), high=1000).astype(np.float32) * np.arange(1, 6)
-    path = write.nifti(tmp_path / "v.nii.gz", volume, np.diag([0.7, 0.8, 3.0, 1.0]))
+    path = write.nifti(tmp_path / "v.nii.gz", volume, np.diag([0.7, 0.7, 3.0, 1.0]))
     # stored towards right and anterior; rows must run to posterior, columns to left
     expected = by_percentile(volume)[::-1, ::-1, 3].T
     close(read(path, config(), WIDE, index=3), expected[None], atol=1e-4)
@@ -137,11 +137,22 @@ def test_the_stored_third_axis_stays_the_slice_axis(tmp_path, write, values, cod
 
 def test_a_slice_has_the_affine_of_its_plane(tmp_path, write, values, config):
     path = write.nifti(tmp_path / "v.nii", values(0, (16, 16, 4), high=99), np.diag([-0.7, -0.8, 3.0, 1.0]))
-    chain = preprocessing_config(WIDE, config(), probe(path), index=2)
+    chain = preprocessing_config(WIDE, config(square=False), probe(path), index=2)
     names = [entry["_target_"].rsplit(".")[-1] for entry in chain]
     before_resize = instantiate(chain[: names.index("Resized")])({"image": str(path)})["image"]
     assert before_resize.shape == (1, 16, 16)
     close(before_resize.affine, np.diag([-0.7, -0.8, 1.0]))
+
+
+def test_a_slice_with_square_pixels_lies_where_it_lay(tmp_path, write, values, config):
+    stored = np.diag([-0.7, -1.4, 3.0, 1.0])
+    path = write.nifti(tmp_path / "v.nii", values(0, (16, 16, 4), high=99), stored)
+    chain = preprocessing_config(WIDE, config(), probe(path), index=2)
+    names = [entry["_target_"].rsplit(".")[-1] for entry in chain]
+    resized = instantiate(chain[: names.index("SpatialPadd")])({"image": str(path)})["image"]
+    assert resized.shape == (1, 8, 16)
+    for corner, before in (([-0.5, -0.5], [-0.5, -0.5]), ([7.5, 15.5], [15.5, 15.5])):
+        close(np.asarray(resized.affine) @ [*corner, 0, 1], stored @ [*before, 2, 1])
 
 
 def test_a_volume_is_decoded_once_for_all_its_slices(tmp_path, write, values, config, monkeypatch):

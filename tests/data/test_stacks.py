@@ -91,7 +91,7 @@ def test_a_bundle_s_transforms_make_the_same_stack_and_its_classifier_sees_singl
     for index, depth in ((0, 4), (3, 4), (0, 1)):
         chain = preprocessing_config(DomainInfo(False), config(neighbors=2, channels=3), Format("nifti", depth), index)
         shown = ", ".join(f"x[..., {k}]" for k in Stacks(2).indices(index, depth))
-        assert chain[3]["func"] == f"$lambda x: torch.cat([{shown}])"
+        assert f"torch.cat([{shown}])" in chain[3]["func"]
 
 
 def series(folder, write, patient, seed, number=3):

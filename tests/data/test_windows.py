@@ -13,6 +13,8 @@ from medsynth.bundle.format.privacy import without_locations
 from medsynth.data.check import check_data
 from medsynth.data.formats.probing import examine
 from medsynth.data.formats.windows import Window, as_facts, from_facts, parse_windows, window_text
+from medsynth.data.images import Record
+from medsynth.data.listing.examination import without_blank_slices
 from medsynth.data.preparing import prepare
 
 
@@ -94,6 +96,24 @@ def test_asked_windows_scale_each_domain_and_slices_outside_are_left_out(tmp_pat
     again = prepare(replace(asked, window="source=-160:241"), tmp_path / "other", seed=0)
     assert not (tmp_path / "other" / first.name).exists()
     assert again.images.pixels.shape == data.images.pixels.shape
+
+
+def test_a_blank_slice_is_left_out_of_its_series_and_refused_where_it_stands_alone(tmp_path, write, values, config):
+    def examined(folder, place, *, blank):
+        path = tmp_path / folder / f"{place}.dcm"
+        path.parent.mkdir(exist_ok=True)
+        array = values(place, (1, 16, 16), high=90).astype(int) + (3000 if blank else 0)
+        write.dicom(path, array.astype(np.uint16), number=place, ImagePositionPatient=[0, 0, place])
+        return Record(str(path.relative_to(tmp_path)), folder, 0, "p", "train"), examine(path)
+
+    both = [examined("source", 1, blank=False), examined("source", 2, blank=True), examined("target", 3, blank=True)]
+    facts = {record.image: fact for record, fact in both}
+    assert len({fact.header.series for fact in facts.values()}) == 1  # it is the same in both domains
+    kept, told, problems = without_blank_slices([record for record, _ in both], facts, config(window="0:100"))
+    assert [record.image for record in kept] == ["source/1.dcm"]
+    assert [text.split()[0] for _, text in told] == ["1"]
+    (problem,) = problems
+    assert "target/3.dcm shows nothing within the window" in problem.message
 
 
 def test_the_scale_of_a_data_set_is_that_of_all_training_values_together(tmp_path, volumes, config):

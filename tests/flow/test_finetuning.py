@@ -130,12 +130,15 @@ def test_a_plan_makes_this_machine_open_no_file(make_bundle, monkeypatch):
     stated = {"data": images, "generator": {"name": "cyclegan"}, "classifier": classifier}
     content = read_manifest(bundle) | {"plan": stated}
     monkeypatch.setattr("medsynth.flow.stages.finetuning.read_manifest", lambda _: content)
-    assert read_parent(bundle).values == {"data": images, "generator": {}, "classifier": {"width": 0.5}}
+    # it is of a version that took all pixels as square
+    known = images | {"square": False}
+    assert read_parent(bundle).values == {"data": known, "generator": {}, "classifier": {"width": 0.5}}
 
 
 def test_networks_go_on_with_the_values_and_the_neighbors_that_they_saw(make_bundle, monkeypatch):
     bundle = make_bundle(windows={"source": Window(-160, 240, "HU"), "target": Window(0.5, 99)})
     images = {"size": 32, "channels": 1, "fit": "pad", "intensity": "dataset", "neighbors": 1, "smooth": True}
+    images["square"] = True
     stated = {"data": images | {"window": ""}, "generator": {"name": "cyclegan"}, "classifier": {"name": "lsnet"}}
     content = read_manifest(bundle) | {"plan": stated}
     monkeypatch.setattr("medsynth.flow.stages.finetuning.read_manifest", lambda _: content)

@@ -38,6 +38,13 @@ def test_a_plan_read_back_from_its_file_is_the_plan(tmp_path: Path) -> None:
     assert read_plan(tmp_path / "plan.toml", Registry()) == written
 
 
+def test_a_plan_of_a_version_without_square_pixels_keeps_the_pixels_it_had(tmp_path: Path) -> None:
+    before = plan().to_toml().replace("square = true\n", "")
+    (tmp_path / "plan.toml").write_text(before)
+    assert plan().data.square
+    assert not read_plan(tmp_path / "plan.toml", Registry()).data.square
+
+
 def test_equal_plans_have_equal_digests_and_others_do_not() -> None:
     assert plan().digest == plan().digest
     assert plan().digest != plan("data.size=32").digest

@@ -212,6 +212,7 @@ def _write_dicoms(folder: Path) -> None:
     ]
     enhanced = random_values((3, 9, 7), np.uint16)
     write_dicom(folder / "enhanced.dcm", enhanced, PerFrameFunctionalGroupsSequence=frames)
+    _write_oblong(folder)
     short = make_dataset(stored)
     short.PixelData = short.PixelData[:-40]
     save(short, folder / "short.dcm")
@@ -219,6 +220,24 @@ def _write_dicoms(folder: Path) -> None:
     for name in ("Rows", "Columns", "PixelData"):
         delattr(report, name)
     save(report, folder / "report.dcm")
+
+
+def _write_oblong(folder: Path) -> None:
+    """Pixels that are not square, as each tag says it."""
+    region = Dataset()
+    region.PhysicalUnitsXDirection = region.PhysicalUnitsYDirection = 3
+    region.PhysicalDeltaX, region.PhysicalDeltaY = 0.05, 0.02
+    tags: dict[str, dict[str, Any]] = {
+        "tall.dcm": {"PixelSpacing": [0.9, 0.4]},
+        "detector.dcm": {"PixelSpacing": None, "ImagerPixelSpacing": [0.3, 0.5]},
+        "film.dcm": {"PixelSpacing": None, "NominalScannedPixelSpacing": [0.3, 0.5]},
+        "ratio.dcm": {"PixelSpacing": None, "PixelAspectRatio": [3, 2]},
+        "region.dcm": {"PixelSpacing": None, "SequenceOfUltrasoundRegions": [region], "Modality": "US"},
+        "slipped.dcm": {"PixelSpacing": [0.003, 4]},
+    }
+    for name, own in tags.items():
+        write_dicom(folder / name, random_values((1, 9, 7), np.uint16), **own)
+    write_dicom(folder / "tall-cine.dcm", random_values((3, 9, 7, 3)), PixelSpacing=[0.9, 0.4], Modality="US")
 
 
 @pytest.fixture(scope="session")
@@ -240,6 +259,7 @@ UNUSABLE = {
     "pages.tif": "2 pages",
     "report.dcm": "without an image",
     "short.dcm": "incomplete|truncated|bytes",
+    "slipped.dcm": "pixels are 0.0008 times as high as wide",
     "strip.png": "56 x 1 pixels, too narrow for size 16",
     "time.nii": "2 volumes",
 }

@@ -22,7 +22,9 @@ from medsynth.data.formats.windows import parse_windows
 from medsynth.data.images import Record
 from medsynth.data.listing.examination import examine_files
 from medsynth.data.preparing import prepare
+from medsynth.door.given import take, translate_given
 from medsynth.inference.inputs.decoding import InputDecoder
+from medsynth.inference.inputs.fitting import make_fitting
 from medsynth.inference.translate.translation import TranslationJob, synthesize_files
 from medsynth.inference.translate.translator import Translator
 
@@ -65,7 +67,11 @@ class Recorder(torch.nn.Module):
         self.seen = []
 
     def forward(self, images):
-        self.seen += list(images.numpy())
+        self.seen_by_numpy(images.numpy())
+        return images
+
+    def seen_by_numpy(self, images):
+        self.seen += list(images)
         return images
 
 
@@ -82,6 +88,14 @@ def by_synthesize(source, out, window=""):
     return network.seen, names, dict(summary.failures), summary.left_out
 
 
+def by_python(path, window=""):
+    """`medsynth.load(bundle).translate`."""
+    network, config = Recorder(), replace(CONFIG, window=window)
+    given = take(path, config, (-1.0, 1.0), path.name)
+    translate_given([given], make_fitting("network", config), network.seen_by_numpy, config, 16)
+    return network.seen
+
+
 @pytest.mark.parametrize("window", ["", "-500.5:60000"])
 def test_all_commands_take_the_same_files_and_show_the_same_pixels(window, zoo, unusable, tmp_path):
     seen, names, _, _ = by_synthesize(next(iter(zoo.values())).parent, tmp_path / "out", window)
@@ -93,7 +107,7 @@ def test_all_commands_take_the_same_files_and_show_the_same_pixels(window, zoo, 
             next(rest)
             continue
         expected = by_check(zoo[name], window)
-        for found in (by_predict(zoo[name], window), [next(rest) for _ in expected]):
+        for found in (by_predict(zoo[name], window), by_python(zoo[name], window), [next(rest) for _ in expected]):
             assert len(found) == len(expected), name
             assert max(np.abs(one - other).max() for one, other in zip(found, expected, strict=True)) < 1e-6, name
 
@@ -102,7 +116,8 @@ def test_all_commands_refuse_the_same_files_for_the_same_reason(zoo, unusable, t
     _, _, failures, left_out = by_synthesize(next(iter(zoo.values())).parent, tmp_path / "out")
     assert left_out == {".txt files": 1, "structured reports": 1}
     for name, word in unusable.items():
-        for command in (by_check, by_predict):
+        several = (by_check, by_predict) if name == "constant.png" else (by_check, by_predict, by_python)
+        for command in several:
             with pytest.raises(InputError) as caught:
                 command(zoo[name])
             assert re.search(word, str(caught.value)), (name, command, str(caught.value))

@@ -71,7 +71,12 @@ def test_check_predict_run_and_plain_monai_see_the_chosen_volume_alone(moments, 
 def test_its_translation_lies_where_the_chosen_volume_lies(moments, tmp_path):
     path, values = moments
     job = TranslationJob(
-        translator=translator(CONFIG), source=path, out=tmp_path / "out", size="native", watch=Silent(), stop=Stop()
+        translator=translator(replace(CONFIG, square=False)),
+        source=path,
+        out=tmp_path / "out",
+        size="native",
+        watch=Silent(),
+        stop=Stop(),
     )
     assert synthesize_files(job).failures == []
     found = nib.load(tmp_path / "out/bold.nii.gz")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from medsynth.base.errors import InputError
-from medsynth.reading import iterate, read, read_header, read_series, square_pixels
+from medsynth.reading import iterate, pixel_aspects, read, read_header, read_series
 
 OBLIQUE = [0.8, 0.6, 0, -0.6, 0.8, 0]
 
@@ -128,18 +128,25 @@ def test_files_without_preamble_or_file_meta_are_read(dicom, values):
     assert any("guessed" in note for note in image.notes)
 
 
-def test_oblong_pixels_become_square_and_stay_in_place(dicom):
-    ramp = np.tile(np.arange(8, dtype=np.uint8)[:, None] * 10, (1, 4))[None]
-    path = dicom(ramp, PixelSpacing=[1.0, 0.5])
-    image = read(path, square=True)
-    assert image.values.shape == (1, 16, 4)
-    assert image.spacing[:2] == (0.5, 0.5)
-    rows = np.arange(16) * 0.5 - 0.25  # centers of the new rows, in old ones
-    np.testing.assert_allclose(image.values[0, :, 0], np.clip(rows, 0, 7) * 10)
-    np.testing.assert_allclose(image.affine @ [0, 1, 0, 1], [0, -0.25, 0, 1], atol=1e-12)
-    assert square_pixels(read(dicom(ramp))).values.dtype == np.uint8
-    aspect = read(dicom(ramp, PixelSpacing=None, PixelAspectRatio=[1, 2]), square=True)
-    assert aspect.values.shape == (1, 8, 8)
+@pytest.mark.parametrize(
+    ("tags", "aspect"),
+    [
+        ({"PixelSpacing": [1.0, 0.5]}, 2),
+        ({"PixelSpacing": [0.5, 1.5]}, 0.3333),
+        ({"PixelSpacing": [0.504, 0.5]}, 1),
+        ({"PixelSpacing": [1.0, 0.5], "PixelAspectRatio": [7, 1]}, 2),
+        ({"PixelSpacing": None, "PixelAspectRatio": [1, 2]}, 0.5),
+        ({"PixelSpacing": None, "PixelAspectRatio": [0, 2]}, 1),
+        ({"PixelSpacing": [0, 2]}, 1),
+        ({"PixelSpacing": 0.7}, 1),
+        ({"PixelSpacing": None}, 1),
+    ],
+)
+def test_the_shape_of_pixels_is_what_the_file_says_of_it_or_square(dicom, values, tags, aspect):
+    path = dicom(values((2, 4, 6)), **tags)
+    for found in (read_header(path), read(path)):
+        assert pixel_aspects(found) == (aspect, aspect)
+    assert pixel_aspects(read(path, index=1)) == (aspect,)
 
 
 def test_a_series_becomes_a_volume(dicom, values):

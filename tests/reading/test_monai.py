@@ -19,6 +19,7 @@ from medsynth.reading.volumes.itk_volumes import import_itk
 SHIPPED = Path(pydicom.__file__).parent / "data" / "test_files"
 READERS = {"dicom": "ITKReader", "nifti": "NibabelReader", "raster": "PILReader"}
 NAMED = {
+    **dict.fromkeys(("detector.dcm", "film.dcm", "ratio.dcm", "region.dcm"), "shape of pixels"),
     "enhanced.dcm": "per-frame rescale",
     "padded.dcm": "padding",
     "short.dcm": "short pixel data",

@@ -21,7 +21,7 @@ from medsynth.api import Inspection, Predictions, Score, Section
 from medsynth.base.progress import duration
 from medsynth.report import Case, GalleryRow, ImportanceRow, ReportContent, content_verdict, verdict, write_report
 from medsynth.report.cases import case_rows, surest
-from medsynth.report.downloads import csv_text, latex_text
+from medsynth.report.downloads import latex_text, spreadsheet_text
 from medsynth.report.drawing.bands import precision_band, reliability, roc_band
 from medsynth.report.drawing.figures import curve_panels
 from medsynth.report.pictures import (
@@ -245,7 +245,7 @@ def test_what_a_classifier_found_out_about_itself_is_a_table(text, page):
 
 
 def test_a_spreadsheet_takes_no_cell_for_a_formula():
-    rows = list(csv.reader(io.StringIO(csv_text(["=1+1", "value"], [["@SUM(A1)", -0.5], ["-x", "-0.5"]]))))
+    rows = list(csv.reader(io.StringIO(spreadsheet_text(["=1+1", "value"], [["@SUM(A1)", -0.5], ["-x", "-0.5"]]))))
     assert rows == [["'=1+1", "value"], ["'@SUM(A1)", "-0.5"], ["'-x", "-0.5"]]
 
 

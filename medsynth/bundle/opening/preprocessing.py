@@ -35,13 +35,14 @@ def config_of(chain: Sequence[Mapping[str, Any]], asked: Mapping[str, Any], wind
         if not info.eight_bit
         else ("range" if asked.get("intensity") == "range" and not window else "auto")
     )
-    size = by_name["Resized"]["spatial_size"]
-    fit, size = ("stretch", size[0]) if isinstance(size, list) else ("pad", size)
+    square, fit = "Resized" not in by_name, "pad" if "SpatialPadd" in by_name else "stretch"
+    sides = by_name["SpatialPadd" if fit == "pad" else "Resized"]["spatial_size"]
     for channels in (1, 3):
         config = DataConfig(
-            size=size,
+            size=sides[0],
             channels=channels,
             fit=fit,
+            square=square,
             intensity=intensity,
             window=window.text if window else "",
             neighbors=int(asked.get("neighbors", 0)),
@@ -65,7 +66,7 @@ def _same_kind(
     if "SpatialCropd" in by_name:
         index = by_name["SpatialCropd"]["roi_start"][2]
         depth = index + 1
-    elif config.neighbors and (chosen := _CHOSEN.findall(str(by_name["Lambdad"]["func"]))):
+    elif chosen := _CHOSEN.findall(str(by_name["Lambdad"]["func"])):
         slices = [int(number) for number in chosen]
         index, depth = slices[config.neighbors], max(slices) + 1
     several = config.volume >= 0 and chain[1]["func"] == channels_of(config.channels, config.volume)

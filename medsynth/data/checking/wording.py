@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
 
-from medsynth.data.check import BY_CENTER, BY_CLASS, BY_PATIENT, LEFT_OUT, Findings
+from medsynth.data.check import BY_CENTER, BY_CLASS, BY_PATIENT, LEFT_OUT, OBLONG, Findings
 
 _SPLITS = ("train", "val", "test", "no split")
 _KINDS = {"raster": "pictures", "nifti": "NIfTI", "dicom": "DICOM", "itk": "NRRD, MetaImage or ANALYZE"}
@@ -70,7 +70,7 @@ def _files(facts: Mapping[str, Any]) -> str:
     known = "of unknown spacing" if spacing.startswith("unknown (") and "," not in spacing else f"spacing {spacing} mm"
     return (
         f"{_number(facts['files'], 'file')}: {kinds}; {facts['sizes (columns x rows x slices)']} pixels; "
-        f"{known}; values {facts['values']}"
+        f"{known}; values {facts['values']}" + (f"; {OBLONG}: {facts[OBLONG]}" if OBLONG in facts else "")
     )
 
 

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from medsynth.base.errors import InputError
 from medsynth.data.config import DataConfig
 from medsynth.data.formats.probing import PERCENTILES, QUANTILES, Facts, Format
+from medsynth.data.formats.proportions import keeps_proportions, resizing_expression, shown_aspects
 from medsynth.data.formats.several import read_chosen
 from medsynth.data.formats.stacks import Stacks
 from medsynth.data.formats.windows import Window
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from medsynth.reading import Header, Image
+    from medsynth.reading import Image
 
 Chain = list[dict[str, Any]]
 
@@ -131,25 +132,36 @@ def channels_of(channels: int, volume: int | None) -> str:
 
 
 def _one_slice(config: DataConfig, found: Format, index: int | None) -> Chain:
-    chain: Chain = []
-    if config.neighbors:
-        n, k = config.neighbors, found.depth // 2 if index is None else index
+    k = found.depth // 2 if index is None else index
+    if n := config.neighbors:
         # the slices lie side by side as channels; an image without any is repeated
         several = [f"x[..., {min(max(k + offset, 0), found.depth - 1)}]" for offset in range(-n, n + 1)]
-        parts = several if found.depth else ["x"] * (2 * n + 1)
-        chain.append(_transform("Lambdad", func=f"$lambda x: torch.cat([{', '.join(parts)}])"))
-    elif found.depth:
-        k = found.depth // 2 if index is None else index
-        chain.append(_transform("SpatialCropd", roi_start=[0, 0, k], roi_end=[_BEYOND, _BEYOND, k + 1]))
-        chain.append(_transform("SqueezeDimd", dim=-1))
-    return [*chain, *fitting_config(config)]
+        image = f"torch.cat([{', '.join(several if found.depth else ['x'] * (2 * n + 1))}])"
+        if keeps_proportions(config):
+            return fitting_config(config, image)
+        return [_transform("Lambdad", func=f"$lambda x: {image}"), *fitting_config(config)]
+    if not found.depth:
+        return fitting_config(config)
+    crop = _transform("SpatialCropd", roi_start=[0, 0, k], roi_end=[_BEYOND, _BEYOND, k + 1])
+    if keeps_proportions(config):
+        return [crop, *fitting_config(config, "x[..., 0]")]
+    return [crop, _transform("SqueezeDimd", dim=-1), *fitting_config(config)]
 
 
-def fitting_config(config: DataConfig) -> Chain:
-    """Return the last part of the preprocessing: (C, columns, rows) to (C, size, size), rows first."""
+def fitting_config(config: DataConfig, image: str = "x") -> Chain:
+    """Return the last part of the preprocessing: (C, columns, rows) to (C, size, size), rows first.
+
+    Args:
+        config: size and fit.
+        image: where pixels keep their shape, the expression of the slice of ``x``, which has the axes that were
+            loaded: MONAI's SqueezeDim drops an axis of the affine, too, which then tells nothing of oblique pixels.
+    """
     chain: Chain = []
     square = [config.size, config.size]
-    if config.fit == "pad":
+    if keeps_proportions(config):
+        chain.append(_transform("Lambdad", func=resizing_expression(image, config)))
+        chain.append(_transform("SpatialPadd", spatial_size=square, mode="constant", value=-1.0))
+    elif config.fit == "pad":
         chain.append(
             _transform("Resized", spatial_size=config.size, size_mode="longest", mode="bilinear", anti_aliasing=True)
         )
@@ -160,18 +172,6 @@ def fitting_config(config: DataConfig) -> Chain:
     chain.append(_transform("Transposed", indices=[0, 2, 1]))
     chain.append(_transform("EnsureTyped", track_meta=False))
     return chain
-
-
-def refuse_strip(header: Header, config: DataConfig) -> None:
-    """Refuse an image so long that nothing of its short side would be left.
-
-    Raises:
-        InputError: names the file and its size.
-    """
-    _, rows, columns = header.shape
-    if config.fit == "pad" and round(min(rows, columns) * config.size / max(rows, columns)) < 1:
-        hint = "Crop it, or stretch images with --set data.fit=stretch in the run."
-        raise InputError(f"{header.path} has {columns} x {rows} pixels, too narrow for size {config.size}", hint=hint)
 
 
 def _transform(name: str, **arguments: Any) -> dict[str, Any]:
@@ -227,14 +227,31 @@ class Scaling:
             return result
 
 
+class Fit:
+    """Slices of any size to the network's, by the transforms that a bundle holds."""
+
+    def __init__(self, config: DataConfig) -> None:
+        self._transforms = instantiate(fitting_config(config))
+
+    def __call__(self, plane: Tensor, aspect: float) -> Tensor:
+        """Turn (C, columns, rows) into (C, size, size); pixels are so many times as high as wide."""
+        import torch
+        from monai.data.meta_tensor import MetaTensor
+
+        plain = plane.as_tensor() if isinstance(plane, MetaTensor) else plane
+        affine = torch.diag(torch.tensor([1.0, aspect, 1.0, 1.0], dtype=torch.float64))
+        with quiet():
+            item: Mapping[str, Tensor] = self._transforms({"image": MetaTensor(plain, affine=affine)})
+        return item["image"].to(torch.float32)
+
+
 class FileDecoder:
     """Reads the files of one domain; a volume is decoded once for all its slices."""
 
     def __init__(self, info: DomainInfo, config: DataConfig) -> None:
         self._scale = Scaling(info, config)
         self._stacks = Stacks(config.neighbors)
-        self._fit = instantiate(fitting_config(config))
-        self._volume = config.volume
+        self._fit, self._config = Fit(config), config
 
     def read(self, path: Path, indices: Sequence[int | None]) -> list[np.ndarray]:
         """Return one float32 array in [-1, 1] per slice index, (C, size, size) or with neighbors a stack of slices.
@@ -246,10 +263,10 @@ class FileDecoder:
         """
         import numpy as np
 
-        whole = self._scale(as_shown(read_chosen(path, self._volume)))
-        with quiet():
-            planes = [self._stacks.of(whole, index or 0) for index in indices]
-            return [np.asarray(self._fit({"image": plane})["image"], dtype=np.float32) for plane in planes]
+        image = as_shown(read_chosen(path, self._config.volume))
+        whole, aspects = self._scale(image), shown_aspects(image, self._config)
+        planes = [(self._stacks.of(whole, index or 0), aspects[index or 0]) for index in indices]
+        return [np.asarray(self._fit(plane, aspect), dtype=np.float32) for plane, aspect in planes]
 
 
 def as_shown(image: Image) -> Image:

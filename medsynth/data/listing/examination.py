@@ -9,8 +9,8 @@ from pathlib import Path
 
 from medsynth.base.errors import InputError
 from medsynth.data.config import DataConfig
-from medsynth.data.formats.chains import refuse_strip
 from medsynth.data.formats.probing import Facts, examine
+from medsynth.data.formats.proportions import refuse_strip
 from medsynth.data.formats.windows import parse_windows
 from medsynth.data.images import Record
 from medsynth.data.listing.domains import domain_of, domain_windows
@@ -181,14 +181,15 @@ def without_blank_slices(
         windows = domain_windows(records, facts, config)
     except InputError as error:
         return list(records), [], [problem_of(error)]
-    members = Counter(facts[record.image].header.series for record in records)
+    if not windows:
+        return list(records), [], []
     kept, problems = [], []
-    for record in records:
+    for record, place in zip(records, places_of(records, facts), strict=True):
         window, fact = windows.get(domain_of(record)), facts[record.image]
         low, high = fact.ends[record.slice or 0] if fact.ends else (fact.low, fact.high)
         if window is None or (low < window.high and high > window.low):
             kept.append(record)
-        elif not (fact.ends or (fact.header.series and members[fact.header.series] > 1)):
+        elif place is None:
             message = f"{record.name} shows nothing within the window {window}: its values are {low:g} to {high:g}"
             problems.append(Problem(message, "leave it out, or choose another data.window"))
     left_out = len(records) - len(kept) - len(problems)

@@ -66,6 +66,8 @@ def read_parent(path: Path) -> ParentBundle:
             classifier=str(plan["classifier"]["name"]),
             values={
                 "data": {name: plan["data"][name] for name in _IMAGES}
+                # a bundle that does not say so took all pixels as square
+                | {"square": plan["data"].get("square", False)}
                 | {name: plan["data"][name] for name in _STACKS if name in plan["data"]}
                 | _windows(snapshot),
                 **{kind: _kept(plan[kind]) for kind in ("generator", "classifier")},

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from medsynth.data.config import DataConfig
-from medsynth.data.formats.chains import as_shown, refuse_strip
-from medsynth.data.formats.several import read_chosen
+from medsynth.data.formats.chains import as_shown
+from medsynth.data.formats.proportions import refuse_strip, shown_aspects
+from medsynth.data.formats.several import chosen_in, read_chosen
 from medsynth.data.listing.paths import central
 from medsynth.inference.inputs.pixels import fit, in_range
 from medsynth.reading import Image, iterate, read, read_header, recognize, take
@@ -47,24 +48,25 @@ class InputDecoder:
         """
         # frames of DICOM are decoded one by one; any other file as a whole, which tells all that its header does
         whole = None if recognize(path).kind == "dicom" else read_chosen(path, self._config.volume)
-        header = read_header(path) if whole is None else whole.header
+        header, _ = chosen_in(read_header(path) if whole is None else whole.header, self._config.volume)
         refuse_strip(header, self._config)
-        count = header.count if whole is None else len(whole)
-        indices = central(list(range(count)), self._share)
+        indices = central(list(range(header.count)), self._share)
         if header.eight_bit and self._config.intensity != "percentile" and not self._config.window:
             images = self._plain(iterate(path, indices) if whole is None else (take(whole, k) for k in indices))
         else:
             images = self._wide(read(path) if whole is None else whole, indices)
         for index, image in zip(indices, images, strict=True):
-            yield index if count > 1 else None, image
+            yield index if header.count > 1 else None, image
 
     def _plain(self, slices: Iterable[Image]) -> Iterator[np.ndarray | str]:
         for image in slices:
-            pixels = in_range(as_shown(image), self._config.channels)
-            yield CONSTANT if pixels.min() == pixels.max() else fit(pixels, self._config)
+            shown = as_shown(image)
+            pixels, (aspect,) = in_range(shown, self._config.channels), shown_aspects(shown, self._config)
+            yield CONSTANT if pixels.min() == pixels.max() else fit(pixels, self._config, aspect)
 
     def _wide(self, whole: Image, indices: Sequence[int]) -> Iterator[np.ndarray | str]:
         shown = as_shown(whole)
+        aspects = shown_aspects(shown, self._config)
         with self._lock:  # MONAI's transforms are shared
             reader, fitting = self._shared()
             values = reader.scaled(shown)
@@ -74,7 +76,7 @@ class InputDecoder:
                 yield _NOTHING if self._config.window else CONSTANT
                 continue
             with self._lock:
-                image = fitting.forward(plane).numpy()
+                image = fitting.forward(plane, aspects[index]).numpy()
             yield image
 
     def _shared(self) -> tuple[Reader, Fitting]:

@@ -11,6 +11,7 @@ import hmac
 import io
 import uuid
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from medsynth.data.formats.windows import Window
 from medsynth.reading import Header, Slice
 
 _LARGEST = 2**16 - 1
+_FINEST = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -176,6 +178,8 @@ def _place(data: Any, plane: Slice) -> None:
     if plane.spacing is not None:
         # a secondary capture states its pixels as those of a scanned film; most readers look for the first
         data.PixelSpacing = data.NominalScannedPixelSpacing = [_decimal(value) for value in plane.spacing]
+    elif plane.aspect != 1:
+        data.PixelAspectRatio = list(Fraction(plane.aspect).limit_denominator(_FINEST).as_integer_ratio())
     if plane.position is None or plane.orientation is None:
         return
     data.ImagePositionPatient = [_decimal(value) for value in plane.position]

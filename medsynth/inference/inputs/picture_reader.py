@@ -14,11 +14,12 @@ from torch import Tensor
 from medsynth.base.errors import InputError
 from medsynth.data.config import DataConfig
 from medsynth.data.formats.chains import DomainInfo, Scaling, as_shown
+from medsynth.data.formats.proportions import shown_aspects
 from medsynth.data.formats.several import read_chosen
 from medsynth.data.formats.windows import parse_windows
 from medsynth.inference.inputs.origins import Origin, origin_of
 from medsynth.inference.inputs.planes import planes_of
-from medsynth.reading import Image, Slice, display_axes, read_series, take
+from medsynth.reading import Image, Slice, display_axes, pixel_aspects, read_series, take
 from medsynth.reading.geometry import RAS_FROM_LPS, volume_affine
 from medsynth.reading.quietness import decoding
 
@@ -43,6 +44,7 @@ class Picture:
     Args:
         values: (C, columns, rows, slices) float32 in [-1, 1]; C is the network's.
         planes: where each slice lies.
+        aspects: of each slice, how many times as high as wide its pixels are.
         affine: (4, 4) of `values`, axes towards right, anterior, superior; None where the slices make no even volume.
         origin: which source it is.
         grid: to go back to, where the source is NIfTI.
@@ -51,6 +53,7 @@ class Picture:
 
     values: Tensor
     planes: Sequence[Slice]
+    aspects: Sequence[float]
     affine: np.ndarray | None
     origin: Origin
     grid: PixelGrid | None = None
@@ -82,16 +85,14 @@ class Reader:
         image = as_shown(read_chosen(path, self._config.volume))
         if image.header.kind == "dicom":
             return self._dicom(image)
-        origin = Origin(patient=name, study=name, series=name, instance=name, frame_of_reference=name)
-        if image.affine is None:
-            affine = _unplaced(image)
-            return Picture(values=self.scaled(image), planes=[Slice()] * len(image), affine=affine, origin=origin)
+        affine, placed = (_unplaced(image), False) if image.affine is None else (image.affine, True)
         return Picture(
             values=self.scaled(image),
-            planes=planes_of(image.affine, len(image)),
-            affine=image.affine,
-            origin=origin,
-            grid=_grid(image) if image.header.kind == "nifti" else None,
+            planes=planes_of(affine, len(image)) if placed else [Slice()] * len(image),
+            aspects=shown_aspects(image, self._config),
+            affine=affine,
+            origin=Origin(patient=name, study=name, series=name, instance=name, frame_of_reference=name),
+            grid=_grid(image) if placed and image.header.kind == "nifti" else None,
         )
 
     def read_series(self, paths: Sequence[Path]) -> Picture:
@@ -126,6 +127,7 @@ class Reader:
         return Picture(
             values=self.scaled(image) if values is None else values,
             planes=planes,
+            aspects=shown_aspects(image, self._config),
             affine=affine,
             origin=origin_of(image.header),
             problem="" if affine is not None else volume_affine(planes)[1],
@@ -133,8 +135,9 @@ class Reader:
 
 
 def _unplaced(image: Image) -> np.ndarray:
-    """Return an affine for an image whose place is unknown; so are distances, where they are 1 mm."""
-    return RAS_FROM_LPS @ np.diag([*(size or 1.0 for size in image.spacing), 1.0])
+    """Return an affine for an image whose place is unknown; so are distances, where a pixel is 1 mm wide."""
+    column, row, step = image.spacing
+    return RAS_FROM_LPS @ np.diag([column or 1.0, row or pixel_aspects(image)[0], step or 1.0, 1.0])
 
 
 def _grid(image: Image) -> PixelGrid:

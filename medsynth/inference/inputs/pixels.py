@@ -12,6 +12,7 @@ from functools import lru_cache
 import numpy as np
 
 from medsynth.data.config import DataConfig
+from medsynth.data.formats.proportions import fitted_size
 from medsynth.reading import Image
 
 _TRUNCATED = 4.0
@@ -31,14 +32,14 @@ def in_range(image: Image, channels: int) -> np.ndarray:
     return scaled
 
 
-def fit(image: np.ndarray, config: DataConfig) -> np.ndarray:
-    """Resize (C, H, W) to the network's size: smoothed if it shrinks, bilinear, then padded with the darkest value."""
+def fit(image: np.ndarray, config: DataConfig, aspect: float = 1.0) -> np.ndarray:
+    """Resize (C, H, W) to the network's size: smoothed if it shrinks, bilinear, then padded with the darkest value.
+
+    Its pixels are `aspect` times as high as wide.
+    """
     rows, columns = image.shape[1:]
     size = config.size
-    height = width = size
-    if config.fit == "pad":
-        scale = size / max(rows, columns)
-        height, width = round(rows * scale), round(columns * scale)
+    width, height = fitted_size(columns, rows, aspect, config)
     if (rows, columns) != (height, width):
         image = resizing(rows, height) @ image @ resizing(columns, width).T
     if (height, width) == (size, size):

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from medsynth.base.files import write_bytes
 from medsynth.inference.flags.columns import number_cells, number_columns
-from medsynth.inference.inputs.fitting import Fitting
+from medsynth.inference.inputs.fitting import NativeToNetwork
 from medsynth.inference.translate.record import csv_line
 
 if TYPE_CHECKING:
@@ -29,15 +29,22 @@ class VolumeJudge:
 
     Args:
         flags: of the bundle; without them nothing is judged.
-        volumes: (C, columns, rows, slices) each, as `translate_volumes` takes them.
+        volumes, aspects: as `translate_volumes` takes them.
         resize: to the size of training, where slices are translated at their own size.
 
     Attributes:
         found: for each volume the judgment of each of its slices.
     """
 
-    def __init__(self, flags: Flags | None, volumes: Sequence[Tensor], resize: Fitting | None) -> None:
-        self._flags, self._volumes, self._resize = flags, volumes, resize
+    def __init__(
+        self,
+        flags: Flags | None,
+        volumes: Sequence[Tensor],
+        aspects: Sequence[Sequence[float]],
+        resize: NativeToNetwork | None,
+    ) -> None:
+        self._flags, self._resize = flags, resize
+        self._sizes, self._aspects = [(volume.shape[1], volume.shape[2]) for volume in volumes], aspects
         self.found: list[dict[int, Judgment]] = [{} for _ in volumes]
 
     def __call__(self, places: Sequence[tuple[int, int]], images: Tensor, translated: Tensor) -> None:
@@ -51,9 +58,8 @@ class VolumeJudge:
     def _fitted(self, images: Tensor, places: Sequence[tuple[int, int]]) -> Tensor:
         if self._resize is None:
             return images
-        sizes = [self._volumes[i].shape[1:3] for i, _ in places]
-        own = [image[:, :rows, :columns] for image, (columns, rows) in zip(images, sizes, strict=True)]
-        return torch.stack([self._resize.forward(image.transpose(1, 2)) for image in own])
+        pairs = zip(images, places, strict=True)
+        return torch.stack([self._resize(image, self._sizes[i], self._aspects[i][k]) for image, (i, k) in pairs])
 
 
 class FlagTable:

@@ -14,11 +14,11 @@ from medsynth.base.errors import InputError, Interrupted, MedsynthError
 from medsynth.base.files import new_file
 from medsynth.base.progress import Task
 from medsynth.base.version import __version__
-from medsynth.data.formats.chains import refuse_strip
+from medsynth.data.formats.proportions import shown_aspects
 from medsynth.data.formats.several import chosen_header
 from medsynth.data.formats.windows import as_facts
 from medsynth.inference.inputs.finding import InputItem, Inputs, Refusal
-from medsynth.inference.inputs.fitting import Fitting, NetworkSize, make_fitting
+from medsynth.inference.inputs.fitting import Fitting, NativeToNetwork, make_fitting
 from medsynth.inference.inputs.listing import GIVE
 from medsynth.inference.inputs.origins import Capture, Identities, origin_of
 from medsynth.inference.inputs.picture_reader import Picture, Reader
@@ -42,6 +42,7 @@ from medsynth.inference.translated_formats import FORMATS
 from medsynth.reading import read_header, recognize
 
 if TYPE_CHECKING:
+    from medsynth.reading import Header
     from medsynth.statistics.flags.reference import Judgment
 
 
@@ -125,7 +126,7 @@ class _TranslationWork:
         self._fitting: Fitting = make_fitting(job.size, translator.config)
         self._writer = Writer(Capture(identities=self._identities, maker=maker), maker, translator.window)
         self._flags = FlagTable(job.out, job.flags.numbers) if job.flags else None
-        self._resize = NetworkSize(translator.config) if job.flags and job.size == "native" else None
+        self._resize = NativeToNetwork(translator.config) if job.flags and job.size == "native" else None
         self._waiting: list[_Open] = []
         self._done = 0
 
@@ -151,8 +152,7 @@ class _TranslationWork:
             if self._is_written(item):
                 self._skip(item)
                 return
-            if self._job.size != "native":
-                refuse_strip(read_header(item.paths[0]), self._job.translator.config)
+            self._check(read_header(item.paths[0]))
             several = len(item.paths) > 1
             read = self._reader.read_series(item.paths) if several else self._reader.read(item.paths[0], item.source)
         except InputError as error:
@@ -166,6 +166,11 @@ class _TranslationWork:
         self._waiting.append(_Open(item, read))
         if sum(len(waiting.picture) for waiting in self._waiting) >= self._job.batch:
             self.finish()
+
+    def _check(self, header: Header) -> None:
+        _, rows, columns = header.shape
+        aspects = shown_aspects(header, self._job.translator.config)
+        self._fitting.check(str(header.path), (columns, rows), aspects)
 
     def finish(self) -> None:
         """Translate and write what waits."""
@@ -207,7 +212,8 @@ class _TranslationWork:
     def _translated(self, waiting: Sequence[_Open]) -> list[tuple[list[np.ndarray], Mapping[int, Judgment]]]:
         """Return for each source its slices, (C, rows, columns) float32 in [-1, 1], and what is thought of them."""
         job, volumes = self._job, [one.picture.values for one in waiting]
-        judge = VolumeJudge(job.flags, volumes, self._resize)
+        aspects = [one.picture.aspects for one in waiting]
+        judge = VolumeJudge(job.flags, volumes, aspects, self._resize)
 
         def before(done: int) -> None:
             self._advance(done if self._by_slice else 0)
@@ -215,6 +221,7 @@ class _TranslationWork:
 
         found = translate_volumes(
             volumes,
+            aspects,
             self._fitting,
             job.translator.translate,
             stacks=job.translator.stacks,

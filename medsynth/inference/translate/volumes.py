@@ -16,6 +16,7 @@ Judge = Callable[[Sequence[tuple[int, int]], Tensor, Tensor], None]
 
 def translate_volumes(
     volumes: Sequence[Tensor],
+    aspects: Sequence[Sequence[float]],
     fitting: Fitting,
     translate: Callable[[Tensor], Tensor],
     *,
@@ -28,6 +29,7 @@ def translate_volumes(
 
     Args:
         volumes: each (C, columns, rows, slices) in [-1, 1].
+        aspects: of each, slice by slice: how many times as high as wide its pixels are.
         fitting: to the network and back.
         translate: the network, (B, C (2n + 1), H, W) to the same shape.
         stacks: the neighbors, and whether overlapping stacks are averaged.
@@ -44,7 +46,7 @@ def translate_volumes(
     for start in range(0, len(queue), batch):
         before(done)
         chunk = queue[start : start + batch]
-        fitted = [(i, k, fitting.forward(stacks.of(volumes[i], k))) for i, k in chunk]
+        fitted = [(i, k, fitting.forward(stacks.of(volumes[i], k), aspects[i][k])) for i, k in chunk]
         for _, same in groupby(fitted, key=lambda entry: entry[2].shape):
             numbers, indices, images = zip(*same, strict=True)
             batched = torch.stack(images)
@@ -57,12 +59,12 @@ def translate_volumes(
         done = len(chunk)
     before(done)
     return [
-        [_fitted_back(fitting, found[k], volume) for k in range(volume.shape[3])]
-        for found, volume in zip(sums, volumes, strict=True)
+        [_fitted_back(fitting, found[k], volume, aspect) for k, aspect in enumerate(of_volume)]
+        for found, volume, of_volume in zip(sums, volumes, aspects, strict=True)
     ]
 
 
-def _fitted_back(fitting: Fitting, found: tuple[Tensor, int], volume: Tensor) -> Tensor:
+def _fitted_back(fitting: Fitting, found: tuple[Tensor, int], volume: Tensor, aspect: float) -> Tensor:
     total, count = found
     columns, rows = volume.shape[1:3]
-    return fitting.back(total / count if count > 1 else total, columns, rows).clone()
+    return fitting.back(total / count if count > 1 else total, (columns, rows), aspect).clone()

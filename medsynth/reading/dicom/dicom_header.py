@@ -72,9 +72,6 @@ def header_of(path: Path, data: Any) -> Header:
 def _identity(tags: Tags) -> dict[str, Any]:
     description, kinds = tags.text("SeriesDescription"), tags.text("ImageType").upper()
     extra = {name: tags.numbers(tag)[0] for name, tag in _EXTRA.items() if tags.numbers(tag)}
-    aspect = tags.numbers("PixelAspectRatio", 2)
-    if aspect and min(aspect) > 0:
-        extra["aspect"] = aspect[0] / aspect[1]
     return {
         "patient": tags.text("PatientID"),
         "study": tags.text("StudyInstanceUID"),

@@ -84,6 +84,7 @@ class _Groups:
             position=(position[0], position[1], position[2]) if position else None,
             orientation=orientation,
             spacing=self._spacing(measures),
+            aspect=self._aspect(),
             thickness=max(measures.number("SliceThickness"), 0.0),
             slope=slope or 1.0,
             intercept=values.number("RescaleIntercept"),
@@ -111,6 +112,10 @@ class _Groups:
             if found:
                 self._notes.append(f"{name} {found[0]:g}\\{found[1]:g} is ignored: it must be above 0")
         return self._ultrasound()
+
+    def _aspect(self) -> float:
+        found = Tags(self._root, self._notes).numbers("PixelAspectRatio", 2)
+        return found[0] / found[1] if found and min(found) > 0 else 1.0
 
     def _ultrasound(self) -> tuple[float, float] | None:
         """Return the spacing of the only calibrated region of an ultrasound image."""

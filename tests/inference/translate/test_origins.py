@@ -141,9 +141,9 @@ def test_two_output_folders_share_no_identifier(series, tmp_path, synthesize):
     assert not list(tmp_path.glob("?/.key"))
 
 
-def test_the_result_is_a_secondary_capture_that_says_what_it_is_and_where(series, tmp_path, synthesize):
+def test_the_result_is_a_secondary_capture_that_says_what_it_is_and_where(series, tmp_path, synthesize, translator):
     folder, pixels = series
-    assert synthesize(folder).failures == []
+    assert synthesize(folder, translator=translator(square=False)).failures == []
     data = pydicom.dcmread(written(tmp_path / "out")["1.dcm"])
     assert data.SOPClassUID == data.file_meta.MediaStorageSOPClassUID == SecondaryCaptureImageStorage
     assert (data.ConversionType, data.Modality, list(data.ImageType)) == ("SYN", "OT", ["DERIVED", "SECONDARY"])

@@ -62,7 +62,7 @@ def test_averaging_overlapping_stacks_lowers_flicker():
 
     found = {}
     for name, stacks in {"alone": Stacks(), "stacks": Stacks(1), "smooth": Stacks(1, smooth=True)}.items():
-        (slices,) = translate_volumes([volume], NativeSize(), restless, stacks=stacks, batch=4)
+        (slices,) = translate_volumes([volume], [[1.0] * 12], NativeSize(), restless, stacks=stacks, batch=4)
         source = volume.permute(3, 0, 2, 1).numpy()
         found[name] = flicker(source, torch.stack(slices).numpy(), [range(12)])[0]
     assert found["smooth"] < 0.7 * found["stacks"]
