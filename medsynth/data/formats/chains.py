@@ -14,6 +14,7 @@ from medsynth.base.errors import InputError
 from medsynth.data.config import DataConfig
 from medsynth.data.formats.probing import PERCENTILES, QUANTILES, Facts, Format
 from medsynth.data.formats.proportions import keeps_proportions, resizing_expression, shown_aspects
+from medsynth.data.formats.resizing import fit
 from medsynth.data.formats.several import read_chosen
 from medsynth.data.formats.stacks import Stacks
 from medsynth.data.formats.windows import Window
@@ -227,31 +228,12 @@ class Scaling:
             return result
 
 
-class Fit:
-    """Slices of any size to the network's, by the transforms that a bundle holds."""
-
-    def __init__(self, config: DataConfig) -> None:
-        self._transforms = instantiate(fitting_config(config))
-
-    def __call__(self, plane: Tensor, aspect: float) -> Tensor:
-        """Turn (C, columns, rows) into (C, size, size); pixels are so many times as high as wide."""
-        import torch
-        from monai.data.meta_tensor import MetaTensor
-
-        plain = plane.as_tensor() if isinstance(plane, MetaTensor) else plane
-        affine = torch.diag(torch.tensor([1.0, aspect, 1.0, 1.0], dtype=torch.float64))
-        with quiet():
-            item: Mapping[str, Tensor] = self._transforms({"image": MetaTensor(plain, affine=affine)})
-        return item["image"].to(torch.float32)
-
-
 class FileDecoder:
     """Reads the files of one domain; a volume is decoded once for all its slices."""
 
     def __init__(self, info: DomainInfo, config: DataConfig) -> None:
         self._scale = Scaling(info, config)
-        self._stacks = Stacks(config.neighbors)
-        self._fit, self._config = Fit(config), config
+        self._stacks, self._config = Stacks(config.neighbors), config
 
     def read(self, path: Path, indices: Sequence[int | None]) -> list[np.ndarray]:
         """Return one float32 array in [-1, 1] per slice index, (C, size, size) or with neighbors a stack of slices.
@@ -261,12 +243,10 @@ class FileDecoder:
         Raises:
             InputError: the file cannot be read.
         """
-        import numpy as np
-
-        image = as_shown(read_chosen(path, self._config.volume))
-        whole, aspects = self._scale(image), shown_aspects(image, self._config)
+        config, image = self._config, as_shown(read_chosen(path, self._config.volume))
+        whole, aspects = self._scale(image), shown_aspects(image, config)
         planes = [(self._stacks.of(whole, index or 0), aspects[index or 0]) for index in indices]
-        return [np.asarray(self._fit(plane, aspect), dtype=np.float32) for plane, aspect in planes]
+        return [fit(plane.numpy().transpose(0, 2, 1), config, aspect) for plane, aspect in planes]
 
 
 def as_shown(image: Image) -> Image:

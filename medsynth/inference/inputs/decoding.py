@@ -12,9 +12,10 @@ import numpy as np
 from medsynth.data.config import DataConfig
 from medsynth.data.formats.chains import as_shown
 from medsynth.data.formats.proportions import refuse_strip, shown_aspects
+from medsynth.data.formats.resizing import fit
 from medsynth.data.formats.several import chosen_in, read_chosen
 from medsynth.data.listing.paths import central
-from medsynth.inference.inputs.pixels import fit, in_range
+from medsynth.inference.inputs.pixels import in_range
 from medsynth.reading import Image, iterate, read, read_header, recognize, take
 
 if TYPE_CHECKING:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor
 
 from medsynth.base.errors import InputError
 from medsynth.data.config import DataConfig
-from medsynth.data.formats.chains import Fit
 from medsynth.data.formats.proportions import fitted_size, refuse_aspects, refuse_size
+from medsynth.data.formats.resizing import fit
 
 MULTIPLE = 16
 """Under ``native``, height and width are padded to a multiple of this: at least what the built-in networks need."""
@@ -38,7 +39,6 @@ class NetworkSize:
 
     def __init__(self, config: DataConfig) -> None:
         self._config = config
-        self._fit = Fit(config)
 
     def check(self, name: str, size: tuple[int, int], aspects: Sequence[float]) -> None:
         """Refuse strips of which nothing would be left, and pixels of no likely shape."""
@@ -46,7 +46,7 @@ class NetworkSize:
 
     def forward(self, plane: Tensor, aspect: float) -> Tensor:
         """Turn a (C, columns, rows) slice into (C, size, size)."""
-        return self._fit(plane, aspect)
+        return torch.from_numpy(fit(plane.numpy().transpose(0, 2, 1), self._config, aspect))
 
     def back(self, image: Tensor, size: tuple[int, int], aspect: float) -> Tensor:
         """Cut off the padding and resize bilinearly; pixel centers stay where they were."""

@@ -8,7 +8,8 @@ from PIL import Image
 
 from medsynth.data.config import DataConfig
 from medsynth.data.formats.chains import DomainInfo, instantiate, preprocessing_config, quiet
-from medsynth.inference.inputs.pixels import fit, in_range, resizing
+from medsynth.data.formats.resizing import fit, resizing
+from medsynth.inference.inputs.pixels import in_range
 from medsynth.reading import read as decode
 
 SIZES = [(32, 32), (32, 20), (20, 32), (64, 48), (100, 37), (31, 33), (9, 200), (17, 17), (150, 150)]
