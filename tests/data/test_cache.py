@@ -26,7 +26,7 @@ def test_the_cache_holds_what_the_saved_transforms_read(tmp_path, table, config)
     chains = json.loads((tmp_path / "out" / "preprocessing.json").read_text())
     for k, record in enumerate(records):
         expected = instantiate(chains[record.domain])({"image": str(root / record.image)})["image"]
-        assert np.array_equal(images.read(k), expected)
+        assert np.abs(images.read(k) - expected.numpy()).max() < 1e-6  # sums of another order
 
 
 def test_a_complete_cache_is_reused_until_a_file_or_setting_changes(tmp_path, table, config):
