@@ -89,7 +89,7 @@ class Reference:
             Judgment(
                 numbers={name: float(values[k]) for name, values in known.items()},
                 percentiles={name: float(values[k]) for name, values in percentiles.items()},
-                suspicion=max(float(values[k]) for values in deviations.values()),
+                suspicion=float(np.hypot.reduce([max(float(values[k]), 0.0) for values in deviations.values()])),
                 images={name: self.numbers[name].images for name in known},
             )
             for k in range(len(next(iter(known.values()), ())))
@@ -102,7 +102,8 @@ class Judgment:
 
     Args:
         numbers, percentiles: by number; percentiles are those of validation images.
-        suspicion: the largest number of robust standard deviations above the median of validation images.
+        suspicion: length of the vector of all numbers, each in robust standard deviations above the median of
+            validation images, those below it as 0.
         images: validation images of each number.
     """
 
