@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -40,21 +40,14 @@ class Stop:
 def stop_on_signals(stop: Stop | None = None) -> Iterator[Stop]:
     """Listen to SIGINT and SIGTERM while the block runs; in threads other than the main one, to nothing."""
     stop = stop or Stop()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
 
     def request(_number: int, _frame: FrameType | None) -> None:
         if stop.requested:
             raise KeyboardInterrupt
         stop.requested = True
 
-    previous = {number: signal.signal(number, request) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with _on_signals(request):
         yield stop
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
 
 
 @contextmanager
@@ -63,16 +56,23 @@ def end_on_signals(message: str, hint: str) -> Iterator[None]:
 
     In threads other than the main one, signals stay what they are.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
 
     def end(_number: int, _frame: FrameType | None) -> None:
         raise Interrupted(message, hint=hint)
 
-    previous = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    with _on_signals(end):
+        yield
+
+
+@contextmanager
+def _on_signals(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Let SIGINT and SIGTERM call this while the block runs; only the main thread may say so."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    previous = {number: signal.signal(number, handler) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+        for number, before in previous.items():
+            signal.signal(number, before)

@@ -31,7 +31,7 @@ from medsynth.bundle.trust.memory import USER, find_trust
 from medsynth.cli import app
 
 from .samples import files, write, zipped
-from .serving import Host, serving
+from .serving import Host, serving, without_accounts
 
 HARMFUL = {"evil": {"_target_": "os.system", "command": "touch canary"}}
 CODE = {"medsynth_1234/network.py": b"import torch\n"}
@@ -40,10 +40,7 @@ CODE = {"medsynth_1234/network.py": b"import torch\n"}
 @pytest.fixture(autouse=True)
 def _alone(tmp_path, monkeypatch) -> None:
     """Trust nothing yet, ask no proxy, have no token, wait for nobody; work in an empty folder."""
-    for name in ("HF_TOKEN", "HF_ENDPOINT"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setenv("MEDSYNTH_HOME", str(tmp_path / "home"))
+    without_accounts(monkeypatch, tmp_path / "home")
     monkeypatch.setattr(transferring, "WAITS", (0.0, 0.0))
     (tmp_path / "work").mkdir()
     monkeypatch.chdir(tmp_path / "work")

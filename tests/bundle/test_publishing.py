@@ -25,7 +25,7 @@ from medsynth.bundle.trust.memory import RUN, find_trust, remember
 from medsynth.cli import app
 
 from .samples import files, write
-from .serving import Host, serving
+from .serving import Host, serving, without_accounts
 
 REFERENCE = Path(__file__).parents[2] / "bundles/sg-cyclegan-lsnet"
 FIGURES = {
@@ -38,10 +38,7 @@ FIGURES = {
 
 @pytest.fixture(autouse=True)
 def _alone(tmp_path, monkeypatch) -> None:
-    for name in ("HF_TOKEN", "HF_ENDPOINT"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
-    monkeypatch.setenv("MEDSYNTH_HOME", str(tmp_path / "home"))
+    without_accounts(monkeypatch, tmp_path / "home")
     monkeypatch.chdir(tmp_path)
 
 

@@ -38,21 +38,21 @@ def fit(image: np.ndarray, config: DataConfig, aspect: float = 1.0) -> np.ndarra
 
 def _along_rows(image: np.ndarray, wanted: int) -> np.ndarray:
     """Resize the rows of (C, H, W) to (C, wanted, W)."""
-    first, weights = _taps(image.shape[1], wanted)
     result = np.zeros((len(image), wanted, image.shape[2]), dtype=np.float32)
-    for k, weight in enumerate(weights):
-        result += weight[:, None] * image[:, np.minimum(first + k, image.shape[1] - 1)]
+    for places, weights in zip(*_taps(image.shape[1], wanted), strict=True):
+        result += weights[:, None] * image[:, places]
     return result
 
 
 @lru_cache(maxsize=64)
 def _taps(length: int, wanted: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return where the numbers of each row of `resizing` begin, (wanted,), and these, (their count, wanted)."""
+    """Return the numbers of each row of `resizing` from its first to its last: (count, wanted) places and weights."""
     matrix = resizing(length, wanted)
     first = (matrix != 0).argmax(axis=1)
-    count = int(max(np.flatnonzero(row)[-1] - start + 1 for row, start in zip(matrix, first, strict=True)))
-    padded = np.pad(matrix, ((0, 0), (0, count)))
-    return first, np.stack([padded[np.arange(wanted), first + k] for k in range(count)])
+    last = length - 1 - (matrix != 0)[:, ::-1].argmax(axis=1)
+    places = first + np.arange((last - first).max() + 1)[:, None]
+    weights = np.where(places <= last, np.take_along_axis(matrix.T, np.minimum(places, length - 1), axis=0), 0.0)
+    return np.minimum(places, length - 1), weights.astype(np.float32)
 
 
 def resizing(length: int, wanted: int) -> np.ndarray:
