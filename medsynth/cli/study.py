@@ -51,8 +51,8 @@ def study_command(
 ) -> None:
     """Run a grid of generators, classifiers, seeds and ablations, and compare them.
 
-    Stages of equal plan and inputs are done once. Ready studies: main-job, scarcity, paper-table1 to
-    paper-table8.
+    Stages of equal plan and inputs are done once. Ready studies: lsnet-attention, main-job,
+    paper-table1 to paper-table8, scarcity, structure-terms.
     """
     from medsynth.door.whole_study import Where, study
 

@@ -10,6 +10,7 @@ import pytest
 import tomli_w
 
 from medsynth.base.errors import InputError
+from medsynth.cli.study import study_command
 from medsynth.plugins import Registry
 from medsynth.studies.comparison import address
 from medsynth.studies.folder import STUDY, choose_folder, find_studies, write_study
@@ -142,9 +143,11 @@ def test_the_tables_of_one_classifier_share_its_generator(preset: str) -> None:
         assert trained("main-job") == trained("lsnet-attention") == lsnet[0]
 
 
-def test_the_main_job_the_papers_eight_tables_and_three_questions_are_ready() -> None:
+def test_the_main_job_the_papers_eight_tables_and_three_questions_are_ready_and_named_in_the_help() -> None:
     tables = [f"paper-table{number}" for number in range(1, 9)]
     assert ready_studies() == ["lsnet-attention", "main-job", *tables, "scarcity", "structure-terms"]
+    named = str(study_command.__doc__)
+    assert [name for name in {*ready_studies()} - {*tables[1:-1]} if name not in named] == []
 
 
 def test_a_folder_is_refused_unless_it_is_this_study_resumed(tmp_path: Path) -> None:
