@@ -113,6 +113,9 @@ class ClassifierConfig:
     weight_decay: float = option(1e-2, "AdamW weight decay; norms and biases are excluded", low=0.0)
     warmup_share: float = option(0.05, "share of each phase in which the rate rises linearly", low=0.0, high=1.0)
     balance: bool = option(True, "draw both classes equally often")
+    real_share: float = option(
+        0.0, "share of real images in pre-training, of each class; 0 = as many as there are", low=0.0, high=1.0
+    )
     augment: float = option(
         1.0,
         "strength of the affine, gain and gamma changes beside random flips; 0 = no augmentation",

@@ -138,11 +138,13 @@ class LabelledLoader(_Loader):
     """Labelled images for a classifier. Yields ``{"image": (B, C, H, W) float32, "label": (B,) int64}``.
 
     Args:
-        images: sets of images, real ones first, then synthetic ones; all are drawn alike.
+        images: sets of images, real ones first, then synthetic ones.
         batch_size: images in a batch.
         steps: batches per epoch; 0 = as many as go once through all images.
         seed: of order and augmentation.
         balance: draw both classes equally often (within one image per epoch).
+        real_share: of the images drawn, of each class under `balance`, that are of the first set; 0 = all sets' images
+            are drawn alike. Without effect on a class that only one side has.
         augment: strength of the affine, gain and gamma changes beside random flips; 0 = none of all.
         pinned: into page-locked memory, from which a GPU copies while it computes.
         workers: processes; 0 = none.
@@ -161,6 +163,7 @@ class LabelledLoader(_Loader):
         balance: bool,
         augment: float,
         pinned: bool,
+        real_share: float = 0.0,
         workers: int = 0,
     ) -> None:
         self._images = [(group, row) for group in images for row in range(len(group))]
@@ -170,18 +173,30 @@ class LabelledLoader(_Loader):
         super().__init__(steps=steps, seed=seed, workers=workers, pinned=pinned)
         self._batch_size = batch_size
         self._balance = balance
+        self._real, self._real_share = len(images[0]), real_share
         self._augment = augment
 
     def _order(self, epoch: int, count: int) -> np.ndarray:
         rng = np.random.default_rng([self._seed, epoch, 0])
         if not self._balance:
-            return _walk(np.arange(len(self._labels)), count, rng)
+            return self._draw(np.arange(len(self._labels)), count, rng)
         order = np.empty(count, dtype=np.int64)
         for label in (0, 1):
             # classes take turns, so that every batch is balanced too; an odd one goes to each class in turn
             places = np.arange((label + epoch) % 2, count, 2)
-            order[places] = _walk(np.flatnonzero(self._labels == label), len(places), rng)
+            order[places] = self._draw(np.flatnonzero(self._labels == label), len(places), rng)
         return order
+
+    def _draw(self, items: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
+        real, added = items[items < self._real], items[items >= self._real]
+        if not (self._real_share and len(real) and len(added)):
+            return _walk(items, count, rng)
+        due = np.floor(np.arange(count + 1) * self._real_share + 1e-9)  # real images at even distances
+        turns = np.diff(due) > 0
+        drawn = np.empty(count, dtype=np.int64)
+        for turn, side in ((turns, real), (~turns, added)):
+            drawn[turn] = _walk(side, int(turn.sum()), rng)
+        return drawn
 
     def _prepare(self, epoch: int) -> Callable[[int], Batch]:
         size, count = self._batch_size, self._steps * self._batch_size

@@ -86,6 +86,23 @@ def test_balanced_epochs_show_both_classes_equally_often_and_take_turns_with_an_
     assert positives == [7, 8, 7, 8]
 
 
+@pytest.mark.parametrize("balance", [True, False])
+@pytest.mark.parametrize(("share", "expected"), [(0.5, 20), (0.25, 10), (0.3, 12), (1.0, 40)])
+def test_a_share_of_what_is_drawn_is_real_however_few_there_are(make_images, balance, share, expected):
+    real, synthetic = make_images(3, labels=[1, 0, 0]), make_images(30, labels=[1, 0] * 15)
+    real.pixels[:], synthetic.pixels[:] = 1, -1
+    loader = labelled([real, synthetic], batch_size=8, steps=5, balance=balance, real_share=share)
+    drawn, labels = seen(loader, "image")[:, 0, 0, 0] > 0, seen(loader, "label")
+    assert int(drawn.sum()) == expected
+    if balance:
+        assert int((drawn & (labels == 1)).sum()) == expected // 2
+
+
+def test_a_share_of_real_images_asks_nothing_of_a_class_that_only_one_side_has(make_images):
+    real, synthetic = make_images(4, labels=[0] * 4), make_images(4, labels=[1] * 4)
+    assert len(list(labelled([real, synthetic], real_share=0.5))) == 2
+
+
 def test_augmentation_changes_with_the_epoch(make_images):
     loader = labelled([make_images(1, labels=[1])], balance=False, steps=1, augment=True)
     first = seen(loader, "image")

@@ -60,6 +60,7 @@ def train_row(seed_run: SeedRun, data: Data, name: str, row: TrainingRow) -> Cla
             phase,
             seed=derive_seed(seed_run.seed, "classifier", phase.name),
             balance=config.balance,
+            real_share=config.real_share,
             augment=config.augment,
             pinned=policy.pinned,
             workers=plan.data.workers,
