@@ -1,0 +1,114 @@
+"""Time a training step of the preset quick, changed in one thing at a time.
+
+Prints a Markdown table: processor time of one step on one thread, median of several rounds in which all variants take
+turns, and its ratio to the preset's. Compilation needs a C++ compiler and is left out with a sentence where it fails.
+
+    python benchmarks/budget.py --rounds 5
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+from types import SimpleNamespace
+
+import torch
+
+from medsynth.api import Setup
+from medsynth.plan.plan import make_plan
+from medsynth.plugins import Registry
+
+SIZE, STEPS = 64, 6
+BASE = "SG-CycleGAN"
+SETTINGS = {
+    "batches of two": "generator.batch_size=2",
+    "width 8 instead of 16": "generator.width=8",
+    "width 24": "generator.width=24",
+    "width 32": "generator.width=32",
+    "7 x 7 convolutions at full size": "generator.ends=7",
+    "branches of one level": "generator.branch_levels=1",
+    "branches of three levels": "generator.branch_levels=3",
+    "no texture term": "generator.texture_weight=0",
+    "no mutual information": "generator.information_weight=0",
+    "no features around smaller ones": "generator.skips=false",
+    "no domain classifier": "generator.domain_weight=0",
+    "discriminators of width 8": "generator.discriminator_width=8",
+}
+GENERATORS = {"CycleGAN": "cyclegan", "UNIT": "unit", "MUNIT": "munit", "DCLGAN": "dclgan"}
+
+
+def step_of(
+    registry: Registry, generator: str, *settings: str, bf16: bool = False, last: bool = False, compiled: bool = False
+) -> Callable[[], None]:
+    """Build a generator of the preset quick and return what trains it by one step, after three of them."""
+    plan = make_plan(
+        registry, generator=generator, classifier="lsnet", preset="quick", seeds=[0], device="cpu", overrides=settings
+    )
+    torch.manual_seed(0)
+    model = registry.create(
+        registry.load("generator", generator), plan.generator_config, Setup(channels=1, size=(SIZE, SIZE))
+    )
+    layout = torch.channels_last if last else torch.contiguous_format
+    for network in model.networks().values():
+        network.train().to(memory_format=layout)
+        if compiled:
+            network.compile()
+    shape = (plan.generator_config.batch_size, 1, SIZE, SIZE)
+    batch = {name: (torch.rand(shape) * 2 - 1).contiguous(memory_format=layout) for name in ("source", "target")}
+    phase, engine = (
+        model.phases()[0],
+        SimpleNamespace(state=SimpleNamespace(iteration=10, max_epochs=2, epoch_length=50)),
+    )
+
+    def step() -> None:
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16):
+            phase.step(engine, batch)
+
+    for _ in range(3):
+        step()
+    return step
+
+
+def variants(registry: Registry) -> dict[str, Callable[[], None]]:
+    """Return a training step of each variant."""
+    built = {BASE: step_of(registry, "sg-cyclegan")}
+    built |= {label: step_of(registry, "sg-cyclegan", setting) for label, setting in SETTINGS.items()}
+    built["bf16"] = step_of(registry, "sg-cyclegan", bf16=True)
+    built["channels last"] = step_of(registry, "sg-cyclegan", last=True)
+    built["bf16, channels last"] = step_of(registry, "sg-cyclegan", bf16=True, last=True)
+    built |= {label: step_of(registry, name) for label, name in GENERATORS.items()}
+    try:
+        built["compiled"] = step_of(registry, "sg-cyclegan", compiled=True)
+    except Exception as error:  # whatever the compiler says, the other variants can be timed
+        print(f"compiled: left out, {str(error).splitlines()[0]}\n")
+    return built
+
+
+def medians(steps: dict[str, Callable[[], None]], rounds: int) -> dict[str, float]:
+    """Return the median milliseconds of processor time of each variant, a few steps each in turn."""
+    times: dict[str, list[float]] = {label: [] for label in steps}
+    for _ in range(rounds):
+        for label, step in steps.items():
+            start = time.process_time()
+            for _ in range(STEPS):
+                step()
+            times[label].append((time.process_time() - start) / STEPS * 1000)
+    return {label: statistics.median(taken) for label, taken in times.items()}
+
+
+def main() -> None:
+    """Print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    found = medians(variants(Registry()), options.rounds)
+    print("| | a step, ms | ratio |\n| --- | ---: | ---: |")
+    for label, taken in found.items():
+        print(f"| {label} | {taken:.1f} | {taken / found[BASE]:.2f} |")
+
+
+if __name__ == "__main__":
+    main()
