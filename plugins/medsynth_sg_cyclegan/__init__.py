@@ -67,7 +67,7 @@ _PRESETS: dict[str, dict[str, Any]] = {
         "classifier_width": 16,
         "skips": True,
         "cycle_weight": 3.0,
-        "feature_weight": 0.0,
+        "identity_weight": 5.0,
     },
     "standard": {"width": 32, "features": 16, "blocks": 6, "discriminator_width": 32, "classifier_width": 32},
     "paper": {
