@@ -27,7 +27,7 @@ def medsynth_classifier() -> ClassifierSpec:
         factory="medsynth_mobilenet_v2.model:MobileNetV2Classifier",
         reference="Sandler et al., MobileNetV2: Inverted Residuals and Linear Bottlenecks, CVPR 2018",
         presets={
-            "quick": {"width": 0.35, "hidden": 0, "dropout": 0.0, "learning_rate": 5e-3},
+            "quick": {"hidden": 0, "dropout": 0.0, "learning_rate": 5e-3},
             "standard": {},
             "paper": {"width": 0.56},
         },
