@@ -9,14 +9,15 @@ turns, and its ratio to the preset's. Compilation needs a C++ compiler and is le
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import statistics
 import time
 from collections.abc import Callable
-from types import SimpleNamespace
+from pathlib import Path
 
 import torch
+from train_step_subjects import Options, build_step
 
-from medsynth.api import Setup
 from medsynth.plan.plan import make_plan
 from medsynth.plugins import Registry
 
@@ -39,54 +40,35 @@ SETTINGS = {
 GENERATORS = {"CycleGAN": "cyclegan", "UNIT": "unit", "MUNIT": "munit", "DCLGAN": "dclgan"}
 
 
-def step_of(
-    registry: Registry, generator: str, *settings: str, bf16: bool = False, last: bool = False, compiled: bool = False
-) -> Callable[[], None]:
-    """Build a generator of the preset quick and return what trains it by one step, after three of them."""
+def step_of(registry: Registry, generator: str, *settings: str, **training: str) -> Callable[[], object]:
+    """Return a training step of a generator of the preset quick, after three of them; `training` is of the core."""
     plan = make_plan(
         registry, generator=generator, classifier="lsnet", preset="quick", seeds=[0], device="cpu", overrides=settings
     )
-    torch.manual_seed(0)
-    model = registry.create(
-        registry.load("generator", generator), plan.generator_config, Setup(channels=1, size=(SIZE, SIZE))
-    )
-    layout = torch.channels_last if last else torch.contiguous_format
-    for network in model.networks().values():
-        network.train().to(memory_format=layout)
-        if compiled:
-            network.compile()
-    shape = (plan.generator_config.batch_size, 1, SIZE, SIZE)
-    batch = {name: (torch.rand(shape) * 2 - 1).contiguous(memory_format=layout) for name in ("source", "target")}
-    phase, engine = (
-        model.phases()[0],
-        SimpleNamespace(state=SimpleNamespace(iteration=10, max_epochs=2, epoch_length=50)),
-    )
-
-    def step() -> None:
-        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=bf16):
-            phase.step(engine, batch)
-
+    fields = dataclasses.asdict(plan.generator_config)
+    options = Options(SIZE, fields.pop("batch_size"), "cpu", 1, Path(), training=training)
+    act = build_step(generator, "medsynth", options, **fields).act
     for _ in range(3):
-        step()
-    return step
+        act()
+    return act
 
 
-def variants(registry: Registry) -> dict[str, Callable[[], None]]:
+def variants(registry: Registry) -> dict[str, Callable[[], object]]:
     """Return a training step of each variant."""
     built = {BASE: step_of(registry, "sg-cyclegan")}
     built |= {label: step_of(registry, "sg-cyclegan", setting) for label, setting in SETTINGS.items()}
-    built["bf16"] = step_of(registry, "sg-cyclegan", bf16=True)
-    built["channels last"] = step_of(registry, "sg-cyclegan", last=True)
-    built["bf16, channels last"] = step_of(registry, "sg-cyclegan", bf16=True, last=True)
+    built["bf16"] = step_of(registry, "sg-cyclegan", precision="bf16")
+    built["channels last"] = step_of(registry, "sg-cyclegan", channels_last="on")
+    built["bf16, channels last"] = step_of(registry, "sg-cyclegan", precision="bf16", channels_last="on")
     built |= {label: step_of(registry, name) for label, name in GENERATORS.items()}
     try:
-        built["compiled"] = step_of(registry, "sg-cyclegan", compiled=True)
+        built["compiled"] = step_of(registry, "sg-cyclegan", compile="on")
     except Exception as error:  # whatever the compiler says, the other variants can be timed
         print(f"compiled: left out, {str(error).splitlines()[0]}\n")
     return built
 
 
-def medians(steps: dict[str, Callable[[], None]], rounds: int) -> dict[str, float]:
+def medians(steps: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
     """Return the median milliseconds of processor time of each variant, a few steps each in turn."""
     times: dict[str, list[float]] = {label: [] for label in steps}
     for _ in range(rounds):

@@ -117,6 +117,11 @@ class ScoreTable:
     main: str
 
     @property
+    def heading(self) -> str:
+        """The evaluator's name as a chapter's heading."""
+        return self.evaluator.replace("-", " ").capitalize()
+
+    @property
     def is_tall(self) -> bool:
         """Whether it is read more easily with a row per score and a column per subject."""
         return len(self.columns) > WIDEST and len(self.rows) <= WIDEST

@@ -12,8 +12,9 @@ import pytest
 from medsynth_readers import ReadersConfig
 from medsynth_readers.matching import match
 from medsynth_readers.model import Readers
-from medsynth_readers.simulation import RATES, simulate, write_simulated
+from medsynth_readers.simulation import RATES, SPREAD, simulate, write_simulated
 from medsynth_readers.table import read_readers
+from scipy.special import ndtri
 from scipy.stats import binomtest
 from sklearn.metrics import cohen_kappa_score, roc_auc_score
 from typer.testing import CliRunner
@@ -267,11 +268,25 @@ def test_a_shipped_example_is_what_the_simulation_makes_of_a_presets_phantom(tmp
     assert read_readers(str(tmp_path / "readers.csv")) == read_readers(example)
 
 
-def test_simulated_readers_reach_the_rates_they_are_drawn_around():
-    labels = np.arange(20_000) % 2
+def called_by_simulated_readers(labels: np.ndarray) -> np.ndarray:
     table = simulate([str(k) for k in labels], labels.tolist(), seed=0)
-    called = np.array([row["decision"] for row in table]).reshape(10, -1)
     assert all((row["confidence"] >= 50) == row["decision"] for row in table)
+    return np.array([row["decision"] for row in table]).reshape(10, -1)
+
+
+def test_simulated_readers_without_a_spread_have_the_rates_of_their_group(monkeypatch):
+    monkeypatch.setattr("medsynth_readers.simulation.SPREAD", 0.0)
+    labels = np.arange(20_000) % 2
+    called = called_by_simulated_readers(labels)
     for group, of_group in zip(RATES.values(), (called[:5], called[5:]), strict=True):
-        assert of_group[:, labels == 1].mean() == pytest.approx(group[0], abs=0.06)
-        assert 1 - of_group[:, labels == 0].mean() == pytest.approx(group[1], abs=0.06)
+        assert of_group[:, labels == 1].mean() == pytest.approx(group[0], abs=0.01)
+        assert 1 - of_group[:, labels == 0].mean() == pytest.approx(group[1], abs=0.01)
+
+
+def test_simulated_readers_of_a_group_differ_by_their_spread():
+    labels = np.arange(20_000) % 2
+    called = called_by_simulated_readers(labels)
+    quantiles = ndtri([[of[labels == 1].mean(), 1 - of[labels == 0].mean()] for of in called]) - ndtri(
+        [rates for rates in RATES.values() for _ in range(5)]
+    )
+    assert np.sqrt((quantiles**2).mean()) == pytest.approx(SPREAD, rel=0.4)

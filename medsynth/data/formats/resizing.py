@@ -48,11 +48,11 @@ def _along_rows(image: np.ndarray, wanted: int) -> np.ndarray:
 def _taps(length: int, wanted: int) -> tuple[np.ndarray, np.ndarray]:
     """Return the numbers of each row of `resizing` from its first to its last: (count, wanted) places and weights."""
     matrix = resizing(length, wanted)
-    first = (matrix != 0).argmax(axis=1)
-    last = length - 1 - (matrix != 0)[:, ::-1].argmax(axis=1)
+    counted = matrix != 0
+    first, last = counted.argmax(axis=1), length - 1 - counted[:, ::-1].argmax(axis=1)
     places = first + np.arange((last - first).max() + 1)[:, None]
-    weights = np.where(places <= last, np.take_along_axis(matrix.T, np.minimum(places, length - 1), axis=0), 0.0)
-    return np.minimum(places, length - 1), weights.astype(np.float32)
+    inside = np.minimum(places, length - 1)
+    return inside, np.where(places <= last, np.take_along_axis(matrix.T, inside, axis=0), np.float32(0.0))
 
 
 def resizing(length: int, wanted: int) -> np.ndarray:
