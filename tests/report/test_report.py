@@ -196,6 +196,7 @@ def test_ids_are_unique_and_links_lead_to_them(page):
     ids = [attributes["id"] for _, attributes in page.elements if "id" in attributes]
     links = [a.get("href") or a.get("xlink:href") for tag, a in page.elements if tag in ("a", "use")]
     assert len(ids) == len(set(ids))
+    assert [one for one in ids if one.split() != [one]] == []  # a space is %20 in a link
     assert {link.removeprefix("#") for link in links if link and not link.startswith("data:")} <= set(ids)
 
 
