@@ -69,9 +69,10 @@ def test_a_child_that_ignores_being_stopped_is_ended(monkeypatch, tmp_path, capf
 
 
 def parent(**more: object) -> list[str]:
-    """Return the command of a process that runs the replaced medsynth command confined."""
+    """Return the command of a process that runs the replaced medsynth command confined, as without nohup."""
     keywords = "".join(f", {name}={value!r}" for name, value in more.items())
-    code = "import sys; from medsynth.cli.common.foreign import ENTRY; "
+    code = "import signal, sys; from medsynth.cli.common.foreign import ENTRY; "
+    code += "signal.signal(signal.SIGHUP, signal.SIG_DFL) if hasattr(signal, 'SIGHUP') else None; "
     code += "from medsynth.confinement import running as confinement; confinement._GRACE = 0.2;"
     return [sys.executable, "-c", f"{code} sys.exit(confinement.run_confined(ENTRY, [], memory={MEMORY}{keywords}))"]
 
