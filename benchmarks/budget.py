@@ -1,9 +1,9 @@
 """Time a training step of the preset quick, changed in one thing at a time.
 
-Prints a Markdown table: processor time of one step on one thread, median of several rounds in which all variants take
-turns, and its ratio to the preset's. Compilation needs a C++ compiler and is left out with a sentence where it fails.
+Prints a Markdown table: processor time of one step on one thread and its ratio to a step of the preset timed beside it,
+medians over several rounds. Compilation needs a C++ compiler and is left out with a sentence where it fails.
 
-    python benchmarks/budget.py --rounds 5
+    python benchmarks/budget.py --rounds 9
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from train_step_subjects import Options, build_step
 from medsynth.plan.plan import make_plan
 from medsynth.plugins import Registry
 
-SIZE, STEPS = 64, 6
+SIZE, STEPS = 64, 4
 BASE = "SG-CycleGAN"
 SETTINGS = {
     "batches of two": "generator.batch_size=2",
@@ -68,28 +68,39 @@ def variants(registry: Registry) -> dict[str, Callable[[], object]]:
     return built
 
 
-def medians(steps: dict[str, Callable[[], object]], rounds: int) -> dict[str, float]:
-    """Return the median milliseconds of processor time of each variant, a few steps each in turn."""
-    times: dict[str, list[float]] = {label: [] for label in steps}
-    for _ in range(rounds):
-        for label, step in steps.items():
-            start = time.process_time()
-            for _ in range(STEPS):
-                step()
-            times[label].append((time.process_time() - start) / STEPS * 1000)
-    return {label: statistics.median(taken) for label, taken in times.items()}
+def milliseconds(step: Callable[[], object]) -> float:
+    """Return the processor time of one step, the mean over a few."""
+    start = time.process_time()
+    for _ in range(STEPS):
+        step()
+    return (time.process_time() - start) / STEPS * 1000
+
+
+def compare(steps: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[tuple[float, float]]]:
+    """Return each variant's times, each beside the preset's taken just before or after it.
+
+    A machine's speed wanders by a tenth within minutes, so that only neighbors can be compared.
+    """
+    pairs: dict[str, list[tuple[float, float]]] = {label: [] for label in steps}
+    for number in range(rounds):
+        for label in steps:
+            order = [BASE, label] if number % 2 else [label, BASE]
+            taken = {name: milliseconds(steps[name]) for name in order}
+            pairs[label].append((taken[label], taken[BASE]))
+    return pairs
 
 
 def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=9)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    found = medians(variants(Registry()), options.rounds)
-    print("| | a step, ms | ratio |\n| --- | ---: | ---: |")
-    for label, taken in found.items():
-        print(f"| {label} | {taken:.1f} | {taken / found[BASE]:.2f} |")
+    print("| | a step, ms | ratio | lowest to highest |\n| --- | ---: | ---: | --- |")
+    for label, pairs in compare(variants(Registry()), options.rounds).items():
+        ratios = [own / base for own, base in pairs]
+        taken, ratio = statistics.median(own for own, _ in pairs), statistics.median(ratios)
+        print(f"| {label} | {taken:.1f} | {ratio:.2f} | {min(ratios):.2f} to {max(ratios):.2f} |")
 
 
 if __name__ == "__main__":
