@@ -3,7 +3,7 @@
 Source: Huang et al. 2018 (MUNIT), section 5.1 and appendix B.2; UNIT in the re-implementation that shares these parts.
 Convolutions are padded by reflection.
 
-Letters in shapes: B batch, C channels, H height, W width, S length of a style. Images are in [-1, 1].
+Letters in shapes: B batch, C channels, H height, W width, S length of a style, k = 2^levels. Images are in [-1, 1].
 """
 
 from __future__ import annotations
@@ -17,8 +17,6 @@ from torch import Tensor, nn
 
 from medsynth.networks.blocks import Coordinates, InstanceNorm, ResidualBlock, WideConvolution
 
-LEVELS = 2
-"""Times that content is smaller than the image: 2^2 = 4 per side."""
 EPS = 1e-5
 
 
@@ -28,22 +26,23 @@ def halving(inputs: int, outputs: int) -> nn.Conv2d:
 
 
 class ContentEncoder(nn.Module):
-    """Encode what an image shows: (B, inputs, H, W) -> (B, 4 * width, H / 4, W / 4); 4 must divide H and W.
+    """Encode what an image shows: (B, inputs, H, W) -> (B, k * width, H / k, W / k); k must divide H and W.
 
     Args:
         inputs: channels of the images.
-        width: channels of the first layer; doubled twice.
+        width: channels of the first layer; doubled by every level.
         blocks: residual blocks at the end.
         ends: odd side of the first convolution.
+        levels: times the image is halved.
     """
 
-    def __init__(self, inputs: int, *, width: int, blocks: int, ends: int = 7) -> None:
+    def __init__(self, inputs: int, *, width: int, blocks: int, ends: int = 7, levels: int = 2) -> None:
         super().__init__()
         layers: list[nn.Module] = [WideConvolution(inputs, width, ends), InstanceNorm(), nn.ReLU(inplace=True)]
-        for level in range(LEVELS):
+        for level in range(levels):
             layers += [halving(width << level, width << level + 1), InstanceNorm(), nn.ReLU(inplace=True)]
         self.layers = nn.Sequential(*layers)
-        self.blocks = nn.Sequential(*(ResidualBlock(width << LEVELS) for _ in range(blocks)))
+        self.blocks = nn.Sequential(*(ResidualBlock(width << levels) for _ in range(blocks)))
 
     def forward(self, images: Tensor) -> Tensor:
         """Return the content."""
@@ -130,17 +129,17 @@ class RepeatedConvolution(nn.Conv2d):
         return F.conv2d(F.pad(repeated, padding, mode="reflect"), self.weight, self.bias)
 
 
-def image_layers(outputs: int, *, width: int, ends: int = 7) -> nn.Sequential:
-    """Return the second half of a decoder: (B, 4 * width, H / 4, W / 4) -> (B, outputs, H, W), before its tanh."""
+def image_layers(outputs: int, *, width: int, ends: int, levels: int) -> nn.Sequential:
+    """Return the second half of a decoder: (B, k * width, H / k, W / k) -> (B, outputs, H, W), before its tanh."""
     layers: list[nn.Module] = []
-    for level in reversed(range(LEVELS)):
+    for level in reversed(range(levels)):
         narrow = width << level
         layers += [RepeatedConvolution(2 * narrow, narrow), ImageNorm(narrow), nn.ReLU(inplace=True)]
     return nn.Sequential(*layers, WideConvolution(width, outputs, ends))
 
 
 class Decoder(nn.Module):
-    """Turn content into an image's values before tanh: (B, 4 * width, H / 4, W / 4) -> (B, outputs, H, W).
+    """Turn content into an image's values before tanh: (B, k * width, H / k, W / k) -> (B, outputs, H, W).
 
     Args:
         outputs: channels of the images.
@@ -148,13 +147,16 @@ class Decoder(nn.Module):
         blocks: residual blocks at the start.
         ends: odd side of the last convolution.
         coordinates: tell the decoder where in the image it is, see `Coordinates`.
+        levels: times the content is doubled.
     """
 
-    def __init__(self, outputs: int, *, width: int, blocks: int, ends: int = 7, coordinates: bool = False) -> None:
+    def __init__(
+        self, outputs: int, *, width: int, blocks: int, ends: int = 7, coordinates: bool = False, levels: int = 2
+    ) -> None:
         super().__init__()
-        self.place = Coordinates(width << LEVELS) if coordinates else nn.Identity()
-        self.blocks = nn.Sequential(*(ResidualBlock(width << LEVELS) for _ in range(blocks)))
-        self.image = image_layers(outputs, width=width, ends=ends)
+        self.place = Coordinates(width << levels) if coordinates else nn.Identity()
+        self.blocks = nn.Sequential(*(ResidualBlock(width << levels) for _ in range(blocks)))
+        self.image = image_layers(outputs, width=width, ends=ends, levels=levels)
 
     def forward(self, content: Tensor) -> Tensor:
         """Decode."""
@@ -207,7 +209,7 @@ class AdaptiveBlock(nn.Module):
 class StyledDecoder(nn.Module):
     """Turn content and style into an image's values before tanh.
 
-    (B, 4 * width, H / 4, W / 4) and (B, style) -> (B, outputs, H, W). A network of linear layers turns a style into the
+    (B, k * width, H / k, W / k) and (B, style) -> (B, outputs, H, W). A network of linear layers turns a style into the
     means and deviations of the adaptive norms. Nothing of a call is kept in the module.
 
     Args:
@@ -216,7 +218,7 @@ class StyledDecoder(nn.Module):
         blocks: residual blocks with adaptive norms.
         style: length of a style.
         hidden: width of the linear layers.
-        ends, coordinates: as in `Decoder`.
+        ends, coordinates, levels: as in `Decoder`.
     """
 
     def __init__(
@@ -229,12 +231,13 @@ class StyledDecoder(nn.Module):
         hidden: int,
         ends: int = 7,
         coordinates: bool = False,
+        levels: int = 2,
     ) -> None:
         super().__init__()
-        self.place = Coordinates(width << LEVELS) if coordinates else nn.Identity()
-        content = width << LEVELS
+        content = width << levels
+        self.place = Coordinates(content) if coordinates else nn.Identity()
         self.blocks = nn.ModuleList(AdaptiveBlock(content) for _ in range(blocks))
-        self.image = image_layers(outputs, width=width, ends=ends)
+        self.image = image_layers(outputs, width=width, ends=ends, levels=levels)
         self.looks = nn.Sequential(
             nn.Linear(style, hidden),
             nn.ReLU(inplace=True),

@@ -108,7 +108,7 @@ class EncoderDecoder(nn.Module):
 
 
 class ResnetGenerator(EncoderDecoder):
-    """CycleGAN's generator: two levels and a number of residual blocks.
+    """CycleGAN's generator: a few levels and a number of residual blocks.
 
     (B, inputs, H, W) -> (B, outputs, H, W), both in [-1, 1].
 
@@ -122,6 +122,7 @@ class ResnetGenerator(EncoderDecoder):
         ends: odd side of the first and the last convolution.
         coordinates: tell the network where in the image it is.
         skips: lead features around the smaller ones, see `EncoderDecoder`.
+        levels: times it halves the image; two in the paper.
 
     Attributes:
         arguments: the keyword arguments that rebuild the network.
@@ -139,12 +140,13 @@ class ResnetGenerator(EncoderDecoder):
         ends: int = 7,
         coordinates: bool = False,
         skips: bool = False,
+        levels: int = 2,
     ) -> None:
         super().__init__(
             inputs,
             outputs,
             width=width,
-            levels=2,
+            levels=levels,
             blocks=blocks,
             mode=mode,
             dropout=dropout,
@@ -162,4 +164,5 @@ class ResnetGenerator(EncoderDecoder):
             "ends": ends,
             "coordinates": coordinates,
             "skips": skips,
+            "levels": levels,
         }

@@ -13,6 +13,7 @@ class CycleGanConfig(TranslatorConfig):
     """Options of the generator cyclegan. A loss weight of 0 switches the term and its computation off."""
 
     blocks: int = option(9, "residual blocks of each generator", low=0)
+    levels: int = option(2, "times generators halve an image; 2 as published", low=1, high=4)
     upsampling: Literal["transposed", "nearest", "bilinear"] = option(
         "transposed",
         "how generators double the size; nearest and bilinear leave no checkerboard",

@@ -13,6 +13,7 @@ class DclGanConfig(TranslatorConfig):
     """Options of the generator dclgan. A loss weight of 0 switches the term and its computation off."""
 
     blocks: int = option(9, "residual blocks of each generator", low=0)
+    levels: int = option(2, "times generators halve an image; 2 as published", low=1, high=4)
     upsampling: Literal["antialiased", "transposed", "nearest", "bilinear"] = option(
         "antialiased",
         "how generators double the size; antialiased also smooths where they halve it",

@@ -144,11 +144,11 @@ class DclGan(UnpairedGenerator):
 
 
 def _refuse_unknown_taps(config: DclGanConfig) -> None:
-    known = tap_names(config.blocks)
+    known = tap_names(config.blocks, config.levels)
     unknown = [name for name in config.taps if name not in known]
     if unknown or not config.taps:
         raise InputError(
-            f"dclgan: taps = {', '.join(config.taps)!r} with blocks = {config.blocks}: "
+            f"dclgan: taps = {', '.join(config.taps)!r} with levels = {config.levels}, blocks = {config.blocks}: "
             + (f"there is no layer {unknown[0]!r}" if unknown else "at least one layer is needed"),
             hint=f"Choose among {', '.join(known)} with --set generator.taps=NAME,NAME.",
         )

@@ -14,49 +14,50 @@ from medsynth.networks.blocks import Coordinates, ResidualBlock
 from medsynth.networks.resnet import ResnetGenerator, as_image, reflect_to_multiple
 from medsynth.networks.sampling import Upsampling
 
-LEVELS = 2
 TAPS = ("down_1", "down_2", "block_1", "block_5")
 
 
-def tap_names(blocks: int) -> list[str]:
+def tap_names(blocks: int, levels: int = 2) -> list[str]:
     """Return the names of the layers that can be tapped, in order.
 
-    ``down_1`` and ``down_2`` are the convolutions that halve the size, before their norms; ``block_1``, ``block_2`` and
-    so on are the residual blocks.
+    ``down_1``, ``down_2`` and so on are the convolutions that halve the size, before their norms; ``block_1``,
+    ``block_2`` and so on are the residual blocks.
     """
-    return [f"down_{level + 1}" for level in range(LEVELS)] + [f"block_{block + 1}" for block in range(blocks)]
+    return [f"down_{level + 1}" for level in range(levels)] + [f"block_{block + 1}" for block in range(blocks)]
 
 
-def tap_places(layers: nn.Sequential) -> dict[str, int]:
+def tap_places(layers: nn.Sequential, levels: int = 2) -> dict[str, int]:
     """Return where in the flat layer list of a `ResnetGenerator` each layer of `tap_names` is."""
     convolutions = [place for place, layer in enumerate(layers) if isinstance(layer, nn.Conv2d)]
     blocks = [place for place, layer in enumerate(layers) if isinstance(layer, ResidualBlock)]
     # The first convolution keeps the size.
-    return dict(zip(tap_names(len(blocks)), convolutions[1 : 1 + LEVELS] + blocks, strict=True))
+    return dict(zip(tap_names(len(blocks), levels), convolutions[1 : 1 + levels] + blocks, strict=True))
 
 
 class TappedEncoder(nn.Module):
     """Run the first layers of a generator and return what the tapped ones give, the deepest last.
 
-    (B, C, H, W) in [-1, 1] -> one (B, C', H', W') per tap. Sizes that are no multiple of 4 are padded by reflection.
+    (B, C, H, W) in [-1, 1] -> one (B, C', H', W') per tap.
 
     Args:
         layers: ending with the deepest tap.
         places: of the taps among the layers, rising.
+        multiple: of which sizes have to be; others are padded by reflection.
 
     Attributes:
         widths: channels C' of each tap.
     """
 
-    def __init__(self, layers: Sequence[nn.Module], places: Sequence[int]) -> None:
+    def __init__(self, layers: Sequence[nn.Module], places: Sequence[int], *, multiple: int) -> None:
         super().__init__()
+        self.multiple = multiple
         self.layers = nn.Sequential(*layers)
         self.places = tuple(places)
         self.widths = tuple(_outputs(layers[: place + 1]) for place in places)
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
         """Return the features of all taps."""
-        features, tapped = reflect_to_multiple(images, 2**LEVELS), []
+        features, tapped = reflect_to_multiple(images, self.multiple), []
         for place, layer in enumerate(self.layers):
             features = layer(features)
             if place in self.places:
@@ -85,6 +86,7 @@ class DclGanGenerator(nn.Module):
         taps: names of the tapped layers, see `tap_names`.
         ends: odd side of the convolutions at full size.
         coordinates: tell the decoder, not the encoder whose features are compared, where in the image it is.
+        levels: times it halves the image.
 
     Attributes:
         arguments: the keyword arguments that rebuild the network.
@@ -105,13 +107,16 @@ class DclGanGenerator(nn.Module):
         taps: Sequence[str] = TAPS,
         ends: int = 7,
         coordinates: bool = False,
+        levels: int = 2,
     ) -> None:
         super().__init__()
-        whole = ResnetGenerator(inputs, outputs, width=width, blocks=blocks, mode=mode, dropout=dropout, ends=ends)
-        known = tap_places(whole.layers)
+        whole = ResnetGenerator(
+            inputs, outputs, width=width, blocks=blocks, mode=mode, dropout=dropout, ends=ends, levels=levels
+        )
+        known = tap_places(whole.layers, levels)
         places = sorted({known[name] for name in taps})
         layers = list(whole.layers)
-        self.encoder = TappedEncoder(layers[: places[-1] + 1], places)
+        self.encoder = TappedEncoder(layers[: places[-1] + 1], places, multiple=whole.multiple)
         place = [Coordinates(self.encoder.widths[-1])] if coordinates else []
         self.decoder = nn.Sequential(*place, *layers[places[-1] + 1 :])
         given = {name: value for name, value in whole.arguments.items() if name != "skips"}

@@ -22,8 +22,8 @@ NOTE = (
     "Overlap: share of each query's keys that the simulator and the gradient of the teacher's loss both rank highest, "
     "on images that neither learned from. Chance: the overlap of random keys. Own scores: that of the student's "
     "attention scores before the softmax. Rank correlation: Spearman's, over all keys of a query, mean of the queries. "
-    "Where the teacher's own AUC is near 0.5, what matters to it means little. Agreement is not accuracy: on the phantom "
-    "dense attention and random keys were as accurate as any choice (study lsnet-attention)."
+    "Where the teacher's own AUC is near 0.5, what matters to it means little. Agreement is not accuracy: on the "
+    "phantom dense attention and random keys were as accurate as any choice (study lsnet-attention)."
 )
 LOGGED = ("overlap", "own scores", "rank correlation")
 

@@ -12,6 +12,9 @@ class MunitConfig(TranslatorConfig):
     """Options of the generator munit. A loss weight of 0 switches the term and its computation off."""
 
     blocks: int = option(4, "residual blocks of each content encoder and of each decoder", low=1)
+    levels: int = option(
+        2, "times content encoders halve an image, and decoders double it; 2 as published", low=1, high=4
+    )
     style: int = option(8, "numbers in a style", low=1)
     style_hidden: int = option(256, "width of the layers between a style and the decoder's norms", low=1)
     discriminator_levels: int = option(4, "halving layers of each discriminator", low=1, high=5)

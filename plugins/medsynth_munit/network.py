@@ -10,7 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from medsynth.networks.encoders import LEVELS, ContentEncoder, StyledDecoder, StyleEncoder
+from medsynth.networks.encoders import ContentEncoder, StyledDecoder, StyleEncoder
 from medsynth.networks.resnet import as_image, reflect_to_multiple
 
 
@@ -19,7 +19,7 @@ class MunitTranslator(nn.Module):
 
     (B, C, H, W) and optionally (B, S) styles -> (B, C, H, W), both in [-1, 1]. Without styles every image gets the
     prior's mean, 0, so that a translation depends on its image only. Any H and W: padded by reflection to multiples of
-    4, and cropped back.
+    2^levels, and cropped back.
 
     Args:
         channels: C.
@@ -29,6 +29,7 @@ class MunitTranslator(nn.Module):
         hidden: width of the layers between a style and the decoder's norms.
         ends: odd side of the convolutions at full size.
         coordinates: tell the decoder where in the image it is.
+        levels: times the content encoder halves the image.
 
     Attributes:
         arguments: the keyword arguments that rebuild the network.
@@ -46,22 +47,16 @@ class MunitTranslator(nn.Module):
         hidden: int = 256,
         ends: int = 7,
         coordinates: bool = False,
+        levels: int = 2,
     ) -> None:
         super().__init__()
-        self.content = ContentEncoder(channels, width=width, blocks=blocks, ends=ends)
+        self.multiple = 2**levels
+        sizes = {"width": width, "blocks": blocks, "ends": ends, "levels": levels}
+        styled: dict[str, Any] = {"style": style, "hidden": hidden, "coordinates": coordinates}
+        self.content = ContentEncoder(channels, **sizes)
         self.look = StyleEncoder(channels, width=width, length=style, ends=ends)
-        self.decoder = StyledDecoder(
-            channels, width=width, blocks=blocks, style=style, hidden=hidden, ends=ends, coordinates=coordinates
-        )
-        self.arguments: dict[str, Any] = {
-            "channels": channels,
-            "width": width,
-            "blocks": blocks,
-            "style": style,
-            "hidden": hidden,
-            "ends": ends,
-            "coordinates": coordinates,
-        }
+        self.decoder = StyledDecoder(channels, **sizes, **styled)
+        self.arguments: dict[str, Any] = {"channels": channels, **sizes, **styled}
 
     def forward(self, images: Tensor, styles: Tensor | None = None) -> Tensor:
         """Translate images."""
@@ -70,13 +65,13 @@ class MunitTranslator(nn.Module):
         return self.decode(self.encode(images), styles, like=images)
 
     def encode(self, images: Tensor) -> Tensor:
-        """Return the content of images of the domain that is translated, (B, 4 * width, H / 4, W / 4)."""
-        content: Tensor = self.content(reflect_to_multiple(images, 2**LEVELS))
+        """Return the content of images of the domain that is translated, (B, k * width, H / k, W / k), k = 2^levels."""
+        content: Tensor = self.content(reflect_to_multiple(images, self.multiple))
         return content
 
     def style_of(self, images: Tensor) -> Tensor:
         """Return the styles of images of the domain that is translated to, (B, S)."""
-        styles: Tensor = self.look(reflect_to_multiple(images, 2**LEVELS))
+        styles: Tensor = self.look(reflect_to_multiple(images, self.multiple))
         return styles
 
     def decode(self, content: Tensor, styles: Tensor, *, like: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ class UnitConfig(TranslatorConfig):
     """Options of the generator unit. A loss weight of 0 switches the term and its computation off."""
 
     blocks: int = option(4, "residual blocks of each encoder and of each decoder", low=1)
+    levels: int = option(2, "times encoders halve an image, and decoders double it; 2 as published", low=1, high=4)
     shared: bool = option(
         False, "tie the last block of the encoders and the first of the decoders, as in the paper of 2017"
     )

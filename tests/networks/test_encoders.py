@@ -43,6 +43,15 @@ def test_networks_have_the_published_sizes(channels: int, content: int, style: i
     assert count(encoder) + count(look) + count(styled) == content + style + decoder + 1_120_768
 
 
+@pytest.mark.parametrize("levels", [1, 2, 3])
+def test_levels_decide_how_small_content_is(levels: int):
+    encoder, decoder = (kind(1, width=2, blocks=1, levels=levels) for kind in (ContentEncoder, Decoder))
+    styled = StyledDecoder(1, width=2, blocks=1, style=3, hidden=4, levels=levels)
+    content = encoder(torch.rand(2, 1, 32, 48))
+    assert content.shape == (2, 2 * 2**levels, 32 / 2**levels, 48 / 2**levels)
+    assert decoder(content).shape == styled(content, torch.rand(2, 3)).shape == (2, 1, 32, 48)
+
+
 @pytest.mark.parametrize("size", [(3, 4), (7, 5), (8, 8)])
 def test_repeating_pixels_before_the_convolution_gives_the_same_values_and_gradients(size: tuple[int, int]):
     torch.manual_seed(0)

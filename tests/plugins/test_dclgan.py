@@ -180,17 +180,30 @@ def test_the_generator_equals_the_residual_network_it_is_cut_from():
     assert torch.equal(cut(image), whole(image))
 
 
+@pytest.mark.parametrize("levels", [1, 2, 3])
 @pytest.mark.parametrize("mode", ["antialiased", "transposed", "nearest", "bilinear"])
-def test_taps_are_found_by_name_whatever_the_layers_between_them(mode: str):
-    layers = ResnetGenerator(1, 1, width=4, blocks=6, mode=mode).layers
-    places = tap_places(layers)
-    assert list(places) == tap_names(6)
-    for name, channels in (("down_1", 8), ("down_2", 16)):
-        assert isinstance(layers[places[name]], nn.Conv2d)
-        assert layers[places[name]].out_channels == channels
-        assert isinstance(layers[places[name] + 1], InstanceNorm)
+def test_taps_are_found_by_name_whatever_the_layers_between_them(mode: str, levels: int):
+    layers = ResnetGenerator(1, 1, width=4, blocks=6, mode=mode, levels=levels).layers
+    places = tap_places(layers, levels)
+    assert list(places) == tap_names(6, levels)
+    for level in range(1, levels + 1):
+        place = places[f"down_{level}"]
+        assert isinstance(layers[place], nn.Conv2d)
+        assert layers[place].out_channels == 4 * 2**level
+        assert isinstance(layers[place + 1], InstanceNorm)
     blocks = [layer for layer in layers if isinstance(layer, ResidualBlock)]
     assert [layers[places[f"block_{number}"]] for number in range(1, 7)] == blocks
+
+
+@pytest.mark.parametrize("levels", [1, 3])
+def test_a_generator_of_other_levels_takes_any_size_and_is_rebuilt_from_its_arguments(levels: int):
+    generator = DclGanGenerator(1, 1, width=4, blocks=2, levels=levels, taps=("down_1", "block_2"))
+    again = DclGanGenerator(**generator.arguments)
+    again.load_state_dict(generator.state_dict())
+    image = torch.rand(1, 1, 27, 34)
+    assert generator.encoder(image)[-1].shape == (1, 4 * 2**levels, -(-27 // 2**levels), -(-34 // 2**levels))
+    assert generator(image).shape == image.shape
+    assert torch.equal(again(image), generator(image))
 
 
 def test_the_default_taps_are_the_published_modules():
