@@ -51,7 +51,7 @@ class MunitTranslator(nn.Module):
     ) -> None:
         super().__init__()
         self.multiple = 2**levels
-        sizes = {"width": width, "blocks": blocks, "ends": ends, "levels": levels}
+        sizes: dict[str, Any] = {"width": width, "blocks": blocks, "ends": ends, "levels": levels}
         styled: dict[str, Any] = {"style": style, "hidden": hidden, "coordinates": coordinates}
         self.content = ContentEncoder(channels, **sizes)
         self.look = StyleEncoder(channels, width=width, length=style, ends=ends)
