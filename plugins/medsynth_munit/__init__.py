@@ -39,7 +39,15 @@ def medsynth_generator() -> GeneratorSpec:
         factory="medsynth_munit.model:Munit",
         reference="Huang et al., Multimodal unsupervised image-to-image translation, 2018",
         presets={
-            "quick": {"width": 16, "blocks": 2, "style_hidden": 64, "discriminator_width": 16},
+            "quick": {
+                "width": 16,
+                "blocks": 2,
+                "levels": 1,
+                "style_hidden": 64,
+                "discriminator_width": 16,
+                "reconstruction_weight": 3.0,
+                "cycle_weight": 3.0,
+            },
             "standard": {"width": 32, "style_hidden": 128, "discriminator_width": 32},
             "paper": {"width": 64, "blocks": 4, "style_hidden": 256},
             "published": {"learning_rate": 1e-4, "batch_size": 1, "schedule": "step"},

@@ -38,7 +38,14 @@ def medsynth_generator() -> GeneratorSpec:
         factory="medsynth_unit.model:Unit",
         reference="Liu et al., Unsupervised image-to-image translation networks, 2017",
         presets={
-            "quick": {"width": 16, "blocks": 2, "discriminator_width": 16},
+            "quick": {
+                "width": 16,
+                "blocks": 2,
+                "levels": 1,
+                "discriminator_width": 16,
+                "reconstruction_weight": 3.0,
+                "cycle_weight": 3.0,
+            },
             "standard": {"width": 32, "discriminator_width": 32},
             "paper": {"width": 64, "blocks": 4},
             "published": {"learning_rate": 1e-4, "batch_size": 1, "schedule": "step"},
