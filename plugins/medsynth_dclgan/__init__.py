@@ -62,6 +62,7 @@ def medsynth_generator() -> GeneratorSpec:
                 "discriminator_width": 16,
                 "adversarial_weight": 2.0,
                 "nce_weight": 1.0,
+                "identity_weight": 5.0,
             },
             "standard": {"width": 32, "blocks": 6, "discriminator_width": 32},
             "paper": {"width": 64, "blocks": 9},
