@@ -31,13 +31,14 @@ OPTIONS = {
 
 class TestCycleGAN(GeneratorContract):
     name = "cyclegan"
-    small: ClassVar = {**OPTIONS, "width": 4, "blocks": 1, "discriminator_width": 4}
+    small: ClassVar = {**OPTIONS, "levels": 1, "width": 4, "blocks": 1, "discriminator_width": 4}
 
 
 class TestDCLGAN(GeneratorContract):
     name = "dclgan"
     small: ClassVar = {
         **OPTIONS,
+        "levels": 1,
         "width": 4,
         "blocks": 1,
         "taps": ["down_1", "block_1"],
@@ -63,13 +64,20 @@ class TestSGCycleGAN(GeneratorContract):
 class TestUNIT(GeneratorContract):
     name = "unit"
     size = 64
-    small: ClassVar = {**OPTIONS, "width": 4, "blocks": 1, "discriminator_width": 4}
+    small: ClassVar = {**OPTIONS, "levels": 1, "width": 4, "blocks": 1, "discriminator_width": 4}
 
 
 class TestMUNIT(GeneratorContract):
     name = "munit"
     size = 64
-    small: ClassVar = {**OPTIONS, "width": 4, "blocks": 1, "style_hidden": 8, "discriminator_width": 4}
+    small: ClassVar = {
+        **OPTIONS,
+        "levels": 1,
+        "width": 4,
+        "blocks": 1,
+        "style_hidden": 8,
+        "discriminator_width": 4,
+    }
 
 
 class TestMobileNetV2(ClassifierContract):
