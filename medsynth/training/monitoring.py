@@ -31,6 +31,9 @@ INVERTED, COLLAPSED, CHECKERED, EXPLODED, FLAT, DETACHED, WON = -0.3, 0.2, 3.0, 
 HALVES = 50
 """Random halves of the patients from which the error of a distance is estimated."""
 
+EARLY = ("checkerboard", "farther")
+"""Problems that every generator has at first: they are named from half of the epochs on."""
+
 Key = tuple[float, ...]
 
 
@@ -119,8 +122,9 @@ class Monitor:
         extractor: of features for KID.
         folder: receives ``gallery/epoch-N.png``: sources above their translations.
         policy: device to compute on.
-        say: receives each kind of problem once, when it is first seen.
+        say: receives each kind of problem once, when it is first seen; those of `EARLY` not before half of the epochs.
         offered: names of the generator's options: no other is advised.
+        epochs: how many there will be.
     """
 
     def __init__(
@@ -134,9 +138,11 @@ class Monitor:
         policy: Policy,
         say: Callable[[str], None],
         offered: Collection[str] = (),
+        epochs: int = 0,
     ) -> None:
         self.generator, self.extractor, self.folder = generator, extractor, folder
         self.policy, self.say, self.offered = policy, say, offered
+        self.epochs = epochs
         self.stacks = Stacks(source.neighbors)
         self.stacked = _some(source)
         self.source = self.stacks.middle(self.stacked)
@@ -161,7 +167,7 @@ class Monitor:
         self._show(epoch, translated)
         for problem in found.problems(self.offered):
             kind = problem.partition(":")[0]
-            if kind not in self.seen:
+            if kind not in self.seen and (kind not in EARLY or epoch >= self.epochs / 2):
                 self.seen.add(kind)
                 self.say(f"generator, epoch {epoch}: {problem}")
         # Of epochs that cannot be told apart the later one has learned more.

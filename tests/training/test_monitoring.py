@@ -55,7 +55,7 @@ class Mapped:
         return {}
 
 
-def monitor(function: Any, folder: Path, said: list[str]) -> Monitor:
+def monitor(function: Any, folder: Path, said: list[str], *, epochs: int = 0) -> Monitor:
     return Monitor(
         Mapped(function),
         table(blobs(1)),
@@ -64,6 +64,7 @@ def monitor(function: Any, folder: Path, said: list[str]) -> Monitor:
         folder=folder,
         policy=Policy("cpu"),
         say=said.append,
+        epochs=epochs,
     )
 
 
@@ -102,6 +103,15 @@ def test_each_failure_is_named_once_with_what_to_try(kind: str, tmp_path: Path) 
     assert [text.split(": ")[1] for text in said] == [kind]
     assert "epoch 1" in said[0]
     assert "Try " in said[0]
+
+
+@pytest.mark.parametrize(("kind", "named"), [("collapse", 1), ("checkerboard", 4)])
+def test_what_more_epochs_may_mend_is_named_from_half_of_them_on(kind: str, named: int, tmp_path: Path) -> None:
+    said: list[str] = []
+    look = monitor(FAILURES[kind], tmp_path, said, epochs=8)
+    for epoch in range(1, 9):
+        look(epoch)
+    assert [text.split(": ")[0] for text in said] == [f"generator, epoch {named}"]
 
 
 def test_a_good_translation_raises_no_alarm_and_has_a_larger_key_than_any_failure(tmp_path: Path) -> None:

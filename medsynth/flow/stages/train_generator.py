@@ -77,6 +77,7 @@ def _look(seed_run: SeedRun, data: Data, generator: Generator) -> Callable[[int]
                 policy=policy_of(plan),
                 say=run.watch.say,
                 offered=as_dict(plan.generator_config),
+                epochs=plan.generator_config.epochs,
             )
             monitor.append(made)
         key, values = monitor[0](epoch)
