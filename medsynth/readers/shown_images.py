@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import tomllib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -13,15 +12,14 @@ from typing import Any
 import numpy as np
 
 from medsynth.base.errors import InputError
-from medsynth.base.seals import check, is_finished
+from medsynth.base.seals import is_finished
 from medsynth.base.seeds import derive_seed
 from medsynth.data.png import to_bytes
+from medsynth.results.run_images import TRANSLATED, RunImages, images_in, name_of
 from medsynth.results.run_record import PLAN, read_record
 
 DIAGNOSE, REAL_OR_SYNTHETIC = "diagnose", "real-or-synthetic"
 TASKS = (DIAGNOSE, REAL_OR_SYNTHETIC)
-TRANSLATED = "evaluation/translated"
-"""Folder of a run with the translations of held-out source images; names of synthetic cases begin with it."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +50,10 @@ def images_of_run(folder: Path, task: str) -> list[ShownImage]:
         InputError: a part of the run is missing or not as it was written, or it holds no such images.
     """
     read_record(folder)
-    real = _test_images(_finished(folder, "data"))
+    neighbors = int(_plan(folder).get("data", {}).get("neighbors", 0))
+    real = _test_images(images_in(_finished(folder, "data"), neighbors))
     if task == DIAGNOSE:
-        shown = [ShownImage(_name(row), int(row["label"]), image) for row, image in real if row["label"]]
+        shown = [ShownImage(name_of(row), int(row["label"]), image) for row, image in real if row["label"]]
         if {image.truth for image in shown} != {0, 1}:
             raise InputError(f"{folder} has no positive or no negative test images", hint="There is nothing to tell.")
         return shown
@@ -63,21 +62,16 @@ def images_of_run(folder: Path, task: str) -> list[ShownImage]:
             f"{seeds} holds several trainings, each with synthetic images of its own",
             hint="Let readers look at a run of one seed.",
         )
-    translated = _finished(folder, TRANSLATED)
-    synthetic = zip(_rows(translated), np.load(translated / "pixels.npy", mmap_mode="r"), strict=True)
+    made = images_in(_finished(folder, TRANSLATED))
     return [
-        *(ShownImage(_name(row), 0, image) for row, image in real),
-        *(ShownImage(f"{TRANSLATED}/{_name(row)}", 1, to_bytes(np.array(image))) for row, image in synthetic),
+        *(ShownImage(name_of(row), 0, image) for row, image in real),
+        *(ShownImage(f"{TRANSLATED}/{name_of(row)}", 1, to_bytes(made[k])) for k, row in enumerate(made.rows)),
     ]
 
 
 def positive_class(folder: Path) -> str:
     """Return what the plan of a run calls the positive class."""
-    try:
-        plan: dict[str, Any] = tomllib.loads((folder / PLAN).read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise InputError(f"{folder / PLAN} cannot be read: {error}", hint="Restore it from a copy.") from None
-    return str(plan.get("data", {}).get("positive") or "positive")
+    return str(_plan(folder).get("data", {}).get("positive") or "positive")
 
 
 def choose_images(images: Sequence[ShownImage], count: int, *, equal: bool, seed: int) -> list[ShownImage]:
@@ -115,22 +109,16 @@ def _finished(folder: Path, part: str) -> Path:
             f"{folder / part} is missing or unfinished",
             hint="Readers need a finished run: continue it with --resume, or name another one.",
         )
-    check(folder / part)
     return folder / part
 
 
-def _rows(folder: Path) -> list[dict[str, str]]:
-    """Return the rows of a sealed manifest; the images that it was made of need not be there any more."""
-    with (folder / "manifest.csv").open(encoding="utf-8", newline="") as file:
-        return list(csv.DictReader(file))
+def _plan(folder: Path) -> dict[str, Any]:
+    try:
+        return tomllib.loads((folder / PLAN).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{folder / PLAN} cannot be read: {error}", hint="Restore it from a copy.") from None
 
 
-def _name(row: Mapping[str, str]) -> str:
-    return f"{row['image']}#{row['slice']}" if row.get("slice") else row["image"]
-
-
-def _test_images(folder: Path) -> list[tuple[dict[str, str], np.ndarray]]:
-    (path,) = folder.glob("pixels-*.npy")
-    rows, pixels = _rows(folder), np.load(path, mmap_mode="r")  # a row each, in the same order
-    test = [number for number, row in enumerate(rows) if (row["domain"], row["split"]) == ("target", "test")]
-    return [(rows[number], to_bytes(np.array(pixels[number]))) for number in test]
+def _test_images(data: RunImages) -> list[tuple[dict[str, str], np.ndarray]]:
+    test = [number for number, row in enumerate(data.rows) if (row["domain"], row["split"]) == ("target", "test")]
+    return [(data.rows[number], to_bytes(data[number])) for number in test]

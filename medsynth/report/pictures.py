@@ -59,7 +59,7 @@ def difference_map(image: np.ndarray, other: np.ndarray) -> np.ndarray:
 def gallery(rows: Sequence[GalleryRow]) -> list[Strip]:
     """Return for each row its caption and its images by kind; stops before the page grows too large."""
     strips = ((row.caption, [*((label, getattr(row, kind)) for kind, label in KINDS), _compared(row)]) for row in rows)
-    return _strips(strips, MOST_BYTES["gallery"])
+    return strips_of(strips, MOST_BYTES["gallery"])
 
 
 def front_gallery(rows: Sequence[GalleryRow]) -> list[Strip]:
@@ -69,7 +69,7 @@ def front_gallery(rows: Sequence[GalleryRow]) -> list[Strip]:
         beside = ("true counterpart", row.truth) if row.truth is not None else ("nearest real", row.nearest)
         images = [("source", row.source), ("synthetic", row.synthetic), beside, _compared(row)]
         strips.append((row.caption, images))
-    return _strips(strips, MOST_BYTES["front"])
+    return strips_of(strips, MOST_BYTES["front"])
 
 
 def _compared(row: GalleryRow) -> tuple[str, np.ndarray | None]:
@@ -85,7 +85,7 @@ def importance(rows: Sequence[ImportanceRow]) -> list[Strip]:
         (row.caption, [("real test", row.image), *((_named(kind, row), image) for kind, image in row.overlays.items())])
         for row in rows
     )
-    return _strips(strips, MOST_BYTES["importance"])
+    return strips_of(strips, MOST_BYTES["importance"])
 
 
 def _named(kind: str, row: ImportanceRow) -> str:
@@ -117,12 +117,13 @@ def _case_strips(
                 ],
             )
 
-    return _strips(strips(), most_bytes, CASE_SIDE) if cases else []
+    return strips_of(strips(), most_bytes, CASE_SIDE) if cases else []
 
 
-def _strips(
+def strips_of(
     rows: Iterable[tuple[str, Sequence[tuple[str, np.ndarray | None]]]], most_bytes: int, largest: int = LARGEST_SIDE
 ) -> list[Strip]:
+    """Return for each row its caption and its images by kind; stops before they exceed `most_bytes` together."""
     shown: list[Strip] = []
     total = 0
     for caption, arrays in rows:

@@ -8,21 +8,27 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from markupsafe import Markup
 
+from medsynth.api import Subject
 from medsynth.base.files import new_folder, write_text
 from medsynth.data.listing.paths import relative
 from medsynth.report.downloads import Download, file_name, latex_text, spreadsheet_text
 from medsynth.report.drawing.svg import standalone
+from medsynth.report.pictures import MOST_BYTES, Strip, strips_of
 from medsynth.report.tables import flat, metric_label
 from medsynth.report.writer import page_environment, page_script
 from medsynth.results.pairs import PAIR_COLUMNS, pair_rows
+from medsynth.results.run_images import Translations, translations_of
 from medsynth.results.worths import WORTH_COLUMNS, worth_rows
 from medsynth.studies.comparison import Comparison
 from medsynth.studies.comparison_figures import comparison_figures
 from medsynth.studies.comparison_files import printed, to_csv, value_rows, warning_texts, without_names
 
 ASKED = ("medsynth", "preset", "device", "data", "seeds", "settings", "split", "hardware", "versions", "shared")
+IMAGES = 4
+"""Held-out source images that are shown with their translations."""
 
 
 @dataclass(frozen=True)
@@ -59,6 +65,7 @@ def write_page(folder: Path, comparison: Comparison, facts: Mapping[str, Any], *
         comparison.reference,
     )
     tests = pair_rows(comparison.pairs)
+    images, seed = side_by_side(comparison)
     page = (
         page_environment()
         .get_template("study.html")
@@ -69,7 +76,9 @@ def write_page(folder: Path, comparison: Comparison, facts: Mapping[str, Any], *
             warnings=[*facts["warnings"], *warning_texts(comparison)],
             comparison=compared,
             spread=spread(comparison),
-            **page_script("page.js"),
+            images=images,
+            seed=seed,
+            **page_script("page.js", *(["compare.js"] if images else [])),
             tests=_table("Tests", PAIR_COLUMNS, tests) if tests else None,
             worths=[
                 _table(f"Worth of synthesis, {one.label}", WORTH_COLUMNS, worth_rows(one)) for one in comparison.worths
@@ -98,6 +107,27 @@ def _reports(folder: Path, comparison: Comparison, *, everywhere: bool) -> list[
         for path in found
         if (path / "report.html").exists() and (everywhere or path.resolve().is_relative_to(folder.resolve()))
     ]
+
+
+def side_by_side(comparison: Comparison) -> tuple[list[Strip], str]:
+    """Return what runs made of the same source images, and the seed of these runs; "" if they have none in common.
+
+    Rows that made the same images are shown once, and rows whose images are gone are left out.
+    """
+    rows = {
+        row.row.label: row.results for row in comparison.rows if row.results and row.row.subject == Subject.SYNTHETIC
+    }
+    common = [seed for seed in next(iter(rows.values()), ()) if all(seed in results for results in rows.values())]
+    seed = common[0] if common else ""
+    runs = {label: results[seed] if seed else next(iter(results.values())) for label, results in rows.items()}
+    found = translations_of(runs, IMAGES)
+    return strips_of(map(_strip, found), MOST_BYTES["gallery"]), seed
+
+
+def _strip(image: Translations) -> tuple[str, list[tuple[str, np.ndarray | None]]]:
+    made = image.made if len(image.made) > 1 else {"synthetic": next(iter(image.made.values()))}
+    caption = {1: "positive", 0: "negative"}.get(image.label if image.label is not None else -1, "label unknown")
+    return caption, [("source", image.source), *made.items(), ("true counterpart", image.truth)]
 
 
 def spread(comparison: Comparison) -> str:

@@ -31,16 +31,17 @@ def _pixels(number: int, seed: int) -> np.ndarray:
     return to_bytes(noise) / np.float32(127.5) - np.float32(1)
 
 
-def write_run(folder: Path) -> Path:
+def write_run(folder: Path, *, neighbors: int = 0) -> Path:
     """Write what the commands need of a run: plan, record, data and translations."""
     data, translated = folder / "data", folder / "evaluation" / "translated"
     for path in (data, translated):
         path.mkdir(parents=True)
-    (folder / "plan.toml").write_text('[data]\npositive = "invasion"\n')
+    (folder / "plan.toml").write_text(f'[data]\npositive = "invasion"\nneighbors = {neighbors}\n')
     (folder / "run.json").write_text(sealed({"schema": 1}))
     train = Record("ward/clinic-99.png", "target", 1, "target-patient-99", "train")
     write_manifest([train, *_records("ward", REAL, "target")], data / "manifest.csv")
-    np.save(data / "pixels-0.npy", _pixels(REAL + 1, 1))
+    stacks = [_pixels(REAL + 1, 1 + part) for part in range(2 * neighbors + 1)]
+    np.save(data / "pixels-0.npy", np.concatenate(stacks, axis=1))
     write_manifest(_records("images", SYNTHETIC, "target"), translated / "manifest.csv")
     np.save(translated / "pixels.npy", _pixels(SYNTHETIC, 2))
     finish(data)

@@ -27,6 +27,7 @@ from medsynth.readers import (
     read_key,
 )
 from medsynth.readers.reading_page import page_text
+from tests.readers.conftest import write_run
 
 
 def content(page: str) -> dict:
@@ -107,6 +108,14 @@ def test_pixels_are_those_of_the_run(finished):
     cached, translated = np.load(finished / "data/pixels-0.npy"), np.load(finished / "evaluation/translated/pixels.npy")
     np.testing.assert_array_equal(shown["ward/clinic-03.png"], to_bytes(cached[4]))
     np.testing.assert_array_equal(shown["evaluation/translated/images/clinic-03.png"], to_bytes(translated[3]))
+
+
+def test_slices_are_shown_without_their_neighbors(tmp_path):
+    run = write_run(tmp_path / "run", neighbors=1)
+    shown = {image.name: image.pixels for image in images_of_run(run, REAL_OR_SYNTHETIC)}
+    cached = np.load(run / "data/pixels-0.npy")
+    assert {pixels.shape for pixels in shown.values()} == {(1, 64, 64)}
+    np.testing.assert_array_equal(shown["ward/clinic-03.png"], to_bytes(cached[4, 1:2]))
 
 
 def test_color_images_keep_their_three_channels(finished):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from medsynth.api import Score
@@ -10,6 +12,7 @@ from medsynth.studies.comparison_figures import comparison_figures
 from medsynth.studies.page import spread, write_page
 from medsynth.studies.study import StudyRow, StudyTable
 from tests import browser as browsers
+from tests.results.conftest import write_parts
 
 COLUMNS = tuple(f"diagnostic.{name}" for name in ("roc_auc", "sensitivity", "specificity", "accuracy", "f1", "mcc"))
 FACTS = {"title": "A study", "warnings": (), "seconds": {"generator": 3.0}, "about": "", "paper": "", "settings": []}
@@ -30,11 +33,13 @@ def scores(value: float) -> list[Score]:
     ]
 
 
-def comparison(write_run, seeds: int):
+def comparison(write_run, seeds: int, *, images: bool = False):
     results = {
         label: {str(s): write_run(f"{label}{s}", seed=s, scores=scores(value)) for s in range(1, seeds + 1)}
         for label, value in (("a row with a name that is long", 0.8), ("b", 0.7))
     }
+    for number, result in enumerate(result for row in results.values() for result in row.values() if images):
+        write_parts(result.folder, sources=["clinic-1", "clinic-2"], made=number)
     return compare(StudyTable(columns=COLUMNS), [StudyRow(label=label) for label in results], results)
 
 
@@ -54,9 +59,25 @@ def test_several_seeds_have_their_mean_and_captions_name_no_single_run(write_run
     assert spread(compared) == "Mean ± standard deviation over seeds."
 
 
+def test_the_page_shows_what_each_row_made_of_the_same_images_without_their_names(write_run, tmp_path) -> None:
+    page = write_page(tmp_path, comparison(write_run, 2, images=True), FACTS).read_text()
+    shown = re.findall(r'<img src="([^"]*)" alt="([^"]*)" data-kind="([^"]*)">', page)
+    kinds = ["source", "a row with a name that is long", "b", "true counterpart"]
+    assert [(alt, kind) for _, alt, kind in shown] == [
+        (f"{kind} image, {label}", kind) for label in ("negative", "positive") for kind in kinds
+    ]
+    assert len({address for address, _, _ in shown}) == len(shown)
+    assert "with seed 1 made of them" in page
+    assert "clinic" not in page
+
+
+def test_a_page_of_runs_without_images_says_nothing_of_them(write_run, tmp_path) -> None:
+    assert 'id="images"' not in write_page(tmp_path, comparison(write_run, 1), FACTS).read_text()
+
+
 @pytest.mark.skipif(browsers.executable() is None, reason="no Chromium is installed")
 def test_no_table_of_the_page_is_clipped_and_it_prints_on_few_pages(write_run, tmp_path) -> None:
-    page = write_page(tmp_path, comparison(write_run, 1), FACTS)
+    page = write_page(tmp_path, comparison(write_run, 1, images=True), FACTS)
     with browsers.browser(tmp_path / "profile") as tab:
         tab.open(page)
         assert tab.complaints() == []
