@@ -1,5 +1,6 @@
 # make demo: set up and run the main job. make test: set up and pass the tests. Both need only Python >= 3.11.
-# make gpu-check: measure on a GPU. make pictures RUN=FOLDER: the pictures of README and docs, from a finished run.
+# make gpu-check: measure on a GPU. make pictures RUN=FOLDER: the pictures of README and docs, from a finished run;
+# make pictures STUDY=FOLDER: that of five generators, from a finished study.
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
@@ -31,7 +32,7 @@ gpu-check: setup
 
 # Of the newest run below runs/, or RUN; with the report's first screen where a Chromium is on the PATH.
 pictures: setup
-	$(BIN)/python benchmarks/pictures.py $(RUN)
+	$(BIN)/python benchmarks/pictures.py $(if $(STUDY),--study $(STUDY),$(RUN))
 
 # Into site/latest, and into a folder called like this version; those of other versions stay.
 docs: setup

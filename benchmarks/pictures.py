@@ -1,27 +1,37 @@
 """Make the pictures of the README and the docs from a finished run.
 
     python benchmarks/pictures.py [RUN] [--out docs/pictures]
+    python benchmarks/pictures.py --study STUDY [--out docs/pictures]
 
 RUN is the folder of a run that knows true counterparts, as those on the phantom do; default: the newest below runs/.
 Written are ``hero-light.png`` and ``hero-dark.png``, the diagrams, and, if a Chromium is on the PATH, the first screen
 of the report as ``report.webp``. Which patients are shown is a rule, not a choice: see `median_cases`.
+
+STUDY is the folder of a finished study of generators. Written are ``generators-light.png`` and ``generators-dark.png``:
+what each row made of the first positive and the first negative source image in the study's report.
 """
 
 from __future__ import annotations
 
 import argparse
 import csv
+import json
 import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from diagrams import DARK, LIGHT, drawn
 from PIL import Image
+
+from medsynth.data.png import to_bytes
+from medsynth.results.reading import read_run
+from medsynth.results.run_images import translations_of
+from medsynth.studies.page import IMAGES
 
 NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 SCREEN = (1280, 900)
@@ -36,6 +46,14 @@ class Shown:
     synthetic: np.ndarray
     truth: np.ndarray
     heatmap: np.ndarray
+
+
+@dataclass(frozen=True)
+class Strip:
+    """A row of a picture: (H, W) or (H, W, 3) images of 8 bits by their titles, and what they are of."""
+
+    label: str
+    images: Mapping[str, np.ndarray]
 
 
 def newest_run(folder: Path) -> Path:
@@ -93,14 +111,52 @@ def shown(run: Path) -> list[Shown]:
         ]
 
 
-def write_hero(rows: Sequence[Shown], path: Path, ink: str) -> None:
-    """Draw the rows side by side on a transparent ground, with words in the color `ink`."""
+def hero(rows: Sequence[Shown]) -> list[Strip]:
+    """Return the rows of the picture that README and docs begin with."""
+    return [
+        Strip(
+            "positive" if case.label else "negative",
+            {
+                "source": case.source,
+                "synthetic": case.synthetic,
+                "truth": case.truth,
+                "where the classifier looks": case.heatmap,
+            },
+        )
+        for case in rows
+    ]
+
+
+def generators(study: Path) -> list[Strip]:
+    """Return what a study's rows made of one positive and one negative image, with the first seed that all have."""
+    known = [row for row in json.loads((study / "study.json").read_text())["rows"] if row["subject"] == "synthetic"]
+    seed = next(seed for seed in known[0]["runs"] if all(seed in row["runs"] for row in known))
+    runs = {row["label"]: read_run(study / row["runs"][seed])[0] for row in known}
+    found = translations_of(runs, IMAGES)
+    chosen = [image for label in (1, 0) for image in [one for one in found if one.label == label][:1]]
+    return [
+        Strip(
+            "positive" if image.label else "negative",
+            {
+                name: to_bytes(array)[0]
+                for name, array in (("source", image.source), *image.made.items(), ("truth", image.truth))
+                if array is not None
+            },
+        )
+        for image in chosen
+    ]
+
+
+def write_strips(rows: Sequence[Strip], path: Path, ink: str, *, side: float = 2.1) -> None:
+    """Draw rows of images on a transparent ground, with words in the color `ink`; `side` inches an image."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(8.4, 2.12 * len(rows) + 0.3), dpi=150)
-    names = ("source", "synthetic", "truth", "where the classifier looks")
-    for row, case in enumerate(rows):
-        for column, image in enumerate((case.source, case.synthetic, case.truth, case.heatmap)):
+    top, left = 0.3, 0.3  # inches
+    names = list(rows[0].images)
+    width, height = side * len(names), (side + 0.02) * len(rows) + top
+    figure = Figure(figsize=(width, height), dpi=150)
+    for row, strip in enumerate(rows):
+        for column, image in enumerate(strip.images.values()):
             axes = figure.add_subplot(len(rows), len(names), row * len(names) + column + 1)
             axes.imshow(image, cmap="gray", vmin=0, vmax=255, interpolation="nearest")
             axes.set_xticks([])
@@ -109,9 +165,9 @@ def write_hero(rows: Sequence[Shown], path: Path, ink: str) -> None:
             if row == 0:
                 axes.set_title(names[column], color=ink, fontsize=11)
             if column == 0:
-                axes.set_ylabel("positive" if case.label else "negative", color=ink, fontsize=11)
+                axes.set_ylabel(strip.label, color=ink, fontsize=11)
     figure.subplots_adjust(
-        left=0.035, right=0.995, top=1 - 0.3 / (2.12 * len(rows) + 0.3), bottom=0.01, wspace=0.03, hspace=0.04
+        left=left / (side * len(names)), right=0.995, top=1 - top / height, bottom=0.01, wspace=0.03, hspace=0.04
     )
     figure.savefig(path, transparent=True)
     with Image.open(path) as picture:  # a palette makes the file three times smaller
@@ -149,11 +205,20 @@ def write_pictures(run: Path, out: Path) -> list[str]:
     out.mkdir(parents=True, exist_ok=True)
     rows = shown(run)
     for shade, colors in (("light", LIGHT), ("dark", DARK)):
-        write_hero(rows, out / f"hero-{shade}.png", colors.ink)
+        write_strips(hero(rows), out / f"hero-{shade}.png", colors.ink)
     for name, text in drawn().items():
         (out / name).write_text(text, encoding="utf-8")
     taken = write_report(run, out / "report.webp")
     return ["hero-light.png", "hero-dark.png", *drawn(), *(["report.webp"] if taken else [])]
+
+
+def write_generators(study: Path, out: Path) -> list[str]:
+    """Write the picture of a study's generators into a folder; return the files' names."""
+    out.mkdir(parents=True, exist_ok=True)
+    shades = {f"generators-{shade}.png": colors for shade, colors in (("light", LIGHT), ("dark", DARK))}
+    for name, colors in shades.items():
+        write_strips(generators(study), out / name, colors.ink, side=1.4)
+    return list(shades)
 
 
 def predict(arguments: Sequence[str]) -> None:
@@ -176,10 +241,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path, nargs="?", help="folder of a finished run")
     parser.add_argument("--out", type=Path, default=Path("docs/pictures"))
+    parser.add_argument("--study", type=Path, help="folder of a finished study of generators, instead of a run")
     asked = parser.parse_args()
-    run = asked.run or newest_run(Path("runs"))
+    run = asked.study or asked.run or newest_run(Path("runs"))
     print(f"from {run}")
-    for name in write_pictures(run, asked.out):
+    for name in write_generators(run, asked.out) if asked.study else write_pictures(run, asked.out):
         print(f"  {asked.out / name}: {(asked.out / name).stat().st_size / 1000:.0f} kB")
 
 
