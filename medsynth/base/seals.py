@@ -60,14 +60,15 @@ def finish(
     write_text(folder / SEAL, sealed({"schema": 1, "files": hashes, **(facts or {})}))
 
 
-def check(folder: Path) -> dict[str, Any]:
-    """Return the content of a folder's seal, after comparing every file with it.
+def check(folder: Path, only: Collection[str] = ()) -> dict[str, Any]:
+    """Return the content of a folder's seal, after comparing every file with it, or only those that are read.
 
     Raises:
         InputError: files are missing or not as they were sealed; it names them, and what to do.
     """
     content = read_sealed(folder / SEAL, hint=_again(folder))
-    refuse_changed(folder, content["files"])
+    files = content["files"]
+    refuse_changed(folder, {name: files.get(name, "") for name in only} if only else files)
     return content
 
 

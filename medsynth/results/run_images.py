@@ -14,6 +14,7 @@ from medsynth.base.seals import check, is_finished
 from medsynth.data.formats.stacks import Stacks
 from medsynth.results.reading import RunResult
 
+MANIFEST = "manifest.csv"
 TRANSLATED = "evaluation/translated"
 """Folder of a run with the translations of its held-out source images."""
 
@@ -64,10 +65,16 @@ def images_in(folder: Path, neighbors: int = 0) -> RunImages:
     Raises:
         InputError: a file is not as the run wrote it.
     """
-    check(folder)
-    (path,) = folder.glob("pixels*.npy")
-    with (folder / "manifest.csv").open(encoding="utf-8", newline="") as file:
-        return RunImages(list(csv.DictReader(file)), np.load(path, mmap_mode="r"), neighbors)
+    rows = _rows(folder)
+    (name,) = (name for name in check(folder, [MANIFEST])["files"] if name.startswith("pixels"))
+    check(folder, [name])
+    return RunImages(rows, np.load(folder / name, mmap_mode="r"), neighbors)
+
+
+def _rows(folder: Path) -> list[dict[str, str]]:
+    check(folder, [MANIFEST])
+    with (folder / MANIFEST).open(encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def name_of(row: Mapping[str, str]) -> str:
@@ -86,7 +93,7 @@ def translations_of(results: Mapping[str, RunResult], most: int) -> list[Transla
     Raises:
         InputError: a file is not as a run wrote it.
     """
-    found = [_Translated(label, *parts) for label, one in results.items() if (parts := _images(one))]
+    found = [_Translated(label, *folders, one) for label, one in results.items() if (folders := _folders(one))]
     common = [name for name in found[0].places if all(name in one.places for one in found)] if found else []
     chosen = [common[k] for k in np.unique(np.linspace(0, len(common) - 1, min(most, len(common))).round().astype(int))]
     shown: dict[str, list[np.ndarray]] = {}
@@ -95,13 +102,7 @@ def translations_of(results: Mapping[str, RunResult], most: int) -> list[Transla
         if not any(all(map(np.array_equal, images, other)) for other in shown.values()):
             shown[one.label] = images
     return [
-        Translations(
-            source=found[0].data[found[0].known[name]],
-            made={label: images[k] for label, images in shown.items()},
-            truth=found[0].truth(name),
-            label=int(text) if (text := found[0].data.rows[found[0].known[name]]["label"]) else None,
-        )
-        for k, name in enumerate(chosen)
+        found[0].beside(name, {label: images[k] for label, images in shown.items()}) for k, name in enumerate(chosen)
     ]
 
 
@@ -110,29 +111,39 @@ class _Translated:
     """Translations of a run: they are in the order of the held-out source images in its data."""
 
     label: str
-    data: RunImages
-    images: RunImages
+    data: Path
+    translated: Path
+    result: RunResult
 
     @cached_property
-    def known(self) -> dict[str, int]:
-        return {name_of(row): number for number, row in enumerate(self.data.rows)}
+    def images(self) -> RunImages:
+        return images_in(self.translated)
 
     @cached_property
     def places(self) -> dict[str, int]:
-        source = [row for row in self.data.rows if row["domain"] == "source"]
+        source = [row for row in _rows(self.data) if row["domain"] == "source"]
         held_out = [row for row in source if row["split"] == "test"] or [r for r in source if r["split"] == "train"]
         return {name_of(row): number for number, row in enumerate(held_out)}
 
-    def truth(self, name: str) -> np.ndarray | None:
-        row = self.data.rows[self.known[name]]
-        number = self.known.get(name_of({**row, "image": row["pair"]}))
-        return None if number is None else self.data[number]
+    @cached_property
+    def prepared(self) -> RunImages:
+        return images_in(self.data, int(self.result.plan["data"]["neighbors"]))
+
+    def beside(self, name: str, made: Mapping[str, np.ndarray]) -> Translations:
+        """Return a source image and its counterpart beside what was made of it."""
+        known = {name_of(row): number for number, row in enumerate(self.prepared.rows)}
+        row = self.prepared.rows[known[name]]
+        pair = known.get(name_of({**row, "image": row["pair"]}))
+        return Translations(
+            source=self.prepared[known[name]],
+            made=made,
+            truth=None if pair is None else self.prepared[pair],
+            label=int(row["label"]) if row["label"] else None,
+        )
 
 
-def _images(result: RunResult) -> tuple[RunImages, RunImages] | None:
-    """Return prepared images of a run or of one of its seeds, and the translations; None if they are not there."""
+def _folders(result: RunResult) -> tuple[Path, Path] | None:
+    """Return the folders of prepared and of translated images of a run or of one of its seeds; None if one is gone."""
     root = result.folder if (result.folder / "data").exists() else result.folder.parents[1]
     folders = (root / "data", result.folder / TRANSLATED)
-    if not all(map(is_finished, folders)):
-        return None
-    return images_in(folders[0], int(result.plan["data"]["neighbors"])), images_in(folders[1])
+    return folders if all(map(is_finished, folders)) else None

@@ -67,5 +67,8 @@ def test_runs_without_images_are_left_out_and_damaged_ones_refused(tmp_path: Pat
     assert translations_of({"gone": gone}, 4) == []
     path = run.folder / "evaluation/translated/pixels.npy"
     path.write_bytes(path.read_bytes()[:-1] + b"\x01")
-    with pytest.raises(InputError, match=r"pixels\.npy"):
+    with pytest.raises(InputError, match=r"pixels\.npy is damaged"):
+        translations_of({"run": run}, 4)
+    path.unlink()
+    with pytest.raises(InputError, match=r"pixels\.npy is missing"):
         translations_of({"run": run}, 4)
