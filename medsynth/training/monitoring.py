@@ -253,7 +253,7 @@ def _loss_problems(name: str, values: Sequence[float], offered: Collection[str])
         return [
             f"one-sided: generator: {name} fell to {now:.2g}; the discriminator tells all translations from real "
             "images, so that generators learn nothing from it. "
-            + _try(offered, "discriminator_noise=0.1", "r1_weight=1", "coordinates=true")
+            + _try(offered, "discriminator_flood=0.1", "discriminator_noise=0.1", "r1_weight=1", "coordinates=true")
         ]
     if now > EXPLODED * max(before, 0.05):
         return [

@@ -63,6 +63,7 @@ def medsynth_generator() -> GeneratorSpec:
                 "adversarial_weight": 2.0,
                 "nce_weight": 1.0,
                 "identity_weight": 5.0,
+                "discriminator_flood": 0.1,
             },
             "standard": {"width": 32, "blocks": 6, "discriminator_width": 32},
             "paper": {"width": 64, "blocks": 9},
