@@ -179,6 +179,21 @@ def test_pictures_are_made_of_a_run(run_folder, program, tmp_path, monkeypatch):
     assert labels == ["1", "0"]
 
 
+def test_generators_stand_side_by_side_in_a_picture_of_a_study(run_folder, program, tmp_path):
+    pictures = program("pictures")
+    rows = [
+        {"label": "SG-CycleGAN", "subject": "synthetic", "runs": {"7": str(run_folder)}},
+        {"label": "real images only", "subject": "real-only", "runs": {"7": str(run_folder)}},
+    ]
+    (tmp_path / "study.json").write_text(json.dumps({"rows": rows}))
+    strips = pictures.generators(tmp_path)
+    assert [(strip.label, list(strip.images)) for strip in strips] == [
+        (label, ["source", "SG-CycleGAN", "truth"]) for label in ("positive", "negative")
+    ]
+    written = pictures.write_generators(tmp_path, tmp_path / "pictures")
+    assert sorted(written) == sorted(path.name for path in (tmp_path / "pictures").iterdir())
+
+
 def test_stored_pictures_are_small_as_drawn_and_used(program):
     stored = {path.name: path for path in (ROOT / "docs/pictures").iterdir()}
     pages = "".join(document.read_text(encoding="utf-8") for document in DOCUMENTS)
