@@ -89,6 +89,8 @@ def beside(seed_run: SeedRun) -> Iterator[Team]:
         if team.helper is not None:
             listener = threading.Thread(target=_relay, args=(team.helper.stdout, run.watch), daemon=True)
             listener.start()
+            if team.helper.stdout is not None:
+                ending.callback(team.helper.stdout.close)
             ending.callback(listener.join)
         ending.callback(team.dismiss)
         torch.set_num_threads(each)
