@@ -166,9 +166,7 @@ def write_strips(rows: Sequence[Strip], path: Path, ink: str, *, side: float = 2
                 axes.set_title(names[column], color=ink, fontsize=11)
             if column == 0:
                 axes.set_ylabel(strip.label, color=ink, fontsize=11)
-    figure.subplots_adjust(
-        left=left / (side * len(names)), right=0.995, top=1 - top / height, bottom=0.01, wspace=0.03, hspace=0.04
-    )
+    figure.subplots_adjust(left=left / width, right=0.995, top=1 - top / height, bottom=0.01, wspace=0.03, hspace=0.04)
     figure.savefig(path, transparent=True)
     with Image.open(path) as picture:  # a palette makes the file three times smaller
         small = picture.convert("RGBA").quantize(128, method=Image.Quantize.FASTOCTREE)
@@ -215,9 +213,10 @@ def write_pictures(run: Path, out: Path) -> list[str]:
 def write_generators(study: Path, out: Path) -> list[str]:
     """Write the picture of a study's generators into a folder; return the files' names."""
     out.mkdir(parents=True, exist_ok=True)
+    rows = generators(study)
     shades = {f"generators-{shade}.png": colors for shade, colors in (("light", LIGHT), ("dark", DARK))}
     for name, colors in shades.items():
-        write_strips(generators(study), out / name, colors.ink, side=1.4)
+        write_strips(rows, out / name, colors.ink, side=1.4)
     return list(shades)
 
 

@@ -65,14 +65,13 @@ def images_in(folder: Path, neighbors: int = 0) -> RunImages:
     Raises:
         InputError: a file is not as the run wrote it.
     """
-    rows = _rows(folder)
     (name,) = (name for name in check(folder, [MANIFEST])["files"] if name.startswith("pixels"))
     check(folder, [name])
-    return RunImages(rows, np.load(folder / name, mmap_mode="r"), neighbors)
+    return RunImages(_rows(folder), np.load(folder / name, mmap_mode="r"), neighbors)
 
 
 def _rows(folder: Path) -> list[dict[str, str]]:
-    check(folder, [MANIFEST])
+    """Return the rows of a manifest that was checked."""
     with (folder / MANIFEST).open(encoding="utf-8", newline="") as file:
         return list(csv.DictReader(file))
 
@@ -121,6 +120,7 @@ class _Translated:
 
     @cached_property
     def places(self) -> dict[str, int]:
+        check(self.data, [MANIFEST])
         source = [row for row in _rows(self.data) if row["domain"] == "source"]
         held_out = [row for row in source if row["split"] == "test"] or [r for r in source if r["split"] == "train"]
         return {name_of(row): number for number, row in enumerate(held_out)}
@@ -129,13 +129,16 @@ class _Translated:
     def prepared(self) -> RunImages:
         return images_in(self.data, int(self.result.plan["data"]["neighbors"]))
 
+    @cached_property
+    def numbers(self) -> dict[str, int]:
+        return {name_of(row): number for number, row in enumerate(self.prepared.rows)}
+
     def beside(self, name: str, made: Mapping[str, np.ndarray]) -> Translations:
         """Return a source image and its counterpart beside what was made of it."""
-        known = {name_of(row): number for number, row in enumerate(self.prepared.rows)}
-        row = self.prepared.rows[known[name]]
-        pair = known.get(name_of({**row, "image": row["pair"]}))
+        row = self.prepared.rows[self.numbers[name]]
+        pair = self.numbers.get(name_of({**row, "image": row["pair"]}))
         return Translations(
-            source=self.prepared[known[name]],
+            source=self.prepared[self.numbers[name]],
             made=made,
             truth=None if pair is None else self.prepared[pair],
             label=int(row["label"]) if row["label"] else None,

@@ -126,7 +126,7 @@ def side_by_side(comparison: Comparison) -> tuple[list[Strip], str]:
 
 def _strip(image: Translations) -> tuple[str, list[tuple[str, np.ndarray | None]]]:
     made = image.made if len(image.made) > 1 else {"synthetic": next(iter(image.made.values()))}
-    caption = {1: "positive", 0: "negative"}.get(image.label if image.label is not None else -1, "label unknown")
+    caption = {1: "positive", 0: "negative", None: "label unknown"}[image.label]
     return caption, [("source", image.source), *made.items(), ("true counterpart", image.truth)]
 
 
